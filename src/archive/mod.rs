@@ -1,0 +1,1 @@
+//! Image archives: docker archives and OCI layouts, read and written as streams.

@@ -1,0 +1,1 @@
+//! Instructions to a graph of steps, and the solver that runs what is not known yet.

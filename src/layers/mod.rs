@@ -1,0 +1,1 @@
+//! A layer as a stream and as a directory: pack, unpack, index, diff, compress.

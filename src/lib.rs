@@ -1,0 +1,16 @@
+//! Skiff builds, stores, ships and runs container images.
+//!
+//! Modules in reading order; `ARCHITECTURE.md` draws the house and says which
+//! module may name which.
+
+pub mod archive;
+pub mod builder;
+pub mod cli;
+pub mod fs;
+pub mod image;
+pub mod layers;
+pub mod parser;
+pub mod progress;
+pub mod registry;
+pub mod run;
+pub mod store;

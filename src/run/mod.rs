@@ -1,0 +1,1 @@
+//! Running one process in namespaces on an overlay: the executor that RUN steps and containers share.

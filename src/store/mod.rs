@@ -1,0 +1,1 @@
+//! What is kept: blobs, layers, references, cache records, leases, garbage collection.
