@@ -1,0 +1,68 @@
+//! A real docker engine to compare with (`scripts/peer-engine`).
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use super::repository;
+
+/// A running engine; stopped when dropped.
+pub struct Peer {
+    root: PathBuf,
+}
+
+impl Peer {
+    /// Starts the engine; none, with the reason printed, where its root file system was not made.
+    #[allow(clippy::print_stderr, reason = "a skipped test says why")]
+    pub fn start() -> Option<Self> {
+        if !super::is_root() {
+            eprintln!("skipped: the peer engine needs root");
+            return None;
+        }
+        let root = script(&["root"]);
+        let root = PathBuf::from(String::from_utf8_lossy(&root.stdout).trim());
+        if !root.with_file_name("made").exists() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "in CI the peer engine must be there: run scripts/peer-engine make"
+            );
+            eprintln!("skipped: no peer engine; scripts/peer-engine make makes one");
+            return None;
+        }
+        let started = script(&["start"]);
+        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+        Some(Self { root })
+    }
+
+    /// Returns the root file system that the engine and its client see.
+    pub fn root(&self) -> &std::path::Path {
+        &self.root
+    }
+
+    /// Runs the engine's docker client, which must succeed, and returns its standard output.
+    #[track_caller]
+    pub fn docker(&self, args: &[&str]) -> String {
+        let output = self.try_docker(args);
+        assert!(
+            output.status.success(),
+            "docker {args:?} failed\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs the engine's docker client.
+    pub fn try_docker(&self, args: &[&str]) -> Output {
+        script(&[&["docker"], args].concat())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        script(&["stop"]);
+    }
+}
+
+fn script(args: &[&str]) -> Output {
+    Command::new(repository().join("scripts/peer-engine")).args(args).output().expect("the script starts")
+}
