@@ -17,6 +17,9 @@ use support::image::{Archived, read};
 use support::peer::Peer;
 use support::{TestEnv, base, repository};
 
+/// What `RUN --mount=type=secret` cases read.
+const SECRET: (&str, &str) = ("SKIFF_TEST_SECRET", "s3cret");
+
 struct Case {
     name: String,
     folder: PathBuf,
@@ -127,7 +130,7 @@ fn build_pair(case: &Case, env: &TestEnv, peer: &Peer) -> Vec<String> {
 
     let arguments =
         [&["build", "--network", "host", "-t", &tag][..], &extra, &[context.to_str().unwrap()]].concat();
-    let built = env.run(&arguments);
+    let built = env.run_with(&arguments, &[SECRET]);
     if built.code != Some(0) {
         return vec![format!("skiff failed:\n{}", built.stderr)];
     }
@@ -141,7 +144,7 @@ fn build_pair(case: &Case, env: &TestEnv, peer: &Peer) -> Vec<String> {
         &[inside.to_str().unwrap()],
     ]
     .concat();
-    let built = peer.try_docker(&arguments);
+    let built = peer.try_docker_with(&arguments, &[SECRET]);
     if !built.status.success() {
         return vec![format!("the peer failed:\n{}", String::from_utf8_lossy(&built.stderr))];
     }

@@ -53,7 +53,13 @@ impl TestEnv {
 
     /// Runs the binary and returns what it printed, whatever its exit code.
     pub fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(args, self.skiff(args).output().expect("the binary starts"))
+        self.run_with(args, &[])
+    }
+
+    /// Runs the binary with more variables in its environment.
+    pub fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+        let output = self.skiff(args).envs(variables.iter().copied()).output();
+        Ran::of(args, output.expect("the binary starts"))
     }
 
     /// Runs the binary, which must succeed, and returns its standard output.

@@ -53,7 +53,13 @@ impl Peer {
 
     /// Runs the engine's docker client.
     pub fn try_docker(&self, args: &[&str]) -> Output {
-        script(&[&["docker"], args].concat())
+        self.try_docker_with(args, &[])
+    }
+
+    /// Runs the engine's docker client with more variables in its environment.
+    pub fn try_docker_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(repository().join("scripts/peer-engine"));
+        command.arg("docker").args(args).envs(variables.iter().copied()).output().expect("the script starts")
     }
 }
 

@@ -1,0 +1,2 @@
+set -e
+chmod 640 dir/c.txt
