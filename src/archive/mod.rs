@@ -1,1 +1,18 @@
 //! Image archives: docker archives and OCI layouts, read and written as streams.
+//!
+//! ```text
+//! blobs/sha256/<hex>   layers (uncompressed tars), configs, manifests
+//! index.json           OCI: descriptors of the manifests, with their names
+//! manifest.json        docker: config, names and layers of each image
+//! oci-layout           OCI: the layout's version
+//! repositories         docker before 1.10: names
+//! ```
+//!
+//! What is written is both forms at once, as current docker does; what is read
+//! is either, compressed or not, with entries in any order. Nothing in an
+//! archive is trusted: names are only keys, digests and diff ids are checked
+//! before an image is recorded, and a failure records nothing.
+
+mod format;
+
+pub use format::{DockerImage, blob_path};
