@@ -1,0 +1,92 @@
+//! Small helpers on files of the store.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use rustix::fs::FlockOperation;
+
+use super::dir::Root;
+use super::error::StoreError;
+
+/// Replaces a file by one with these bytes, whole or not at all.
+pub(super) fn write_atomic(dir: &Root, name: &str, bytes: &[u8], sync: bool) -> Result<(), StoreError> {
+    let temporary = format!(".{name}-{}", random_id());
+    let fail = |action| {
+        let path = PathBuf::from(name);
+        move |source| StoreError::Io { action, path, source }
+    };
+    let mut file = dir.create_file(&temporary, 0o600)?;
+    let written = file.write_all(bytes).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
+    let renamed = written.map_err(fail("cannot write")).and_then(|()| Ok(dir.rename_to(&temporary, dir, name)?));
+    if renamed.is_err() {
+        let _ = dir.remove_file(&temporary);
+        return renamed;
+    }
+    if sync {
+        rustix::fs::fsync(dir).map_err(|e| fail("cannot sync the directory of")(e.into()))?;
+    }
+    Ok(())
+}
+
+/// Returns 32 random hexadecimal digits.
+pub(super) fn random_id() -> String {
+    let mut bytes = [0u8; 16];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
+            .expect("the kernel has random numbers once it is up");
+    }
+    crate::image::id::to_hex(&bytes)
+}
+
+/// Returns the time now in nanoseconds since 1970.
+pub(super) fn now() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+/// Locks an open file or directory, waiting for others.
+pub(super) fn lock(file: impl rustix::fd::AsFd, exclusive: bool, name: &str) -> Result<(), StoreError> {
+    let how = if exclusive { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+    loop {
+        match rustix::fs::flock(&file, how) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => {
+                return other.map_err(|e| StoreError::Io {
+                    action: "cannot lock",
+                    path: PathBuf::from(name),
+                    source: e.into(),
+                });
+            }
+        }
+    }
+}
+
+/// Locks an open file or directory unless another holder is there.
+pub(super) fn try_lock(file: impl rustix::fd::AsFd, exclusive: bool, name: &str) -> Result<bool, StoreError> {
+    let how =
+        if exclusive { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
+    match rustix::fs::flock(&file, how) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(e) => {
+            Err(StoreError::Io { action: "cannot lock", path: PathBuf::from(name), source: e.into() })
+        }
+    }
+}
+
+/// A lock on the collecting of garbage: shared while something is published or leased, alone while things go.
+#[derive(Debug)]
+pub(super) struct GcLock {
+    _file: File,
+}
+
+impl GcLock {
+    /// Takes the lock; both kinds are held for moments only.
+    pub(super) fn take(root: &Root, exclusive: bool) -> Result<Self, StoreError> {
+        let name = format!("{}/{}", super::layout::LOCKS, super::layout::GC_LOCK);
+        let file = root.open_file(&name)?;
+        lock(&file, exclusive, &name)?;
+        Ok(Self { _file: file })
+    }
+}

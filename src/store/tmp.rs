@@ -1,0 +1,59 @@
+//! Things in the making, below `tmp/`: locked by their owner, gone when dropped.
+
+use std::fs::File;
+
+use super::dir::Root;
+use super::error::StoreError;
+use super::file::{GcLock, lock, random_id};
+use super::{Inner, layout};
+
+/// A name below `tmp/` that is removed on drop unless it was moved away.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    tmp: Root,
+    pub(super) name: String,
+    moved: bool,
+}
+
+impl Temporary {
+    /// Makes a file; the file itself carries the owner's lock.
+    pub(super) fn file(inner: &Inner) -> Result<(Self, File), StoreError> {
+        let tmp = inner.root.dir(layout::TMP)?;
+        let name = random_id();
+        // Until it is locked, a collector would take it for debris.
+        let _gc = GcLock::take(&inner.root, false)?;
+        let file = tmp.create_file(&name, 0o600)?;
+        let temporary = Self { tmp, name, moved: false };
+        lock(&file, true, &temporary.name)?;
+        Ok((temporary, file))
+    }
+
+    /// Makes a directory; the second descriptor carries the owner's lock.
+    pub(super) fn directory(inner: &Inner) -> Result<(Self, Root, Root), StoreError> {
+        let tmp = inner.root.dir(layout::TMP)?;
+        let name = random_id();
+        let _gc = GcLock::take(&inner.root, false)?;
+        tmp.create_dir(&name, 0o700)?;
+        let temporary = Self { tmp, name, moved: false };
+        let guard = temporary.tmp.dir(&temporary.name)?;
+        lock(&guard, true, &temporary.name)?;
+        let root = temporary.tmp.dir(&temporary.name)?;
+        Ok((temporary, root, guard))
+    }
+
+    /// Gives it its final name.
+    pub(super) fn rename(&mut self, dir: &Root, name: &str) -> Result<(), StoreError> {
+        self.tmp.rename_to(&self.name, dir, name)?;
+        self.moved = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.moved {
+            // What stays is found by the next prune, since its lock goes with us.
+            let _ = self.tmp.remove_tree(&self.name);
+        }
+    }
+}
