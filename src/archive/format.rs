@@ -56,7 +56,8 @@ pub fn oci_layout() -> Vec<u8> {
 
 /// Whether bytes are an `oci-layout` of a version that is understood.
 pub fn is_oci_layout(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<OciLayout>(bytes).is_ok_and(|layout| layout.image_layout_version().starts_with("1."))
+    serde_json::from_slice::<OciLayout>(bytes)
+        .is_ok_and(|layout| layout.image_layout_version().starts_with("1."))
 }
 
 /// Returns the name that an index entry gives its image, if it gives one.

@@ -190,8 +190,7 @@ impl Store {
                     .prepare_cached("SELECT fields FROM record_fields WHERE key = ?1")?
                     .query_row([record.key.as_bytes()], |row| row.get(0))
                     .optional()?;
-                record.fields =
-                    fields.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+                record.fields = fields.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 Ok(Some(record))
             })
         })
@@ -248,12 +247,7 @@ pub(super) fn record_row(row: &Row<'_>) -> rusqlite::Result<CacheRecord> {
         created: from_nanos(row.get(5)?),
         last_used: from_nanos(row.get(6)?),
         uses: u64::try_from(row.get::<_, i64>(7)?).unwrap_or(0),
-        step: StepId {
-            scope: row.get(8)?,
-            stage: row.get(9)?,
-            position: row.get(10)?,
-            text: row.get(11)?,
-        },
+        step: StepId { scope: row.get(8)?, stage: row.get(9)?, position: row.get(10)?, text: row.get(11)? },
         description: row.get(12)?,
         fields: Vec::new(),
     })

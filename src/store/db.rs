@@ -140,7 +140,12 @@ pub(super) struct Db {
 
 impl Db {
     /// Opens a database below `root`; creates it when `create` is set, or when it is the one that may be lost.
-    pub(super) fn open(root: &Path, which: Which, create: bool, shared_memory: bool) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        root: &Path,
+        which: Which,
+        create: bool,
+        shared_memory: bool,
+    ) -> Result<Self, StoreError> {
         let path = root.join(which.file());
         match Self::try_open(&path, which, create, shared_memory) {
             Err(StoreError::Database { source, .. }) if which == Which::Cache && is_damage(&source) => {
@@ -161,7 +166,8 @@ impl Db {
             let path = path.to_owned();
             move |source| StoreError::Database { action, path, source }
         };
-        let connection = Connection::open_with_flags(path, flags).map_err(fail("cannot open the database"))?;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(fail("cannot open the database"))?;
         let mut db = Self { connection, path: path.to_owned() };
         db.prepare(which, shared_memory).map_err(fail("cannot prepare the database"))?;
         Ok(db)

@@ -126,7 +126,12 @@ impl Root {
             .map_err(|e| self.fail("cannot create", p, e))
     }
     /// Renames into another root.
-    pub fn rename_to(&self, from: impl AsRef<Path>, to_root: &Self, to: impl AsRef<Path>) -> Result<(), FsError> {
+    pub fn rename_to(
+        &self,
+        from: impl AsRef<Path>,
+        to_root: &Self,
+        to: impl AsRef<Path>,
+    ) -> Result<(), FsError> {
         let (from, to) = (from.as_ref(), to.as_ref());
         rustix::fs::renameat(self, from, to_root, to).map_err(|e| self.fail("cannot rename", from, e))
     }

@@ -18,7 +18,8 @@ pub(super) fn write_atomic(dir: &Root, name: &str, bytes: &[u8], sync: bool) -> 
     };
     let mut file = dir.create_file(&temporary, 0o600)?;
     let written = file.write_all(bytes).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
-    let renamed = written.map_err(fail("cannot write")).and_then(|()| Ok(dir.rename_to(&temporary, dir, name)?));
+    let renamed =
+        written.map_err(fail("cannot write")).and_then(|()| Ok(dir.rename_to(&temporary, dir, name)?));
     if renamed.is_err() {
         let _ = dir.remove_file(&temporary);
         return renamed;
@@ -64,14 +65,15 @@ pub(super) fn lock(file: impl rustix::fd::AsFd, exclusive: bool, name: &str) -> 
 
 /// Locks an open file or directory unless another holder is there.
 pub(super) fn try_lock(file: impl rustix::fd::AsFd, exclusive: bool, name: &str) -> Result<bool, StoreError> {
-    let how =
-        if exclusive { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
+    let how = if exclusive {
+        FlockOperation::NonBlockingLockExclusive
+    } else {
+        FlockOperation::NonBlockingLockShared
+    };
     match rustix::fs::flock(&file, how) {
         Ok(()) => Ok(true),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => {
-            Err(StoreError::Io { action: "cannot lock", path: PathBuf::from(name), source: e.into() })
-        }
+        Err(e) => Err(StoreError::Io { action: "cannot lock", path: PathBuf::from(name), source: e.into() }),
     }
 }
 

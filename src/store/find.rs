@@ -125,9 +125,8 @@ impl Store {
             return Ok(Some(image.manifest));
         }
         let digest = ManifestDigest::from_bytes(id);
-        self.inner.meta(|db| {
-            db.read("cannot look up a digest", |t| Ok(is_known(t, digest)?.then_some(digest)))
-        })
+        self.inner
+            .meta(|db| db.read("cannot look up a digest", |t| Ok(is_known(t, digest)?.then_some(digest))))
     }
 
     fn by_reference(&self, reference: &Reference) -> Result<Option<ManifestDigest>, StoreError> {

@@ -155,7 +155,8 @@ impl Store {
     pub fn config(&self, id: ImageId) -> Result<(ImageConfig, Vec<u8>), StoreError> {
         let digest = id.as_digest();
         let bytes = self.read_blob(digest, MAX_DOCUMENT as u64)?;
-        let config = ImageConfig::from_json(&bytes).map_err(|source| StoreError::Config { digest, source })?;
+        let config =
+            ImageConfig::from_json(&bytes).map_err(|source| StoreError::Config { digest, source })?;
         Ok((config, bytes))
     }
 
@@ -179,8 +180,7 @@ impl Inner {
         layers: &[Descriptor],
     ) -> Result<u64, StoreError> {
         if diff_ids.len() != layers.len() {
-            let reason =
-                format!("its config has {} layers, its manifest {}", diff_ids.len(), layers.len());
+            let reason = format!("its config has {} layers, its manifest {}", diff_ids.len(), layers.len());
             return Err(StoreError::Inconsistent { digest, reason });
         }
         let mut size = 0u64;
@@ -226,8 +226,7 @@ fn check_documents(
     Ok((parsed, document))
 }
 
-const SELECT: &str =
-    "SELECT manifest, id, created, added, size, platform, layers, blobs FROM image";
+const SELECT: &str = "SELECT manifest, id, created, added, size, platform, layers, blobs FROM image";
 
 fn insert_image(t: &Transaction<'_>, record: &ImageRecord) -> rusqlite::Result<()> {
     let layers: Vec<u8> = record.layers.iter().flat_map(|id| *id.as_bytes()).collect();
@@ -272,7 +271,8 @@ fn insert_index(t: &Transaction<'_>, digest: ManifestDigest, index: &Index) -> r
 }
 
 pub(super) fn list_indexes(t: &Transaction<'_>) -> rusqlite::Result<Vec<IndexRecord>> {
-    let mut children = t.prepare_cached("SELECT child FROM index_child WHERE parent = ?1 ORDER BY position")?;
+    let mut children =
+        t.prepare_cached("SELECT child FROM index_child WHERE parent = ?1 ORDER BY position")?;
     let mut list = t.prepare_cached("SELECT digest, added FROM image_index ORDER BY added DESC, digest")?;
     let rows = list.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get(1)?)))?;
     rows.map(|row| {
@@ -319,5 +319,9 @@ pub(super) fn from_nanos(nanos: i64) -> Timestamp {
 }
 
 pub(super) fn to_nanos(time: Timestamp) -> i64 {
-    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }

@@ -23,8 +23,7 @@ pub(super) const EMPTY: &str = "empty";
 /// The lock that publishing shares and collecting takes alone.
 pub(super) const GC_LOCK: &str = "gc";
 
-const DIRECTORIES: &[&str] =
-    &["blobs", BLOBS, LAYERS, TMP, LOCKS, LEASES, CONTEXTS, CACHE_MOUNTS, EMPTY];
+const DIRECTORIES: &[&str] = &["blobs", BLOBS, LAYERS, TMP, LOCKS, LEASES, CONTEXTS, CACHE_MOUNTS, EMPTY];
 const VERSION: &str = "version";
 
 /// Opens the store's directory, makes the store in it when it is new, and refuses what is no store of this format.
@@ -57,8 +56,11 @@ fn check_version(root: &Root, path: &Path) -> Result<bool, StoreError> {
 fn create(root: &Root, path: &Path) -> Result<(), StoreError> {
     // One process makes the store; the others find it made.
     let lock = root.try_clone()?.dir(".")?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive)
-        .map_err(|e| StoreError::Io { action: "cannot lock", path: path.to_owned(), source: e.into() })?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| StoreError::Io {
+        action: "cannot lock",
+        path: path.to_owned(),
+        source: e.into(),
+    })?;
     if check_version(root, path)? {
         return Ok(());
     }

@@ -121,7 +121,11 @@ impl Store {
                     "INSERT INTO repo_digest(repository, digest, target) VALUES (?1, ?2, ?3)
                      ON CONFLICT DO UPDATE SET target = excluded.target",
                 )?
-                .execute(params![repository.repository(), digest.as_bytes(), target.as_bytes()])?;
+                .execute(params![
+                    repository.repository(),
+                    digest.as_bytes(),
+                    target.as_bytes()
+                ])?;
                 Ok(true)
             })
         })?;
