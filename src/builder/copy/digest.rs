@@ -1,0 +1,164 @@
+//! What the selected files are, as one digest for a cache key and as a list that explains a difference.
+//!
+//! Per file: name below the source, type, mode, owner, group, size, link
+//! target, device numbers, attributes that count, bytes. No times, no inode,
+//! nothing of how the tree came to be. The header of a copied directory itself
+//! stays out, since only its contents are copied; the name of a copied file is
+//! in, and the names that a wildcard matched.
+
+use std::fmt;
+
+use super::error::CopyError;
+use super::select::{Item, Selected, Selection};
+use crate::builder::context::{ContentId, NodeKind, Wanted};
+
+/// The identity of everything that a request copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentDigest {
+    /// BLAKE3 over all facts, in order.
+    pub digest: [u8; 32],
+    /// One fact a file, in order.
+    pub facts: Vec<Fact>,
+}
+
+/// What counts about one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Its name: below a copied directory, or its own.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Mode bits.
+    pub mode: u32,
+    /// Owner and group.
+    pub owner: (u32, u32),
+    /// Bytes of a file.
+    pub size: u64,
+    /// Link target.
+    pub target: Vec<u8>,
+    /// Numbers of a device.
+    pub device: (u32, u32),
+    /// Bytes and attributes.
+    pub content: ContentId,
+}
+
+impl Fact {
+    /// Returns what differs from an earlier fact of the same name, in words; none if nothing does.
+    pub fn difference(&self, earlier: &Fact) -> Option<&'static str> {
+        if self.kind != earlier.kind {
+            Some("type")
+        } else if self.mode != earlier.mode {
+            Some("mode")
+        } else if self.owner != earlier.owner {
+            Some("owner")
+        } else if self.target != earlier.target {
+            Some("link target")
+        } else if self.size != earlier.size {
+            Some("size")
+        } else if self.content != earlier.content || self.device != earlier.device {
+            Some("content")
+        } else {
+            None
+        }
+    }
+
+    /// Returns a short identity of everything but the name, to be kept in a cache record.
+    pub fn identity(&self) -> [u8; 32] {
+        let mut frames = Frames::default();
+        frames.header(self);
+        *blake3::hash(&frames.bytes).as_bytes()
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (uid, gid) = self.owner;
+        write!(f, "{} {:?} {:04o} {uid}:{gid}", String::from_utf8_lossy(&self.name), self.kind, self.mode)
+    }
+}
+
+/// Computes the identity of a selection; files that the tree does not remember are read, in parallel.
+pub fn content_digest(selection: &Selection) -> Result<ContentDigest, CopyError> {
+    let mut facts = Vec::with_capacity(selection.len());
+    let mut hasher = blake3::Hasher::new_derive_key("skiff 2026 content of a copy");
+    for source in &selection.sources {
+        let before = facts.len();
+        add_facts(source, &mut facts)?;
+        let mut frames = Frames::default();
+        frames.number(source.source as u64);
+        frames.field(if source.matched { &source.name } else { b"" });
+        frames.number((facts.len() - before) as u64);
+        for fact in &facts[before..] {
+            frames.field(&fact.name);
+            frames.header(fact);
+        }
+        hasher.update(&frames.bytes);
+    }
+    Ok(ContentDigest { digest: *hasher.finalize().as_bytes(), facts })
+}
+
+fn add_facts(source: &Selected, facts: &mut Vec<Fact>) -> Result<(), CopyError> {
+    // Only the contents of a directory are copied.
+    let skip = usize::from(source.top().node.is_dir());
+    let items = &source.items[skip..];
+    let wanted: Vec<Wanted<'_>> = items.iter().map(|i| Wanted { path: &i.path, node: &i.node }).collect();
+    let contents = source.tree.content_ids(&wanted)?;
+    facts.extend(items.iter().zip(contents).map(|(item, content)| fact(source, item, content)));
+    Ok(())
+}
+
+fn fact(source: &Selected, item: &Item, content: ContentId) -> Fact {
+    let name = if item.relative.is_empty() { &source.name } else { &item.relative };
+    let node = &item.node;
+    let size = if node.kind == NodeKind::File { node.size } else { 0 };
+    let device = match node.kind {
+        NodeKind::CharDevice | NodeKind::BlockDevice => node.device,
+        _ => (0, 0),
+    };
+    Fact {
+        name: name.clone(),
+        kind: node.kind,
+        mode: node.mode,
+        owner: (node.uid, node.gid),
+        size,
+        target: item.target.clone().unwrap_or_default(),
+        device,
+        content,
+    }
+}
+
+/// Fields with their lengths, so that no two lists of fields have the same bytes.
+#[derive(Default)]
+struct Frames {
+    bytes: Vec<u8>,
+}
+
+impl Frames {
+    fn number(&mut self, value: u64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn field(&mut self, value: &[u8]) {
+        self.number(value.len() as u64);
+        self.bytes.extend_from_slice(value);
+    }
+
+    fn header(&mut self, fact: &Fact) {
+        let kind = match fact.kind {
+            NodeKind::File => 0_u8,
+            NodeKind::Directory => 1,
+            NodeKind::Symlink => 2,
+            NodeKind::CharDevice => 3,
+            NodeKind::BlockDevice => 4,
+            NodeKind::Fifo => 5,
+            NodeKind::Socket => 6,
+        };
+        self.bytes.push(kind);
+        for number in [fact.mode, fact.owner.0, fact.owner.1, fact.device.0, fact.device.1] {
+            self.bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        self.number(fact.size);
+        self.field(&fact.target);
+        self.bytes.extend_from_slice(&fact.content);
+    }
+}

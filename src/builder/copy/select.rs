@@ -1,0 +1,274 @@
+//! Which files a `COPY` or `ADD` means.
+//!
+//! - A literal source must be there; a wildcard may match nothing.
+//! - A symlink that is named or matched is followed and keeps its name; links
+//!   met below a directory stay links.
+//! - Of a directory the contents are meant, never the directory itself.
+//! - `--parents` walks from the pivot and takes what its pattern matches, with
+//!   the directories on the way; `--exclude` is rooted at the copied directory.
+
+use std::sync::Arc;
+
+use super::error::CopyError;
+use super::request::{CopyRequest, CopySource};
+use crate::builder::context::path::{below_root, join, show, split};
+use crate::builder::context::{Child, Node, NodeKind, PatternMatcher, Tree, Verdict, glob, resolve};
+
+/// All that a request means.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// One for each literal source and each match of a wildcard, in order.
+    pub sources: Vec<Selected>,
+}
+
+/// One named or matched file or directory and what is copied with it.
+pub struct Selected {
+    /// Index of the source in the request.
+    pub source: usize,
+    /// Where it is.
+    pub tree: Arc<dyn Tree>,
+    /// Its name as asked for or matched, before its own link was followed.
+    pub name: Vec<u8>,
+    /// Whether a wildcard found it, so that its name is part of the content digest.
+    pub matched: bool,
+    /// Itself first, then everything below it that is copied, parents first, sorted.
+    pub items: Vec<Item>,
+}
+
+impl std::fmt::Debug for Selected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.items.iter().map(|item| String::from_utf8_lossy(&item.relative));
+        f.debug_struct("Selected")
+            .field("name", &String::from_utf8_lossy(&self.name))
+            .field("items", &names.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Selected {
+    /// Returns the file or directory that the source names.
+    pub fn top(&self) -> &Item {
+        &self.items[0]
+    }
+}
+
+/// One file to copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Path below the source; empty for the source itself.
+    pub relative: Vec<u8>,
+    /// Path in the tree.
+    pub path: Vec<u8>,
+    /// Its header.
+    pub node: Node,
+    /// Target of a symlink.
+    pub target: Option<Vec<u8>>,
+    /// Whether it is a directory that is there only because something below it is copied.
+    pub implied: bool,
+}
+
+impl Selection {
+    /// Returns the number of files and directories, the sources themselves included.
+    pub fn len(&self) -> usize {
+        self.sources.iter().map(|source| source.items.len()).sum()
+    }
+
+    /// Whether nothing is copied.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+}
+
+/// Finds the files that a request means; reads directories and links, no file.
+///
+/// Fails on a missing literal source, a bad pattern, or a tree that cannot be read.
+pub fn select(request: &CopyRequest) -> Result<Selection, CopyError> {
+    let exclude = if request.excludes.is_empty() {
+        None
+    } else {
+        Some(PatternMatcher::new(&request.excludes).map_err(CopyError::Context)?)
+    };
+    let mut selection = Selection::default();
+    for (index, source) in request.sources.iter().enumerate() {
+        if request.parents {
+            selection.sources.push(select_parents(index, source, exclude.as_ref())?);
+            continue;
+        }
+        for (path, matched) in named_paths(source)? {
+            let name = split(&path).1.to_vec();
+            let (resolved, node) = resolve(&*source.tree, &path, true)?;
+            let node = node.ok_or_else(|| not_found(source, &path))?;
+            let walk = Walk { tree: &*source.tree, include: None, exclude: exclude.as_ref() };
+            let items = walk.items(resolved, node)?;
+            let tree = Arc::clone(&source.tree);
+            selection.sources.push(Selected { source: index, tree, name, matched, items });
+        }
+    }
+    Ok(selection)
+}
+
+fn not_found(source: &CopySource, path: &[u8]) -> CopyError {
+    CopyError::NotFound { label: source.tree.label().into_owned(), path: show(path) }
+}
+
+/// Returns the paths that a source names, each with whether a wildcard found it.
+fn named_paths(source: &CopySource) -> Result<Vec<(Vec<u8>, bool)>, CopyError> {
+    let path = below_root(source.path.as_bytes());
+    let components: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
+    let first = components.iter().position(|part| glob::has_wildcards(part));
+    let Some(first) = first.filter(|_| source.wildcards) else { return Ok(vec![(path, false)]) };
+    for part in &components[first..] {
+        glob::check(part)
+            .map_err(|error| CopyError::Pattern { pattern: source.path.clone(), source: error })?;
+    }
+    let (base, _) = resolve(&*source.tree, &components[..first].join(&b'/'), true)?;
+    let mut found = Vec::new();
+    expand(&*source.tree, &base, &components[first..], &mut found)?;
+    Ok(found.into_iter().map(|path| (path, true)).collect())
+}
+
+/// Collects the paths below `dir` that match, in the order of a walk; symlinks on the way are not entered.
+fn expand(tree: &dyn Tree, dir: &[u8], parts: &[&[u8]], found: &mut Vec<Vec<u8>>) -> Result<(), CopyError> {
+    let is_dir = dir.is_empty() || tree.stat(dir)?.is_some_and(|node| node.is_dir());
+    let Some((part, rest)) = parts.split_first().filter(|_| is_dir) else { return Ok(()) };
+    for child in tree.list(dir)? {
+        if glob::matches(part, &child.name) != Ok(true) {
+            continue;
+        }
+        let path = join(dir, &child.name);
+        if rest.is_empty() {
+            found.push(path);
+        } else if child.node.is_dir() {
+            expand(tree, &path, rest, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Selects one source of `COPY --parents`: everything that the pattern right of the pivot matches.
+fn select_parents(
+    index: usize,
+    source: &CopySource,
+    exclude: Option<&PatternMatcher>,
+) -> Result<Selected, CopyError> {
+    let (left, right) = source.path.split_once("/./").unwrap_or(("/", &source.path));
+    let base = below_root(left.as_bytes());
+    let pattern = below_root(right.as_bytes());
+    let text = String::from_utf8_lossy(&pattern).into_owned();
+    let (resolved, node) = resolve(&*source.tree, &base, true)?;
+    let node = node.ok_or_else(|| not_found(source, &base))?;
+    let include = if pattern.is_empty() { None } else { Some(PatternMatcher::new(&[&text])?) };
+    let walk = Walk { tree: &*source.tree, include: include.as_ref(), exclude };
+    let items = walk.items(resolved, node)?;
+    let literal = include.is_some() && !glob::has_wildcards(&pattern);
+    if literal && items.len() == 1 && resolve(&*source.tree, &join(&base, &pattern), false)?.1.is_none() {
+        return Err(not_found(source, &join(&base, &pattern)));
+    }
+    Ok(Selected { source: index, tree: Arc::clone(&source.tree), name: Vec::new(), matched: true, items })
+}
+
+/// A walk below one directory with the patterns that narrow it.
+struct Walk<'a> {
+    tree: &'a dyn Tree,
+    include: Option<&'a PatternMatcher>,
+    exclude: Option<&'a PatternMatcher>,
+}
+
+/// What the patterns said of a directory, for its children.
+#[derive(Clone, Default)]
+struct Verdicts {
+    include: Option<Verdict>,
+    exclude: Option<Verdict>,
+}
+
+/// A directory that was listed: its chosen entries, each with its own listing if it has one.
+#[derive(Default)]
+struct Listed {
+    entries: Vec<(Item, Option<usize>)>,
+}
+
+impl Walk<'_> {
+    /// Returns the source itself and what is copied below it.
+    fn items(&self, path: Vec<u8>, node: Node) -> Result<Vec<Item>, CopyError> {
+        let is_dir = node.is_dir();
+        let target = if node.kind == NodeKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
+        let top = Item { relative: Vec::new(), path: path.clone(), node, target, implied: false };
+        let mut items = vec![top];
+        if is_dir {
+            let mut listed = self.list_all(path)?;
+            collect(&mut listed, 0, &mut items);
+        }
+        Ok(items)
+    }
+
+    /// Lists directories level by level, so that a level's directories can be read in parallel.
+    fn list_all(&self, top: Vec<u8>) -> Result<Vec<Listed>, CopyError> {
+        let mut listed = vec![Listed::default()];
+        let mut level = vec![(0_usize, top, Vec::new(), Verdicts::default())];
+        while !level.is_empty() {
+            let dirs: Vec<Vec<u8>> = level.iter().map(|(_, path, ..)| path.clone()).collect();
+            let mut next = Vec::new();
+            for ((index, path, relative, verdicts), children) in
+                level.into_iter().zip(self.tree.list_many(&dirs)?)
+            {
+                listed[index].entries.reserve_exact(children.len());
+                for child in children {
+                    let Some((item, below)) = self.judge(&path, &relative, &verdicts, child)? else {
+                        continue;
+                    };
+                    let mut listing = None;
+                    if let Some(verdicts) = below {
+                        listing = Some(listed.len());
+                        next.push((listed.len(), item.path.clone(), item.relative.clone(), verdicts));
+                        listed.push(Listed::default());
+                    }
+                    listed[index].entries.push((item, listing));
+                }
+            }
+            level = next;
+        }
+        Ok(listed)
+    }
+
+    /// Decides on one entry: none if neither it nor anything below is copied, verdicts if it must be entered.
+    fn judge(
+        &self,
+        dir: &[u8],
+        relative_dir: &[u8],
+        parent: &Verdicts,
+        child: Child,
+    ) -> Result<Option<(Item, Option<Verdicts>)>, CopyError> {
+        let relative = join(relative_dir, &child.name);
+        let include = self.include.map(|m| m.verdict(&relative, parent.include.as_ref()));
+        let exclude = self.exclude.map(|m| m.verdict(&relative, parent.exclude.as_ref()));
+        let included = include.as_ref().is_none_or(Verdict::is_match);
+        let excluded = exclude.as_ref().is_some_and(Verdict::is_match);
+        let taken = included && !excluded;
+        let enter = child.node.is_dir()
+            && (included || self.include.is_none_or(|m| m.may_match_below(&relative)))
+            && (!excluded || self.exclude.is_some_and(|m| m.may_reinclude_below(&relative)));
+        if !taken && !enter {
+            return Ok(None);
+        }
+        let path = join(dir, &child.name);
+        let target =
+            if child.node.kind == NodeKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
+        let item = Item { relative, path, node: child.node, target, implied: !taken };
+        Ok(Some((item, enter.then_some(Verdicts { include, exclude }))))
+    }
+}
+
+/// Puts the entries of a listing and of those below it in order; implied directories only with something in them.
+fn collect(listed: &mut [Listed], index: usize, items: &mut Vec<Item>) {
+    for (item, listing) in std::mem::take(&mut listed[index].entries) {
+        let implied = item.implied;
+        let before = items.len();
+        items.push(item);
+        if let Some(listing) = listing {
+            collect(listed, listing, items);
+        }
+        if implied && items.len() == before + 1 {
+            items.truncate(before);
+        }
+    }
+}
