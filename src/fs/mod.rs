@@ -1,8 +1,23 @@
 //! Access to files below a directory descriptor, and the mounts that show them.
 //!
 //! Most escapes of this field are one bug: a path checked as a string and used
-//! later. So a root is a descriptor, a lookup is `openat2` inside it, and an
-//! operation acts on descriptors. No other module opens a path below a root.
+//! later. So a root is a descriptor ([`Root`]), a lookup is `openat2` inside
+//! it, and an operation acts on descriptors. No other module opens a path
+//! below a root; `tests/architecture.rs` holds that.
 
+mod atomic;
+mod error;
 pub mod mount;
+mod remove;
+mod root;
+mod stat;
 mod sys;
+mod xattr;
+
+#[cfg(test)]
+mod tests;
+
+pub use atomic::write_atomic;
+pub use error::FsError;
+pub use root::{DirEntry, Follow, Root, stat_fd};
+pub use stat::{FileKind, Stat, Time};
