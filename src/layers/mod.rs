@@ -1,1 +1,5 @@
 //! A layer as a stream and as a directory: pack, unpack, index, diff, compress.
+
+mod entry;
+
+pub use entry::{Entry, EntryKind, Metadata, Mtime};
