@@ -109,6 +109,11 @@ fn spread(dir: &Root) {
 
 /// Whether processes can map one file together, as a write-ahead log needs.
 pub(super) fn has_shared_memory(root: &Root) -> bool {
+    rustix::fs::fstatfs(root).is_ok_and(|s| !is_shared_between_machines(s.f_type as u32))
+}
+
+/// Whether a file system's number is that of one whose files, locks or clock another machine may have.
+pub(super) fn is_shared_between_machines(kind: u32) -> bool {
     const NFS: u32 = 0x6969;
     const V9FS: u32 = 0x0102_1997;
     const SMB: u32 = 0x517b;
@@ -116,8 +121,7 @@ pub(super) fn has_shared_memory(root: &Root) -> bool {
     const SMB2: u32 = 0xfe53_4d42;
     const FUSE: u32 = 0x6573_5546;
     const CEPH: u32 = 0x00c3_6400;
-    rustix::fs::fstatfs(root)
-        .is_ok_and(|s| ![NFS, V9FS, SMB, CIFS, SMB2, FUSE, CEPH].contains(&(s.f_type as u32)))
+    [NFS, V9FS, SMB, CIFS, SMB2, FUSE, CEPH].contains(&kind)
 }
 
 fn create_path(path: &Path) -> Result<(), StoreError> {

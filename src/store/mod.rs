@@ -35,6 +35,7 @@
 
 mod blob;
 mod cache;
+mod context_index;
 mod db;
 mod dir;
 mod error;
@@ -57,6 +58,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub use blob::{BlobReader, BlobWriter};
 pub use cache::{CacheKey, CacheRecord, StepId};
+pub use context_index::{ContextIndex, FileState};
 pub use error::StoreError;
 pub use find::Found;
 pub use image::{ImageRecord, IndexRecord};
