@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::StoreError;
 use super::file::GcLock;
 use super::lease::Item;
-use super::tmp::Temporary;
+use super::tmp::{Temporary, is_taken};
 use super::{Inner, Store, layout};
 use crate::image::Digest;
 
@@ -130,7 +130,10 @@ impl BlobWriter {
         self.inner.record(&[Item::Blob(found)], &gc)?;
         let name = blob_name(found);
         if self.inner.root.stat(&name)?.is_none() {
-            self.temporary.rename(&self.inner.root, &name)?;
+            match self.temporary.publish(&self.inner.root, &name) {
+                Err(e) if is_taken(&e) => {}
+                other => other?,
+            }
             self.inner.blobs_dirty.store(true, std::sync::atomic::Ordering::Release);
         }
         Ok((found, self.size))

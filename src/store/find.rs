@@ -82,12 +82,14 @@ impl Store {
         }
         let mut there = Vec::new();
         self.index_images(found.target, 0, &mut there)?;
-        let best = there
-            .iter()
-            .filter(|image| image.platform.serves(wanted))
-            .max_by(|a, b| a.platform.variant.cmp(&b.platform.variant));
-        // Without a wish, an image for another platform is better than none.
-        let best = best.or(if platform.is_none() { there.first() } else { None });
+        let fits = |image: &&ImageRecord| image.platform.serves(wanted);
+        // The newest variant that fits, the first of equals.
+        let best = there.iter().filter(fits).reduce(|best, image| {
+            if image.platform.variant > best.platform.variant { image } else { best }
+        });
+        // Without a wish, an image for another platform is better than none; attestations are no images.
+        let any = || there.iter().find(|image| platform.is_none() && image.platform.os != "unknown");
+        let best = best.or_else(any);
         best.cloned().ok_or_else(|| {
             let names: Vec<String> = there.iter().map(|image| image.platform.to_string()).collect();
             wrong(names.join(", "))

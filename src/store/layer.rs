@@ -8,7 +8,7 @@ use super::dir::Root;
 use super::error::StoreError;
 use super::file::{GcLock, write_atomic};
 use super::lease::Item;
-use super::tmp::Temporary;
+use super::tmp::{Temporary, is_taken};
 use super::{Inner, Store, layout, lock};
 use crate::image::DiffId;
 
@@ -120,8 +120,8 @@ impl LayerDraft {
         state.write_new(&self.root)?;
         let gc = GcLock::take(&self.store.inner.root, false)?;
         self.store.inner.record(&[Item::Layer(diff_id)], &gc)?;
-        match self.temporary.rename(&self.store.inner.root, &layer_name(diff_id)) {
-            Err(StoreError::Fs(e)) if e.is_exists() => {}
+        match self.temporary.publish(&self.store.inner.root, &layer_name(diff_id)) {
+            Err(e) if is_taken(&e) => {}
             other => other?,
         }
         drop(gc);

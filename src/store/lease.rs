@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::file::{GcLock, lock as lock_file, random_id, try_lock};
-use super::{Inner, Store, layout, lock};
-use crate::image::{DiffId, Digest, ImageId};
+use super::{ImageRecord, Inner, Store, layout, lock};
+use crate::image::{DiffId, Digest};
 
 /// Largest lease file that is read; some two million things.
 const MAX_FILE: usize = 64 << 20;
@@ -30,8 +30,6 @@ pub(super) enum Item {
     Blob(Digest),
     /// A layer.
     Layer(DiffId),
-    /// An image's rows and with them all that it names.
-    Image(ImageId),
 }
 
 impl Item {
@@ -41,7 +39,6 @@ impl Item {
         let (letter, bytes) = match self {
             Self::Blob(id) => (b'b', *id.as_bytes()),
             Self::Layer(id) => (b'l', *id.as_bytes()),
-            Self::Image(id) => (b'i', *id.as_bytes()),
         };
         let mut out = [letter; Self::SIZE];
         out[1..].copy_from_slice(&bytes);
@@ -53,7 +50,6 @@ impl Item {
         match record[0] {
             b'b' => Some(Self::Blob(Digest::from_bytes(bytes))),
             b'l' => Some(Self::Layer(DiffId::from_bytes(bytes))),
-            b'i' => Some(Self::Image(ImageId::from_bytes(bytes))),
             _ => None,
         }
     }
@@ -98,13 +94,16 @@ impl Lease {
         self.inner.record(&items, &gc)
     }
 
-    /// Keeps an image and all that it names, tagged or not.
+    /// Keeps an image and all that it names, even if someone removes its names meanwhile.
     ///
     /// # Errors
     /// The lease's file can't be written.
-    pub fn keep_image(&self, id: ImageId) -> Result<(), StoreError> {
+    pub fn keep_image(&self, image: &ImageRecord) -> Result<(), StoreError> {
+        let blobs = image.blobs.iter().copied().chain([image.manifest.as_digest(), image.id.as_digest()]);
+        let items: Vec<Item> =
+            image.layers.iter().map(|id| Item::Layer(*id)).chain(blobs.map(Item::Blob)).collect();
         let gc = GcLock::take(&self.inner.root, false)?;
-        self.inner.record(&[Item::Image(id)], &gc)
+        self.inner.record(&items, &gc)
     }
 }
 

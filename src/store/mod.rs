@@ -35,12 +35,14 @@
 
 mod blob;
 mod cache;
+mod cache_mount;
 mod context_index;
 mod db;
 mod dir;
 mod error;
 mod file;
 mod find;
+mod gc;
 mod image;
 mod layer;
 mod layout;
@@ -58,9 +60,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub use blob::{BlobReader, BlobWriter};
 pub use cache::{CacheKey, CacheRecord, StepId};
+pub use cache_mount::{CacheMount, CacheMountRecord, Sharing};
 pub use context_index::{ContextIndex, FileState};
 pub use error::StoreError;
 pub use find::Found;
+pub use gc::{
+    CachePolicy, CacheUsage, ImagePolicy, ImageUsage, ImageUse, MountUsage, Plan, Removed, Summary, Usage,
+};
 pub use image::{ImageRecord, IndexRecord};
 pub use layer::{Layer, LayerDraft, LayerForm};
 pub use layout::FORMAT;

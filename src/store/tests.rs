@@ -7,13 +7,13 @@ use crate::image::manifest::media_type;
 use crate::image::{Descriptor, Digest, ImageConfig, Manifest, ManifestDigest, Platform, Reference};
 
 /// A store in a directory of its own.
-fn store() -> (tempfile::TempDir, Store) {
+pub(super) fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("store"), &StoreOptions::default()).unwrap();
     (dir, store)
 }
 
-fn add_layer(store: &Store, bytes: &[u8]) -> DiffId {
+pub(super) fn add_layer(store: &Store, bytes: &[u8]) -> DiffId {
     let diff_id = DiffId::of_tar(Digest::of(bytes));
     let draft = store.begin_layer().unwrap();
     draft.root().create_file("layer.tar", 0o600).unwrap().write_all(bytes).unwrap();
@@ -22,8 +22,12 @@ fn add_layer(store: &Store, bytes: &[u8]) -> DiffId {
 }
 
 /// Stores an image whose layers have these bytes; `name` makes its config differ.
-fn add_image(store: &Store, name: &str, layers: &[&[u8]]) -> ImageRecord {
-    let mut config = ImageConfig::scratch(&Platform::host());
+pub(super) fn add_image(store: &Store, name: &str, layers: &[&[u8]]) -> ImageRecord {
+    add_image_for(store, &Platform::host(), name, layers)
+}
+
+pub(super) fn add_image_for(store: &Store, platform: &Platform, name: &str, layers: &[&[u8]]) -> ImageRecord {
+    let mut config = ImageConfig::scratch(platform);
     config.config.labels.insert("name".to_owned(), name.to_owned());
     config.created = Some("2024-01-02T03:04:05Z".to_owned());
     let mut descriptors = Vec::new();
@@ -38,7 +42,7 @@ fn add_image(store: &Store, name: &str, layers: &[&[u8]]) -> ImageRecord {
     store.put_image(&config, &manifest).unwrap()
 }
 
-fn name(text: &str) -> Reference {
+pub(super) fn name(text: &str) -> Reference {
     Reference::parse(text).unwrap()
 }
 

@@ -1,6 +1,11 @@
 //! Things in the making, below `tmp/`: locked by their owner, gone when dropped.
 
 use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
 
 use super::dir::Root;
 use super::error::StoreError;
@@ -41,11 +46,38 @@ impl Temporary {
         Ok((temporary, root, guard))
     }
 
-    /// Gives it its final name.
-    pub(super) fn rename(&mut self, dir: &Root, name: &str) -> Result<(), StoreError> {
+    /// Gives it its final name, which must be free.
+    pub(super) fn publish(&mut self, dir: &Root, name: &str) -> Result<(), StoreError> {
+        // Without the flag a rename would replace an empty directory that someone already uses.
+        match rustix::fs::renameat_with(&self.tmp, &self.name, dir, name, RenameFlags::NOREPLACE) {
+            // Network file systems don't know the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => return self.replace(dir, name),
+            other => other.map_err(|e| StoreError::Io {
+                action: "cannot rename into",
+                path: PathBuf::from(name),
+                source: e.into(),
+            })?,
+        }
+        self.moved = true;
+        Ok(())
+    }
+
+    /// Gives it a name in place of the file that has it.
+    pub(super) fn replace(&mut self, dir: &Root, name: &str) -> Result<(), StoreError> {
         self.tmp.rename_to(&self.name, dir, name)?;
         self.moved = true;
         Ok(())
+    }
+}
+
+/// Whether a name was taken already.
+pub(super) fn is_taken(error: &StoreError) -> bool {
+    match error {
+        StoreError::Fs(e) => e.is_exists(),
+        StoreError::Io { source, .. } => {
+            matches!(source.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
+        }
+        _ => false,
     }
 }
 

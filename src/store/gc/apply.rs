@@ -1,0 +1,239 @@
+//! Carrying a plan out: everything in it is judged again under the collector's lock.
+
+use std::collections::HashSet;
+
+use rusqlite::{Transaction, params};
+
+use super::super::error::StoreError;
+use super::super::file::{GcLock, random_id};
+use super::super::image::{list_indexes, to_nanos};
+use super::super::lease::Item;
+use super::super::refs::{list_refs, split};
+use super::super::{CacheKey, CacheRecord, Store, blob, layer, layout};
+use super::view::View;
+use super::{Plan, Removed};
+use crate::image::{ChainId, DiffId, ManifestDigest};
+
+/// Things that are renamed before others get the lock in between.
+const BATCH: usize = 256;
+
+impl Store {
+    /// Carries a plan out, but for what has come into use since it was made.
+    ///
+    /// # Errors
+    /// A database can't be written or a thing can't be moved; what went
+    /// before is gone, the rest is found by the next plan.
+    pub fn apply(&self, plan: &Plan) -> Result<Removed, StoreError> {
+        let mut removed = Removed::default();
+        let mut doomed = Vec::new();
+        let gone = {
+            let gc = GcLock::take(&self.inner.root, true)?;
+            let leased = self.inner.leased(&gc)?;
+            let gone = self.remove_rows(plan, &leased, &mut removed)?;
+            removed.records = self.remove_records(&plan.records, &leased)?;
+            gone
+        };
+        let layers = self.move_layers(plan, &mut doomed, &mut removed)?;
+        self.move_blobs(plan, &mut doomed, &mut removed)?;
+        self.move_mounts(plan, &mut doomed, &mut removed)?;
+        if plan.contexts {
+            self.drop_contexts(&mut removed)?;
+        }
+        describe(plan, &gone, &layers, &mut removed);
+        let tmp = self.inner.root.dir(layout::TMP)?;
+        for name in doomed {
+            tmp.remove_tree(&name)?;
+        }
+        if plan.debris {
+            removed.bytes += self.sweep_debris()?;
+        }
+        Ok(removed)
+    }
+
+    /// Deletes names and rows; returns the manifests and indexes that are gone.
+    fn remove_rows(
+        &self,
+        plan: &Plan,
+        leased: &HashSet<Item>,
+        removed: &mut Removed,
+    ) -> Result<HashSet<ManifestDigest>, StoreError> {
+        let planned = plan.images.iter().map(|i| i.manifest).chain(plan.indexes.iter().copied());
+        let planned: HashSet<ManifestDigest> = planned.collect();
+        if planned.is_empty() && plan.untag.is_empty() && plan.untag_digests.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let (untagged, gone) = self.inner.meta(|db| {
+            db.write("cannot remove images", |t| {
+                let untagged = delete_names(t, plan)?;
+                let kept = still_needed(t, &planned, leased)?;
+                let gone: HashSet<ManifestDigest> = planned.difference(&kept).copied().collect();
+                for digest in &gone {
+                    delete_rows(t, *digest)?;
+                }
+                Ok((untagged, gone))
+            })
+        })?;
+        removed.untagged = untagged;
+        Ok(gone)
+    }
+
+    fn remove_records(
+        &self,
+        records: &[CacheRecord],
+        leased: &HashSet<Item>,
+    ) -> Result<Vec<CacheKey>, StoreError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let free =
+            |r: &&CacheRecord| !r.layers.iter().any(|layer| leased.contains(&Item::Layer(*layer)));
+        self.inner.cache(|db| {
+            db.write("cannot remove cache records", |t| {
+                let mut gone = Vec::new();
+                let mut delete = t.prepare_cached("DELETE FROM record WHERE key = ?1 AND used <= ?2")?;
+                let mut fields = t.prepare_cached("DELETE FROM record_fields WHERE key = ?1")?;
+                for record in records.iter().filter(free) {
+                    let key = record.key.as_bytes();
+                    if delete.execute(params![key, to_nanos(record.last_used)])? > 0 {
+                        fields.execute([key])?;
+                        gone.push(record.key);
+                    }
+                }
+                Ok(gone)
+            })
+        })
+    }
+
+    fn move_layers(
+        &self,
+        plan: &Plan,
+        doomed: &mut Vec<String>,
+        removed: &mut Removed,
+    ) -> Result<HashSet<DiffId>, StoreError> {
+        let mut moved = HashSet::new();
+        for batch in plan.layers.chunks(BATCH) {
+            let (_gc, live) = self.judge()?;
+            for (id, size) in batch.iter().filter(|(id, _)| !live.layers.contains(id)) {
+                super::super::lock(&self.inner.layers).remove(id);
+                if self.doom(&layer::layer_name(*id), doomed)? {
+                    moved.insert(*id);
+                    removed.bytes += size;
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    fn move_blobs(
+        &self,
+        plan: &Plan,
+        doomed: &mut Vec<String>,
+        removed: &mut Removed,
+    ) -> Result<(), StoreError> {
+        for batch in plan.blobs.chunks(BATCH) {
+            let (_gc, live) = self.judge()?;
+            for (digest, size) in batch.iter().filter(|(digest, _)| !live.blobs.contains(digest)) {
+                if self.doom(&blob::blob_name(*digest), doomed)? {
+                    removed.bytes += size;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the collector's lock and sees what is needed now.
+    fn judge(&self) -> Result<(GcLock, super::view::Live), StoreError> {
+        let gc = GcLock::take(&self.inner.root, true)?;
+        let leased = self.inner.leased(&gc)?;
+        let live = View::load(self)?.live(self, &HashSet::new(), &HashSet::new(), &leased);
+        Ok((gc, live))
+    }
+
+    /// Moves a thing into `tmp/` under a new name; says whether it was there.
+    pub(super) fn doom(&self, place: &str, doomed: &mut Vec<String>) -> Result<bool, StoreError> {
+        let name = random_id();
+        match self.inner.root.rename_to(place, &self.inner.root, format!("{}/{name}", layout::TMP)) {
+            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) => Err(e.into()),
+            Ok(()) => {
+                doomed.push(name);
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// Deletes names that still mean what they meant; returns them as people type them.
+fn delete_names(t: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<Vec<String>> {
+    let mut untagged = Vec::new();
+    let mut delete = t.prepare_cached("DELETE FROM ref WHERE repository = ?1 AND tag = ?2 AND target = ?3")?;
+    for r in &plan.untag {
+        let (repository, tag) = split(&r.reference);
+        if delete.execute(params![repository, tag, r.target.as_bytes()])? > 0 {
+            untagged.push(r.reference.familiar());
+        }
+    }
+    let mut delete =
+        t.prepare_cached("DELETE FROM repo_digest WHERE repository = ?1 AND digest = ?2 AND target = ?3")?;
+    for (name, target) in &plan.untag_digests {
+        let Some(digest) = name.digest() else { continue };
+        if delete.execute(params![name.repository(), digest.as_bytes(), target.as_bytes()])? > 0 {
+            untagged.push(name.familiar());
+        }
+    }
+    Ok(untagged)
+}
+
+/// Which of the planned manifests and indexes a name, another index or a living process needs now.
+fn still_needed(
+    t: &Transaction<'_>,
+    planned: &HashSet<ManifestDigest>,
+    leased: &HashSet<Item>,
+) -> rusqlite::Result<HashSet<ManifestDigest>> {
+    let indexes = list_indexes(t)?;
+    let other = indexes.iter().map(|index| index.digest).filter(|digest| !planned.contains(digest));
+    let held = planned.iter().copied().filter(|d| leased.contains(&Item::Blob(d.as_digest())));
+    let names = list_refs(t)?.into_iter().map(|r| r.target);
+    let mut todo: Vec<ManifestDigest> = other.chain(held).chain(names).collect();
+    let mut kept = HashSet::new();
+    while let Some(digest) = todo.pop() {
+        if kept.insert(digest) {
+            let index = indexes.iter().find(|index| index.digest == digest);
+            todo.extend(index.into_iter().flat_map(|index| index.children.iter().copied()));
+        }
+    }
+    Ok(kept)
+}
+
+fn delete_rows(t: &Transaction<'_>, digest: ManifestDigest) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM image WHERE manifest = ?1",
+        "DELETE FROM image_index WHERE digest = ?1",
+        "DELETE FROM index_child WHERE parent = ?1",
+        "DELETE FROM repo_digest WHERE target = ?1",
+    ] {
+        t.prepare_cached(sql)?.execute([digest.as_bytes()])?;
+    }
+    Ok(())
+}
+
+/// Lists what is gone as docker does: images, then their layers by chain, topmost first.
+fn describe(plan: &Plan, gone: &HashSet<ManifestDigest>, layers: &HashSet<DiffId>, removed: &mut Removed) {
+    let mut seen = HashSet::new();
+    let mut say = |text: String| {
+        if seen.insert(text.clone()) {
+            removed.deleted.push(text);
+        }
+    };
+    for index in plan.indexes.iter().filter(|digest| gone.contains(digest)) {
+        say(index.to_string());
+    }
+    for image in plan.images.iter().filter(|image| gone.contains(&image.manifest)) {
+        say(image.id.to_string());
+        for (n, _) in image.layers.iter().enumerate().rev().filter(|(_, id)| layers.contains(id)) {
+            if let Some(chain) = ChainId::of(&image.layers[..=n]) {
+                say(chain.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What dead processes leave: things in `tmp/` that nobody locks; cache mounts and context indexes.
+
+use std::path::Path;
+
+use super::super::dir::Root;
+use super::super::error::StoreError;
+use super::super::file::{GcLock, try_lock};
+use super::super::{Store, layout};
+use super::{Plan, Removed};
+
+/// Directories below each other that are followed when a size is added up.
+const MAX_DEPTH: usize = 256;
+
+impl Store {
+    /// Deletes what is in `tmp/` and belongs to nobody; returns its size.
+    pub(super) fn sweep_debris(&self) -> Result<u64, StoreError> {
+        let tmp = self.inner.root.dir(layout::TMP)?;
+        let mut free = Vec::new();
+        {
+            // Makers lock what they make before they give this lock back.
+            let _gc = GcLock::take(&self.inner.root, true)?;
+            for name in tmp.names(".")? {
+                if is_free(&tmp, &name)? {
+                    free.push(name);
+                }
+            }
+        }
+        let mut bytes = 0;
+        for name in free {
+            bytes += size_below(&tmp, Path::new(&name), 0)?;
+            match tmp.remove_tree(&name) {
+                Err(e) if !e.is_not_found() => return Err(e.into()),
+                _ => {}
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Takes the planned cache mounts that nobody uses.
+    pub(super) fn move_mounts(
+        &self,
+        plan: &Plan,
+        doomed: &mut Vec<String>,
+        removed: &mut Removed,
+    ) -> Result<(), StoreError> {
+        for (mount, size) in &plan.mounts {
+            let _gc = GcLock::take(&self.inner.root, true)?;
+            let place = format!("{}/{}", layout::CACHE_MOUNTS, mount.name);
+            let free = match self.inner.root.dir(&place) {
+                Ok(dir) => try_lock(&dir, true, &place)?,
+                Err(e) if e.is_not_found() => true,
+                Err(e) => return Err(e.into()),
+            };
+            if free {
+                if self.doom(&place, doomed)? {
+                    removed.bytes += size;
+                }
+                self.inner.cache(|db| {
+                    db.with("cannot forget a cache mount", |c| {
+                        c.execute("DELETE FROM cache_mount WHERE name = ?1", [&mount.name])
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the context indexes; who has one loaded keeps it.
+    pub(super) fn drop_contexts(&self, removed: &mut Removed) -> Result<(), StoreError> {
+        let dir = self.inner.root.dir(layout::CONTEXTS)?;
+        for name in dir.names(".")? {
+            let size = dir.stat(&name)?.map_or(0, |stat| stat.size);
+            match dir.remove_file(&name) {
+                Err(e) if !e.is_not_found() => return Err(e.into()),
+                _ => removed.bytes += size,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_free(tmp: &Root, name: &str) -> Result<bool, StoreError> {
+    let Some(stat) = tmp.stat(name)? else { return Ok(false) };
+    if stat.directory {
+        return match tmp.dir(name) {
+            Ok(dir) => try_lock(&dir, true, name),
+            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) => Err(e.into()),
+        };
+    }
+    match tmp.open_file(name) {
+        Ok(file) => try_lock(&file, true, name),
+        Err(e) if e.is_not_found() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Returns the size of a cache mount's files.
+pub(super) fn tree_size(store: &Store, name: &str) -> Result<u64, StoreError> {
+    let dir = store.inner.root.dir(layout::CACHE_MOUNTS)?;
+    size_below(&dir, Path::new(name), 0)
+}
+
+/// Adds up sizes; what goes meanwhile counts nothing.
+fn size_below(dir: &Root, path: &Path, depth: usize) -> Result<u64, StoreError> {
+    let Some(stat) = dir.stat(path)? else { return Ok(0) };
+    if !stat.directory || depth > MAX_DEPTH {
+        return Ok(stat.size);
+    }
+    let names = match dir.names(path) {
+        Err(e) if e.is_not_found() => return Ok(0),
+        other => other?,
+    };
+    names.iter().try_fold(0, |sum: u64, name| Ok(sum + size_below(dir, &path.join(name), depth + 1)?))
+}
