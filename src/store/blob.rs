@@ -12,6 +12,7 @@ use super::file::GcLock;
 use super::lease::Item;
 use super::tmp::{Temporary, is_taken};
 use super::{Inner, Store, layout};
+use crate::fs::Follow;
 use crate::image::Digest;
 
 /// Takes bytes that become a blob on [`commit`](Self::commit) only; dropped before, it leaves nothing.
@@ -73,10 +74,10 @@ impl Store {
     pub fn blob_size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
         let name = blob_name(digest);
         if self.inner.holds(Item::Blob(digest)) {
-            return Ok(self.inner.root.stat(&name)?.map(|s| s.size));
+            return Ok(self.inner.root.stat(&name, Follow::No)?.map(|s| s.size));
         }
         let gc = GcLock::take(&self.inner.root, false)?;
-        let size = self.inner.root.stat(&name)?.map(|s| s.size);
+        let size = self.inner.root.stat(&name, Follow::No)?.map(|s| s.size);
         if size.is_some() {
             self.inner.record(&[Item::Blob(digest)], &gc)?;
         }
@@ -129,7 +130,7 @@ impl BlobWriter {
         let gc = GcLock::take(&self.inner.root, false)?;
         self.inner.record(&[Item::Blob(found)], &gc)?;
         let name = blob_name(found);
-        if self.inner.root.stat(&name)?.is_none() {
+        if self.inner.root.stat(&name, Follow::No)?.is_none() {
             match self.temporary.publish(&self.inner.root, &name) {
                 Err(e) if is_taken(&e) => {}
                 other => other?,

@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::file::{GcLock, now};
 use super::image::{from_nanos, split_ids};
 use super::{Inner, Store, layer, lock};
+use crate::fs::Follow;
 use crate::image::DiffId;
 use crate::image::id::{from_hex, to_hex};
 
@@ -134,7 +135,7 @@ impl Store {
         let layers: Vec<u8> = record.layers.iter().flat_map(|id| *id.as_bytes()).collect();
         let _gc = GcLock::take(&self.inner.root, false)?;
         for id in &record.layers {
-            if self.inner.root.stat(layer::layer_name(*id))?.is_none() {
+            if self.inner.root.stat(layer::layer_name(*id), Follow::No)?.is_none() {
                 return Err(StoreError::NoLayer(*id));
             }
         }

@@ -6,12 +6,12 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::dir::Root;
 use super::error::StoreError;
 use super::file::{GcLock, lock as lock_file, now, try_lock};
 use super::image::from_nanos;
 use super::tmp::{Temporary, is_taken};
 use super::{Inner, Store, layout};
+use crate::fs::{Follow, Root};
 
 /// Who may use a cache mount at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,7 +71,7 @@ impl Store {
         loop {
             let name = if number == 0 { base.to_string() } else { format!("{base}-{number}") };
             let place = format!("{}/{name}", layout::CACHE_MOUNTS);
-            if self.inner.root.stat(&place).map_err(StoreError::from)?.is_none() {
+            if self.inner.root.stat(&place, Follow::No).map_err(StoreError::from)?.is_none() {
                 let (mut temporary, root, _guard) = Temporary::directory(&self.inner)?;
                 fill(&root)?;
                 match temporary.publish(&self.inner.root, &place) {

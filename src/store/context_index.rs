@@ -62,6 +62,9 @@ pub struct FileState {
     pub mode: u32,
 }
 
+/// Digests that were taken since the index was loaded.
+type New = HashMap<Vec<u8>, (FileState, [u8; 32])>;
+
 /// The digests of a context's files; usable from several threads.
 #[derive(Debug)]
 pub struct ContextIndex {
@@ -74,7 +77,7 @@ pub struct ContextIndex {
     slots: usize,
     seen: Vec<AtomicBool>,
     any_new: AtomicBool,
-    new: RwLock<HashMap<Vec<u8>, (FileState, [u8; 32])>>,
+    new: RwLock<New>,
 }
 
 impl Store {
@@ -96,7 +99,8 @@ impl Store {
         hash.update(path.as_os_str().as_bytes());
         let name = format!("{}/{}", layout::CONTEXTS, hash.finalize().to_hex());
         let bytes = match self.inner.root.read(&name, MAX_FILE) {
-            Err(e) if e.is_not_found() => Vec::new(),
+            // One that is too large was not written by us.
+            Err(e) if e.is_not_found() || e.kind() == std::io::ErrorKind::FileTooLarge => Vec::new(),
             other => other?,
         };
         let (count, slots) = check(&bytes).unwrap_or((0, 0));
@@ -183,7 +187,7 @@ impl ContextIndex {
         Ok(true)
     }
 
-    fn read_new(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Vec<u8>, (FileState, [u8; 32])>> {
+    fn read_new(&self) -> std::sync::RwLockReadGuard<'_, New> {
         self.new.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -198,7 +202,8 @@ impl ContextIndex {
             seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(nanos))
         };
         // A person can set the time of modification to anything, but not that of the inode's change.
-        let newest = if self.coarse { nanos(state.ctime).max(nanos(state.mtime)) } else { nanos(state.ctime) };
+        let newest =
+            if self.coarse { nanos(state.ctime).max(nanos(state.mtime)) } else { nanos(state.ctime) };
         let tick = if self.coarse || state.ctime.1 == 0 { COARSE_TICK } else { TICK };
         newest.saturating_add(tick) <= self.began
     }
@@ -380,7 +385,11 @@ mod tests {
     use super::*;
 
     fn open(store: &Store, dir: &Path) -> ContextIndex {
-        store.context_index(rustix::fs::open(dir, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap(), dir)
+        store
+            .context_index(
+                rustix::fs::open(dir, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap(),
+                dir,
+            )
             .unwrap()
     }
 
@@ -485,7 +494,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("s"), &StoreOptions::default()).unwrap();
         let index = open(&store, dir.path());
-        let paths: Vec<String> = (0..20_000).map(|n| format!("src/module{}/some/file{n}.rs", n % 100)).collect();
+        let paths: Vec<String> =
+            (0..20_000).map(|n| format!("src/module{}/some/file{n}.rs", n % 100)).collect();
         for path in &paths {
             index.put(path.as_bytes(), &state(1), [3; 32]);
         }

@@ -249,7 +249,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 fn remove_database(root: &Path, file: &str) -> Result<(), StoreError> {
-    let dir = super::dir::Root::open(root)?;
+    let dir = crate::fs::Root::open(root)?;
     for suffix in ["", "-wal", "-shm", "-journal"] {
         match dir.remove_file(format!("{file}{suffix}")) {
             Err(e) if !e.is_not_found() => return Err(e.into()),

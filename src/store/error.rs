@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::dir::FsError;
+use crate::fs::FsError;
 use crate::image::{DiffId, Digest, ManifestDigest, ManifestError};
 
 /// Why the store could not do what it was asked.

@@ -1,33 +1,17 @@
 //! Small helpers on files of the store.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use rustix::fs::FlockOperation;
 
-use super::dir::Root;
 use super::error::StoreError;
+use crate::fs::Root;
 
-/// Replaces a file by one with these bytes, whole or not at all.
-pub(super) fn write_atomic(dir: &Root, name: &str, bytes: &[u8], sync: bool) -> Result<(), StoreError> {
-    let temporary = format!(".{name}-{}", random_id());
-    let fail = |action| {
-        let path = PathBuf::from(name);
-        move |source| StoreError::Io { action, path, source }
-    };
-    let mut file = dir.create_file(&temporary, 0o600)?;
-    let written = file.write_all(bytes).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
-    let renamed =
-        written.map_err(fail("cannot write")).and_then(|()| Ok(dir.rename_to(&temporary, dir, name)?));
-    if renamed.is_err() {
-        let _ = dir.remove_file(&temporary);
-        return renamed;
-    }
-    if sync {
-        rustix::fs::fsync(dir).map_err(|e| fail("cannot sync the directory of")(e.into()))?;
-    }
-    Ok(())
+/// Returns the names in one of the store's own directories; what the store did not name is left out.
+pub(super) fn names(root: &Root, path: &str) -> Result<Vec<String>, StoreError> {
+    let entries = root.entries(path)?;
+    Ok(entries.into_iter().filter_map(|entry| String::from_utf8(entry.name).ok()).collect())
 }
 
 /// Returns 32 random hexadecimal digits.

@@ -84,9 +84,10 @@ impl Store {
         self.index_images(found.target, 0, &mut there)?;
         let fits = |image: &&ImageRecord| image.platform.serves(wanted);
         // The newest variant that fits, the first of equals.
-        let best = there.iter().filter(fits).reduce(|best, image| {
-            if image.platform.variant > best.platform.variant { image } else { best }
-        });
+        let best = there
+            .iter()
+            .filter(fits)
+            .reduce(|best, image| if image.platform.variant > best.platform.variant { image } else { best });
         // Without a wish, an image for another platform is better than none; attestations are no images.
         let any = || there.iter().find(|image| platform.is_none() && image.platform.os != "unknown");
         let best = best.or_else(any);

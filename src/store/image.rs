@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use super::error::StoreError;
 use super::file::{GcLock, now};
 use super::{Inner, Store, blob, layer};
+use crate::fs::Follow;
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{
     Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Manifest, ManifestDigest, Platform,
@@ -60,7 +61,7 @@ impl Store {
         let _gc = GcLock::take(&self.inner.root, false)?;
         let size = self.inner.present_size(digest, &parsed.rootfs.diff_ids, &document.layers)?;
         for part in [id.as_digest(), digest.as_digest()] {
-            if self.inner.root.stat(blob::blob_name(part))?.is_none() {
+            if self.inner.root.stat(blob::blob_name(part), Follow::No)?.is_none() {
                 return Err(StoreError::NoBlob(part));
             }
         }
@@ -94,7 +95,7 @@ impl Store {
         self.put_blob(index)?;
         self.inner.sync_blob_names()?;
         let _gc = GcLock::take(&self.inner.root, false)?;
-        if self.inner.root.stat(blob::blob_name(digest.as_digest()))?.is_none() {
+        if self.inner.root.stat(blob::blob_name(digest.as_digest()), Follow::No)?.is_none() {
             return Err(StoreError::NoBlob(digest.as_digest()));
         }
         self.inner.meta(|db| db.write("cannot store an index", |t| insert_index(t, digest, &document)))?;
@@ -188,7 +189,7 @@ impl Inner {
             let stored = match self.root.dir(layer::layer_name(*diff_id)) {
                 Ok(dir) => layer::State::read(&dir)?.size,
                 Err(e) if !e.is_not_found() => return Err(e.into()),
-                Err(_) => match self.root.stat(blob::blob_name(descriptor.digest))? {
+                Err(_) => match self.root.stat(blob::blob_name(descriptor.digest), Follow::No)? {
                     Some(stat) => stat.size,
                     None => return Err(StoreError::NoLayer(*diff_id)),
                 },

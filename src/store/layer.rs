@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::dir::Root;
 use super::error::StoreError;
-use super::file::{GcLock, write_atomic};
+use super::file::GcLock;
 use super::lease::Item;
 use super::tmp::{Temporary, is_taken};
 use super::{Inner, Store, layout, lock};
+use crate::fs::{Follow, Root, write_atomic};
 use crate::image::DiffId;
 
 const STATE: &str = "state";
@@ -107,7 +107,7 @@ impl LayerDraft {
     /// # Errors
     /// The draft holds neither a tar nor a tree, or can't be renamed; nothing is left then.
     pub fn commit(mut self, diff_id: DiffId, size: u64) -> Result<Layer, StoreError> {
-        if self.root.stat(TAR)?.is_none() && self.root.stat(TREE)?.is_none() {
+        if self.root.stat(TAR, Follow::No)?.is_none() && self.root.stat(TREE, Follow::No)?.is_none() {
             return Err(StoreError::Damaged {
                 place: "a layer's draft",
                 reason: format!("neither {TAR} nor {TREE}/ is in it"),
@@ -152,7 +152,7 @@ impl State {
     /// Reads the state; what a crash left of it says nothing, so the layer is not trusted.
     pub(super) fn read(dir: &Root) -> Result<Self, StoreError> {
         let bytes = match dir.read(STATE, 256) {
-            Err(e) if e.is_not_found() => Vec::new(),
+            Err(e) if e.is_not_found() || e.kind() == std::io::ErrorKind::FileTooLarge => Vec::new(),
             other => other?,
         };
         Ok(Self::parse(&bytes).unwrap_or(Self { size: 0, boot: String::new() }))
@@ -185,7 +185,7 @@ impl State {
     /// Notes that the data is on the disk.
     pub(super) fn write_durable(dir: &Root, size: u64) -> Result<(), StoreError> {
         let state = Self { size, boot: DURABLE.to_owned() };
-        write_atomic(dir, STATE, state.text().as_bytes(), true)
+        Ok(write_atomic(dir, STATE, state.text().as_bytes(), true)?)
     }
 }
 

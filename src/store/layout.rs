@@ -5,8 +5,8 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, IFlags};
 
 use super::db::{Db, Which};
-use super::dir::Root;
 use super::error::StoreError;
+use crate::fs::Root;
 
 /// The format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -81,7 +81,7 @@ fn create(root: &Root, path: &Path) -> Result<(), StoreError> {
     let shared_memory = has_shared_memory(root);
     Db::open(path, Which::Meta, true, shared_memory)?;
     Db::open(path, Which::Cache, true, shared_memory)?;
-    super::file::write_atomic(root, VERSION, format!("{FORMAT}\n").as_bytes(), true)
+    Ok(crate::fs::write_atomic(root, VERSION, format!("{FORMAT}\n").as_bytes(), true)?)
 }
 
 fn refuse_foreign(root: &Root, path: &Path) -> Result<(), StoreError> {
@@ -91,7 +91,7 @@ fn refuse_foreign(root: &Root, path: &Path) -> Result<(), StoreError> {
                 .iter()
                 .any(|known| name.starts_with(known))
     };
-    match root.names(".")?.into_iter().find(|name| !ours(name)) {
+    match super::file::names(root, ".")?.into_iter().find(|name| !ours(name)) {
         Some(name) => Err(StoreError::NotAStore { path: path.to_owned(), name }),
         None => Ok(()),
     }
@@ -124,7 +124,8 @@ pub(super) fn is_shared_between_machines(kind: u32) -> bool {
     [NFS, V9FS, SMB, CIFS, SMB2, FUSE, CEPH].contains(&kind)
 }
 
+/// Makes the store's directory and its missing parents; the path is the user's and trusted.
 fn create_path(path: &Path) -> Result<(), StoreError> {
-    let fail = |source| StoreError::Io { action: "cannot create directory", path: path.to_owned(), source };
-    std::fs::create_dir_all(path).map_err(fail)
+    Root::open(Path::new("/"))?.create_dir_all(path, 0o700)?;
+    Ok(())
 }

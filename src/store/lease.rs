@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::file::{GcLock, lock as lock_file, random_id, try_lock};
+use super::file::{GcLock, lock as lock_file, names, random_id, try_lock};
 use super::{ImageRecord, Inner, Store, layout, lock};
 use crate::image::{DiffId, Digest};
 
@@ -162,7 +162,7 @@ impl Inner {
             state.file.as_ref().map(|(name, _)| (name.clone(), state.guards > 0))
         };
         let mut items = HashSet::new();
-        for name in self.root.names(layout::LEASES)? {
+        for name in names(&self.root, layout::LEASES)? {
             let name = format!("{}/{name}", layout::LEASES);
             if own.as_ref().is_some_and(|(own, held)| *own == name && !held) {
                 continue;

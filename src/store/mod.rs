@@ -38,7 +38,6 @@ mod cache;
 mod cache_mount;
 mod context_index;
 mod db;
-mod dir;
 mod error;
 mod file;
 mod find;
@@ -74,9 +73,9 @@ pub use lease::Lease;
 pub use lock::KeyLock;
 pub use refs::RefRecord;
 
+use crate::fs::Root;
 use crate::image::DiffId;
 use db::{Db, Which};
-use dir::Root;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Default)]

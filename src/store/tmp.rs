@@ -2,15 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
-use rustix::fs::RenameFlags;
-use rustix::io::Errno;
-
-use super::dir::Root;
 use super::error::StoreError;
 use super::file::{GcLock, lock, random_id};
 use super::{Inner, layout};
+use crate::fs::Root;
 
 /// A name below `tmp/` that is removed on drop unless it was moved away.
 #[derive(Debug)]
@@ -48,15 +44,13 @@ impl Temporary {
 
     /// Gives it its final name, which must be free.
     pub(super) fn publish(&mut self, dir: &Root, name: &str) -> Result<(), StoreError> {
-        // Without the flag a rename would replace an empty directory that someone already uses.
-        match rustix::fs::renameat_with(&self.tmp, &self.name, dir, name, RenameFlags::NOREPLACE) {
-            // Network file systems don't know the flag.
-            Err(Errno::INVAL | Errno::NOSYS) => return self.replace(dir, name),
-            other => other.map_err(|e| StoreError::Io {
-                action: "cannot rename into",
-                path: PathBuf::from(name),
-                source: e.into(),
-            })?,
+        // A plain rename would replace an empty directory that someone already uses.
+        match self.tmp.rename_new(&self.name, dir, name) {
+            // Network file systems can't tell; there the name was looked up a moment ago.
+            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                return self.replace(dir, name);
+            }
+            other => other?,
         }
         self.moved = true;
         Ok(())
@@ -73,10 +67,7 @@ impl Temporary {
 /// Whether a name was taken already.
 pub(super) fn is_taken(error: &StoreError) -> bool {
     match error {
-        StoreError::Fs(e) => e.is_exists(),
-        StoreError::Io { source, .. } => {
-            matches!(source.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
-        }
+        StoreError::Fs(e) => e.is_exists() || e.kind() == io::ErrorKind::DirectoryNotEmpty,
         _ => false,
     }
 }

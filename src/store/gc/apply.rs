@@ -85,8 +85,7 @@ impl Store {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let free =
-            |r: &&CacheRecord| !r.layers.iter().any(|layer| leased.contains(&Item::Layer(*layer)));
+        let free = |r: &&CacheRecord| !r.layers.iter().any(|layer| leased.contains(&Item::Layer(*layer)));
         self.inner.cache(|db| {
             db.write("cannot remove cache records", |t| {
                 let mut gone = Vec::new();
@@ -166,7 +165,8 @@ impl Store {
 /// Deletes names that still mean what they meant; returns them as people type them.
 fn delete_names(t: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<Vec<String>> {
     let mut untagged = Vec::new();
-    let mut delete = t.prepare_cached("DELETE FROM ref WHERE repository = ?1 AND tag = ?2 AND target = ?3")?;
+    let mut delete =
+        t.prepare_cached("DELETE FROM ref WHERE repository = ?1 AND tag = ?2 AND target = ?3")?;
     for r in &plan.untag {
         let (repository, tag) = split(&r.reference);
         if delete.execute(params![repository, tag, r.target.as_bytes()])? > 0 {

@@ -1,12 +1,13 @@
 //! What dead processes leave: things in `tmp/` that nobody locks; cache mounts and context indexes.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
-use super::super::dir::Root;
 use super::super::error::StoreError;
-use super::super::file::{GcLock, try_lock};
+use super::super::file::{GcLock, names, try_lock};
 use super::super::{Store, layout};
 use super::{Plan, Removed};
+use crate::fs::{Follow, Root};
 
 /// Directories below each other that are followed when a size is added up.
 const MAX_DEPTH: usize = 256;
@@ -19,7 +20,7 @@ impl Store {
         {
             // Makers lock what they make before they give this lock back.
             let _gc = GcLock::take(&self.inner.root, true)?;
-            for name in tmp.names(".")? {
+            for name in names(&tmp, ".")? {
                 if is_free(&tmp, &name)? {
                     free.push(name);
                 }
@@ -27,11 +28,8 @@ impl Store {
         }
         let mut bytes = 0;
         for name in free {
-            bytes += size_below(&tmp, Path::new(&name), 0)?;
-            match tmp.remove_tree(&name) {
-                Err(e) if !e.is_not_found() => return Err(e.into()),
-                _ => {}
-            }
+            bytes += size_below(&tmp, OsStr::new(&name), 0);
+            tmp.remove_tree(&name)?;
         }
         Ok(bytes)
     }
@@ -68,8 +66,8 @@ impl Store {
     /// Deletes the context indexes; who has one loaded keeps it.
     pub(super) fn drop_contexts(&self, removed: &mut Removed) -> Result<(), StoreError> {
         let dir = self.inner.root.dir(layout::CONTEXTS)?;
-        for name in dir.names(".")? {
-            let size = dir.stat(&name)?.map_or(0, |stat| stat.size);
+        for name in names(&dir, ".")? {
+            let size = dir.stat(&name, Follow::No)?.map_or(0, |stat| stat.size);
             match dir.remove_file(&name) {
                 Err(e) if !e.is_not_found() => return Err(e.into()),
                 _ => removed.bytes += size,
@@ -80,8 +78,8 @@ impl Store {
 }
 
 fn is_free(tmp: &Root, name: &str) -> Result<bool, StoreError> {
-    let Some(stat) = tmp.stat(name)? else { return Ok(false) };
-    if stat.directory {
+    let Some(stat) = tmp.stat(name, Follow::No)? else { return Ok(false) };
+    if stat.is_dir() {
         return match tmp.dir(name) {
             Ok(dir) => try_lock(&dir, true, name),
             Err(e) if e.is_not_found() => Ok(false),
@@ -98,18 +96,18 @@ fn is_free(tmp: &Root, name: &str) -> Result<bool, StoreError> {
 /// Returns the size of a cache mount's files.
 pub(super) fn tree_size(store: &Store, name: &str) -> Result<u64, StoreError> {
     let dir = store.inner.root.dir(layout::CACHE_MOUNTS)?;
-    size_below(&dir, Path::new(name), 0)
+    Ok(size_below(&dir, OsStr::new(name), 0))
 }
 
-/// Adds up sizes; what goes meanwhile counts nothing.
-fn size_below(dir: &Root, path: &Path, depth: usize) -> Result<u64, StoreError> {
-    let Some(stat) = dir.stat(path)? else { return Ok(0) };
-    if !stat.directory || depth > MAX_DEPTH {
-        return Ok(stat.size);
+/// Adds up sizes; what goes meanwhile, or can't be read, counts nothing.
+///
+/// It goes down by descriptors, since a step may make paths of any length.
+fn size_below(dir: &Root, name: &OsStr, depth: usize) -> u64 {
+    let Ok(Some(stat)) = dir.stat(name, Follow::No) else { return 0 };
+    if !stat.is_dir() || depth > MAX_DEPTH {
+        return stat.size;
     }
-    let names = match dir.names(path) {
-        Err(e) if e.is_not_found() => return Ok(0),
-        other => other?,
-    };
-    names.iter().try_fold(0, |sum: u64, name| Ok(sum + size_below(dir, &path.join(name), depth + 1)?))
+    let Ok(below) = dir.dir(name) else { return 0 };
+    let entries = below.entries(".").unwrap_or_default();
+    entries.iter().map(|entry| size_below(&below, OsStr::from_bytes(&entry.name), depth + 1)).sum()
 }

@@ -15,9 +15,9 @@ mod apply;
 mod debris;
 mod policy;
 mod remove;
-mod usage;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod view;
 
 pub use policy::{CachePolicy, ImagePolicy, Plan};

@@ -134,7 +134,8 @@ impl Store {
         }
         let full = |budget: &Budget| policy.keep_bytes.is_none_or(|keep| budget.total > keep);
         for record in &view.records {
-            let shared = !record.layers.is_empty() && record.layers.iter().all(|id| images.layers.contains(id));
+            let shared =
+                !record.layers.is_empty() && record.layers.iter().all(|id| images.layers.contains(id));
             let used = record.layers.iter().any(|id| leased.contains(&Item::Layer(*id)));
             let wanted = old(record.last_used) && policy.filter.is_none_or(|filter| filter(record));
             if wanted && !used && (policy.all || !shared) && full(&budget) {

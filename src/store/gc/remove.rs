@@ -69,7 +69,8 @@ impl Store {
         let id = image.map_or(ImageId::from_bytes(*target.as_bytes()), |image| image.id);
         targets.extend(view.manifests_of(id).map(|image| image.manifest));
         let around = view.indexes.iter().map(|index| index.digest);
-        targets.extend(around.filter(|index| !view.reached([*index]).is_disjoint(&targets)).collect::<Vec<_>>());
+        targets
+            .extend(around.filter(|index| !view.reached([*index]).is_disjoint(&targets)).collect::<Vec<_>>());
         Ok(Subject {
             id,
             tags: view.refs.iter().filter(|r| targets.contains(&r.target)).cloned().collect(),
@@ -123,7 +124,10 @@ impl Subject {
         }
         if !force {
             if !self.has_one_name() {
-                return Err(refuse("must be forced", "image is referenced in multiple repositories".to_owned()));
+                return Err(refuse(
+                    "must be forced",
+                    "image is referenced in multiple repositories".to_owned(),
+                ));
             }
             if let Some(user) = uses.first() {
                 let why = format!("image is being used by stopped container {}", short(&user.container));
@@ -135,10 +139,13 @@ impl Subject {
 
     /// Whether there is at most one tag, and no digest of another repository.
     fn has_one_name(&self) -> bool {
-        let mut repositories: Vec<String> =
-            self.tags.iter().map(|r| &r.reference).chain(self.digests.iter().map(|(name, _)| name))
-                .map(Reference::repository)
-                .collect();
+        let mut repositories: Vec<String> = self
+            .tags
+            .iter()
+            .map(|r| &r.reference)
+            .chain(self.digests.iter().map(|(name, _)| name))
+            .map(Reference::repository)
+            .collect();
         repositories.sort();
         repositories.dedup();
         self.tags.len() <= 1 && repositories.len() <= 1

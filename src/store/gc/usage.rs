@@ -83,13 +83,13 @@ impl Store {
     /// The store can't be read.
     pub fn usage(&self, uses: &[ImageUse]) -> Result<Usage, StoreError> {
         let (view, leased) = self.look()?;
-        let sizes = self.layer_sizes(view.images.iter().flat_map(|i| &i.layers).chain(
-            view.records.iter().flat_map(|r| &r.layers),
-        ))?;
+        let sizes = self.layer_sizes(
+            view.images.iter().flat_map(|i| &i.layers).chain(view.records.iter().flat_map(|r| &r.layers)),
+        )?;
         // Manifests of one image count as one.
         let mut seen = HashSet::new();
         let mut images: Vec<ImageRecord> = view.images.clone();
-        images.sort_by(|a, b| (b.created, b.added, b.manifest).cmp(&(a.created, a.added, a.manifest)));
+        images.sort_by_key(|image| std::cmp::Reverse((image.created, image.added, image.manifest)));
         images.retain(|image| seen.insert(image.id));
         let mut usage = Usage {
             images: image_summary(&images, &sizes, uses),

@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::cache::CacheRecord;
 use super::super::error::StoreError;
+use super::super::file::names;
 use super::super::image::{IndexRecord, list_images, list_indexes};
 use super::super::lease::Item;
 use super::super::refs::{list_digests, list_refs};
 use super::super::{ImageRecord, RefRecord, Store, layer, layout};
+use crate::fs::Follow;
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{DiffId, Digest, Document, ImageId, ManifestDigest, Reference};
 
@@ -138,13 +140,13 @@ impl Live {
 
 /// Returns the layers on the disk.
 pub(super) fn stored_layers(store: &Store) -> Result<Vec<DiffId>, StoreError> {
-    let names = store.inner.root.names(layout::LAYERS)?;
+    let names = names(&store.inner.root, layout::LAYERS)?;
     Ok(names.iter().filter_map(|name| DiffId::from_hex(name)).collect())
 }
 
 /// Returns the blobs on the disk.
 pub(super) fn stored_blobs(store: &Store) -> Result<Vec<Digest>, StoreError> {
-    let names = store.inner.root.names(layout::BLOBS)?;
+    let names = names(&store.inner.root, layout::BLOBS)?;
     Ok(names.iter().filter_map(|name| Digest::from_hex(name)).collect())
 }
 
@@ -160,5 +162,5 @@ pub(super) fn layer_size(store: &Store, id: DiffId) -> Result<Option<u64>, Store
 /// Returns a blob's size without leasing it; none if it is not there.
 pub(super) fn blob_size(store: &Store, digest: Digest) -> Result<Option<u64>, StoreError> {
     let name = super::super::blob::blob_name(digest);
-    Ok(store.inner.root.stat(name)?.map(|stat| stat.size))
+    Ok(store.inner.root.stat(name, Follow::No)?.map(|stat| stat.size))
 }
