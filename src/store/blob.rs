@@ -79,7 +79,7 @@ impl Store {
         let gc = GcLock::take(&self.inner.root, false)?;
         let size = self.inner.root.stat(&name, Follow::No)?.map(|s| s.size);
         if size.is_some() {
-            self.inner.record(&[Item::Blob(digest)], &gc)?;
+            self.inner.record_use(&[Item::Blob(digest)], &gc)?;
         }
         Ok(size)
     }

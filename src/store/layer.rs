@@ -1,8 +1,9 @@
 //! Layers: drafts, publishing, look-up, trust after a crash.
 
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::error::StoreError;
 use super::file::GcLock;
@@ -14,6 +15,7 @@ use crate::image::DiffId;
 
 const STATE: &str = "state";
 pub(super) const TAR: &str = "layer.tar";
+pub(super) const INDEX: &str = "index.erofs";
 pub(super) const TREE: &str = "fs";
 /// What stands for a boot in the state of a layer whose data is on the disk.
 const DURABLE: &str = "durable";
@@ -52,6 +54,7 @@ pub(super) struct Shared {
     pub(super) diff_id: DiffId,
     pub(super) size: u64,
     pub(super) dir: Root,
+    pub(super) tree: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 impl Store {
@@ -80,10 +83,10 @@ impl Store {
             Err(e) if e.is_not_found() => return Ok(None),
             other => other?,
         };
-        self.inner.record(&[Item::Layer(diff_id)], &gc)?;
+        self.inner.record_use(&[Item::Layer(diff_id)], &gc)?;
         drop(gc);
         let state = State::read(&dir)?;
-        let shared = Arc::new(Shared { diff_id, size: state.size, dir });
+        let shared = Arc::new(Shared { diff_id, size: state.size, dir, tree: Mutex::default() });
         lock(&self.inner.layers).insert(diff_id, Arc::clone(&shared));
         Ok(Some(Layer { store: self.clone(), shared }))
     }

@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -122,20 +122,39 @@ impl Inner {
     /// Records that these things are in use; `_gc` shows that no collector works meanwhile.
     pub(super) fn record(&self, items: &[Item], gc: &GcLock) -> Result<(), StoreError> {
         let mut state = lock(&self.lease);
-        let new: Vec<Item> = items.iter().copied().filter(|item| !state.known.contains(item)).collect();
+        let mut fresh = HashSet::new();
+        let is_new = |item: &Item| !state.known.contains(item) && fresh.insert(*item);
+        let new: Vec<Item> = items.iter().copied().filter(is_new).collect();
         if new.is_empty() {
             return Ok(());
         }
         self.ensure_file(&mut state, gc)?;
         let bytes: Vec<u8> = new.iter().flat_map(|item| item.encode()).collect();
+        let end = state.known.len() * Item::SIZE;
         let (name, file) = state.file.as_mut().expect("the file was just ensured");
-        file.write_all(&bytes).map_err(|source| StoreError::Io {
-            action: "cannot record a lease in",
-            path: PathBuf::from(&*name),
-            source,
-        })?;
+        if let Err(source) = file.write_all(&bytes) {
+            // A piece of a record would shift those behind it.
+            let cut = file.set_len(end as u64).and_then(|()| file.seek(SeekFrom::Start(end as u64)));
+            let source = cut.map_or_else(|e| e, |_| source);
+            let path = PathBuf::from(&*name);
+            return Err(StoreError::Io { action: "cannot record a lease in", path, source });
+        }
         state.known.extend(new);
         Ok(())
+    }
+
+    /// Records that these things are being read; a disk that takes no more does not keep anyone from reading.
+    pub(super) fn record_use(&self, items: &[Item], gc: &GcLock) -> Result<(), StoreError> {
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let kind = |e: &StoreError| match e {
+            StoreError::Io { source, .. } => Some(source.kind()),
+            StoreError::Fs(e) => Some(e.kind()),
+            _ => None,
+        };
+        match self.record(items, gc) {
+            Err(e) if matches!(kind(&e), Some(StorageFull | QuotaExceeded | ReadOnlyFilesystem)) => Ok(()),
+            other => other,
+        }
     }
 
     /// Whether this handle has recorded the thing, so that it can't have gone.
@@ -193,5 +212,5 @@ pub(super) fn end(inner: &Inner) {
     state.known.clear();
     drop(state);
     // They were known to be there only while they were leased.
-    lock(&inner.layers).clear();
+    inner.forget();
 }

@@ -47,7 +47,10 @@ mod layer;
 mod layout;
 mod lease;
 mod lock;
+#[cfg(test)]
+mod process_tests;
 mod refs;
+mod show;
 #[cfg(test)]
 mod tests;
 mod tmp;
@@ -103,6 +106,7 @@ struct Inner {
     lease: Mutex<lease::State>,
     layers: Mutex<HashMap<DiffId, Arc<layer::Shared>>>,
     used: Mutex<HashMap<CacheKey, i64>>,
+    shown: show::Shown,
     boot: OnceLock<String>,
     blobs_dirty: AtomicBool,
 }
@@ -131,6 +135,7 @@ impl Store {
                 lease: Mutex::default(),
                 layers: Mutex::default(),
                 used: Mutex::default(),
+                shown: show::Shown::default(),
                 boot: OnceLock::new(),
                 blobs_dirty: AtomicBool::new(false),
             }),

@@ -26,6 +26,7 @@ impl Store {
     pub fn apply(&self, plan: &Plan) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
         let mut doomed = Vec::new();
+        self.inner.forget();
         let gone = {
             let gc = GcLock::take(&self.inner.root, true)?;
             let leased = self.inner.leased(&gc)?;
@@ -113,7 +114,6 @@ impl Store {
         for batch in plan.layers.chunks(BATCH) {
             let (_gc, live) = self.judge()?;
             for (id, size) in batch.iter().filter(|(id, _)| !live.layers.contains(id)) {
-                super::super::lock(&self.inner.layers).remove(id);
                 if self.doom(&layer::layer_name(*id), doomed)? {
                     moved.insert(*id);
                     removed.bytes += size;

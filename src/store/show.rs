@@ -1,0 +1,161 @@
+//! Showing layers: one as a directory, several as one merged tree.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::error::StoreError;
+use super::layer::{INDEX, Layer, LayerForm, TAR, TREE};
+use super::tmp::Temporary;
+use super::{Inner, Store, lock};
+use crate::fs::mount::{self, Support};
+use crate::fs::{Follow, Root};
+use crate::image::{ChainId, DiffId};
+
+/// What a handle has learned about showing layers, and the views that it holds.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    support: OnceLock<Support>,
+    views: Mutex<HashMap<Option<ChainId>, Root>>,
+}
+
+impl Shown {
+    /// Lets go of all views; those that callers hold stay.
+    pub(super) fn clear(&self) {
+        lock(&self.views).clear();
+    }
+}
+
+impl Store {
+    /// Returns the form in which layers are shown, and why.
+    ///
+    /// # Errors
+    /// The store's directory can't be written.
+    pub fn form(&self) -> Result<(LayerForm, String), StoreError> {
+        if let Some(form) = self.inner.options.form {
+            return Ok((form, "it was asked for".to_owned()));
+        }
+        Ok(match &self.support()?.erofs {
+            Ok(()) => (LayerForm::Index, "the kernel mounts an index over a layer's tar".to_owned()),
+            Err(reason) => (LayerForm::Directory, reason.clone()),
+        })
+    }
+
+    /// Returns what kernel, user and file system can do; found out on first use, in about a millisecond.
+    ///
+    /// # Errors
+    /// The store's directory can't be written.
+    pub fn support(&self) -> Result<&Support, StoreError> {
+        let shown = &self.inner.shown;
+        if let Some(support) = shown.support.get() {
+            return Ok(support);
+        }
+        // In a directory that is locked, so that nobody takes it for debris meanwhile.
+        let (_temporary, dir, _guard) = Temporary::directory(&self.inner)?;
+        Ok(shown.support.get_or_init(|| mount::probe(&dir)))
+    }
+
+    /// Whether overlay's marks are kept in `user.overlay.*` here.
+    ///
+    /// # Errors
+    /// The store's directory can't be written.
+    pub fn userxattr(&self) -> Result<bool, StoreError> {
+        Ok(self.support()?.userxattr)
+    }
+
+    /// Returns a read-only view of layers on top of each other, bottom first; it is made once a handle.
+    ///
+    /// # Errors
+    /// A layer is missing or the kernel refuses.
+    pub fn mount(&self, layers: &[DiffId]) -> Result<Root, StoreError> {
+        let chain = ChainId::of(layers);
+        if let Some(root) = lock(&self.inner.shown.views).get(&chain) {
+            return Ok(root.clone());
+        }
+        let trees = self.trees(layers)?;
+        let lowers: Vec<BorrowedFd<'_>> = trees.iter().map(|fd| fd.as_fd()).collect();
+        let what = || chain.map_or_else(|| "an empty tree".to_owned(), |chain| format!("layers {chain}"));
+        let view = mount::read_only_view(&lowers, self.userxattr()?)
+            .map_err(|e| StoreError::Mount { what: what(), source: Box::new(e) })?;
+        let root = Root::named(view, what());
+        lock(&self.inner.shown.views).insert(chain, root.clone());
+        Ok(root)
+    }
+
+    /// Returns the directories of layers that are given bottom first, the topmost first, as an overlay takes them.
+    ///
+    /// # Errors
+    /// A layer is missing or can't be shown.
+    pub fn trees(&self, layers: &[DiffId]) -> Result<Vec<OwnedFd>, StoreError> {
+        let tree = |id: &DiffId| self.layer(*id)?.ok_or(StoreError::NoLayer(*id))?.tree();
+        layers.iter().rev().map(tree).collect()
+    }
+}
+
+impl Layer {
+    /// Returns the layer's directory, fit as a lower directory of an overlay.
+    ///
+    /// It is a detached mount of the index, or `fs/`; whatever it is, it is
+    /// made once a handle of the store.
+    ///
+    /// # Errors
+    /// The kernel refuses, or the layer can't be unpacked.
+    pub fn tree(&self) -> Result<OwnedFd, StoreError> {
+        let mut cached = lock(&self.shared.tree);
+        let tree = match &*cached {
+            Some(tree) => tree,
+            empty => {
+                debug_assert!(empty.is_none());
+                cached.insert(Arc::new(self.open_tree()?))
+            }
+        };
+        tree.try_clone().map_err(|source| self.failure("duplicate the directory of", source))
+    }
+
+    /// Returns the form in which this layer is shown.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn form(&self) -> Result<LayerForm, StoreError> {
+        if self.shared.dir.stat(TREE, Follow::No)?.is_some() {
+            return Ok(LayerForm::Directory);
+        }
+        Ok(self.store.form()?.0)
+    }
+
+    fn open_tree(&self) -> Result<OwnedFd, StoreError> {
+        match self.shared.dir.dir(TREE) {
+            Ok(tree) => return Ok(tree.to_owned_fd()?),
+            Err(e) if !e.is_not_found() => return Err(e.into()),
+            Err(_) => {}
+        }
+        let (form, _) = self.store.form()?;
+        if form == LayerForm::Index && self.shared.dir.stat(INDEX, Follow::No)?.is_some() {
+            return self.mount_index();
+        }
+        Err(StoreError::NoLayer(self.diff_id()))
+    }
+
+    fn mount_index(&self) -> Result<OwnedFd, StoreError> {
+        let index = self.shared.dir.open_file_nofollow(INDEX)?;
+        let tar = self.shared.dir.open_file_nofollow(TAR)?;
+        mount::erofs(index.as_fd(), &[tar.as_fd()])
+            .map_err(|e| StoreError::Mount { what: format!("layer {}", self.diff_id()), source: Box::new(e) })
+    }
+
+    pub(super) fn failure(
+        &self,
+        action: &'static str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> StoreError {
+        StoreError::Layer { action, layer: self.diff_id(), source: Box::new(source) }
+    }
+}
+
+impl Inner {
+    /// Lets go of what was known to be there only while it was leased.
+    pub(super) fn forget(&self) {
+        lock(&self.layers).clear();
+        self.shown.clear();
+    }
+}
