@@ -65,6 +65,8 @@ CREATE TABLE compressed(
   media_type TEXT NOT NULL,
   PRIMARY KEY(diff_id, settings)
 ) WITHOUT ROWID;
+CREATE TABLE fence(n INTEGER NOT NULL);
+INSERT INTO fence VALUES (0);
 PRAGMA user_version = 1;
 ";
 

@@ -62,6 +62,13 @@ impl Temporary {
         self.moved = true;
         Ok(())
     }
+
+    /// Removes it now, and says so if that fails.
+    pub(super) fn delete(mut self) -> Result<(), StoreError> {
+        self.tmp.remove_tree(&self.name)?;
+        self.moved = true;
+        Ok(())
+    }
 }
 
 /// Whether a name was taken already.

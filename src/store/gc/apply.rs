@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use rusqlite::{Transaction, params};
 
 use super::super::error::StoreError;
-use super::super::file::{GcLock, random_id};
+use super::super::file::GcLock;
 use super::super::image::{list_indexes, to_nanos};
 use super::super::lease::Item;
 use super::super::refs::{list_refs, split};
-use super::super::{CacheKey, CacheRecord, Store, blob, layer, layout};
+use super::super::tmp::Temporary;
+use super::super::{CacheKey, CacheRecord, Inner, Store, blob, layer};
 use super::view::View;
 use super::{Plan, Removed};
+use crate::fs::Root;
 use crate::image::{ChainId, DiffId, ManifestDigest};
 
 /// Things that are renamed before others get the lock in between.
@@ -25,7 +27,14 @@ impl Store {
     /// before is gone, the rest is found by the next plan.
     pub fn apply(&self, plan: &Plan) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
-        let mut doomed = Vec::new();
+        // First what takes no room to take away, for a disk that is full.
+        if plan.debris {
+            removed.bytes += self.sweep_debris()?;
+        }
+        if plan.contexts {
+            self.drop_contexts(&mut removed)?;
+        }
+        let mut doomed = Doomed::new(&self.inner)?;
         self.inner.forget();
         let gone = {
             let gc = GcLock::take(&self.inner.root, true)?;
@@ -37,17 +46,8 @@ impl Store {
         let layers = self.move_layers(plan, &mut doomed, &mut removed)?;
         self.move_blobs(plan, &mut doomed, &mut removed)?;
         self.move_mounts(plan, &mut doomed, &mut removed)?;
-        if plan.contexts {
-            self.drop_contexts(&mut removed)?;
-        }
         describe(plan, &gone, &layers, &mut removed);
-        let tmp = self.inner.root.dir(layout::TMP)?;
-        for name in doomed {
-            tmp.remove_tree(&name)?;
-        }
-        if plan.debris {
-            removed.bytes += self.sweep_debris()?;
-        }
+        doomed.delete()?;
         Ok(removed)
     }
 
@@ -107,14 +107,14 @@ impl Store {
     fn move_layers(
         &self,
         plan: &Plan,
-        doomed: &mut Vec<String>,
+        doomed: &mut Doomed,
         removed: &mut Removed,
     ) -> Result<HashSet<DiffId>, StoreError> {
         let mut moved = HashSet::new();
         for batch in plan.layers.chunks(BATCH) {
             let (_gc, live) = self.judge()?;
             for (id, size) in batch.iter().filter(|(id, _)| !live.layers.contains(id)) {
-                if self.doom(&layer::layer_name(*id), doomed)? {
+                if doomed.take(&self.inner.root, &layer::layer_name(*id))? {
                     moved.insert(*id);
                     removed.bytes += size;
                 }
@@ -123,16 +123,11 @@ impl Store {
         Ok(moved)
     }
 
-    fn move_blobs(
-        &self,
-        plan: &Plan,
-        doomed: &mut Vec<String>,
-        removed: &mut Removed,
-    ) -> Result<(), StoreError> {
+    fn move_blobs(&self, plan: &Plan, doomed: &mut Doomed, removed: &mut Removed) -> Result<(), StoreError> {
         for batch in plan.blobs.chunks(BATCH) {
             let (_gc, live) = self.judge()?;
             for (digest, size) in batch.iter().filter(|(digest, _)| !live.blobs.contains(digest)) {
-                if self.doom(&blob::blob_name(*digest), doomed)? {
+                if doomed.take(&self.inner.root, &blob::blob_name(*digest))? {
                     removed.bytes += size;
                 }
             }
@@ -144,21 +139,54 @@ impl Store {
     fn judge(&self) -> Result<(GcLock, super::view::Live), StoreError> {
         let gc = GcLock::take(&self.inner.root, true)?;
         let leased = self.inner.leased(&gc)?;
+        self.fence()?;
         let live = View::load(self)?.live(self, &HashSet::new(), &HashSet::new(), &leased);
         Ok((gc, live))
     }
 
-    /// Moves a thing into `tmp/` under a new name; says whether it was there.
-    pub(super) fn doom(&self, place: &str, doomed: &mut Vec<String>) -> Result<bool, StoreError> {
-        let name = random_id();
-        match self.inner.root.rename_to(place, &self.inner.root, format!("{}/{name}", layout::TMP)) {
+    /// Makes sure that no row appears later which can't be seen now.
+    ///
+    /// A process that is killed while it commits may leave a whole
+    /// transaction in the log that nobody sees, until all have closed the
+    /// database and the next one to open it recovers the log. Things that only
+    /// such a row names would be taken. Another commit overwrites it.
+    fn fence(&self) -> Result<(), StoreError> {
+        self.inner.meta(|db| {
+            db.write("cannot fence off unfinished changes", |t| {
+                t.execute("UPDATE fence SET n = n + 1", []).map(|_| ())
+            })
+        })
+    }
+}
+
+/// A locked directory below `tmp/` for what is on its way out.
+pub(super) struct Doomed {
+    temporary: Temporary,
+    dir: Root,
+    _guard: Root,
+    count: usize,
+}
+
+impl Doomed {
+    fn new(inner: &Inner) -> Result<Self, StoreError> {
+        let (temporary, dir, guard) = Temporary::directory(inner)?;
+        Ok(Self { temporary, dir, _guard: guard, count: 0 })
+    }
+
+    /// Takes a thing away from its name; says whether it was there.
+    pub(super) fn take(&mut self, root: &Root, place: &str) -> Result<bool, StoreError> {
+        match root.rename_to(place, &self.dir, self.count.to_string()) {
             Err(e) if e.is_not_found() => Ok(false),
             Err(e) => Err(e.into()),
             Ok(()) => {
-                doomed.push(name);
+                self.count += 1;
                 Ok(true)
             }
         }
+    }
+
+    fn delete(self) -> Result<(), StoreError> {
+        self.temporary.delete()
     }
 }
 

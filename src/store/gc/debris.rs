@@ -1,11 +1,13 @@
 //! What dead processes leave: things in `tmp/` that nobody locks; cache mounts and context indexes.
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::error::StoreError;
 use super::super::file::{GcLock, names, try_lock};
 use super::super::{Store, layout};
+use super::apply::Doomed;
 use super::{Plan, Removed};
 use crate::fs::{Follow, Root};
 
@@ -16,20 +18,18 @@ impl Store {
     /// Deletes what is in `tmp/` and belongs to nobody; returns its size.
     pub(super) fn sweep_debris(&self) -> Result<u64, StoreError> {
         let tmp = self.inner.root.dir(layout::TMP)?;
-        let mut free = Vec::new();
-        {
-            // Makers lock what they make before they give this lock back.
-            let _gc = GcLock::take(&self.inner.root, true)?;
-            for name in names(&tmp, ".")? {
-                if is_free(&tmp, &name)? {
-                    free.push(name);
-                }
-            }
-        }
         let mut bytes = 0;
-        for name in free {
-            bytes += size_below(&tmp, OsStr::new(&name), 0);
-            tmp.remove_tree(&name)?;
+        for name in names(&tmp, ".")? {
+            // Held until it is gone, so that of two collectors one does it.
+            let lock = {
+                // Makers lock what they make before they give this lock back.
+                let _gc = GcLock::take(&self.inner.root, true)?;
+                take_free(&tmp, &name)?
+            };
+            if lock.is_some() {
+                bytes += size_below(&tmp, OsStr::new(&name), 0);
+                tmp.remove_tree(&name)?;
+            }
         }
         Ok(bytes)
     }
@@ -38,7 +38,7 @@ impl Store {
     pub(super) fn move_mounts(
         &self,
         plan: &Plan,
-        doomed: &mut Vec<String>,
+        doomed: &mut Doomed,
         removed: &mut Removed,
     ) -> Result<(), StoreError> {
         for (mount, size) in &plan.mounts {
@@ -50,7 +50,7 @@ impl Store {
                 Err(e) => return Err(e.into()),
             };
             if free {
-                if self.doom(&place, doomed)? {
+                if doomed.take(&self.inner.root, &place)? {
                     removed.bytes += size;
                 }
                 self.inner.cache(|db| {
@@ -77,20 +77,19 @@ impl Store {
     }
 }
 
-fn is_free(tmp: &Root, name: &str) -> Result<bool, StoreError> {
-    let Some(stat) = tmp.stat(name, Follow::No)? else { return Ok(false) };
-    if stat.is_dir() {
-        return match tmp.dir(name) {
-            Ok(dir) => try_lock(&dir, true, name),
-            Err(e) if e.is_not_found() => Ok(false),
-            Err(e) => Err(e.into()),
-        };
-    }
-    match tmp.open_file(name) {
-        Ok(file) => try_lock(&file, true, name),
-        Err(e) if e.is_not_found() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+/// Locks a thing that nobody has locked; none if someone has, or if it is gone.
+fn take_free(tmp: &Root, name: &str) -> Result<Option<OwnedFd>, StoreError> {
+    let Some(stat) = tmp.stat(name, Follow::No)? else { return Ok(None) };
+    let opened = if stat.is_dir() {
+        tmp.dir(name).and_then(|dir| dir.to_owned_fd())
+    } else {
+        tmp.open_file_nofollow(name).map(OwnedFd::from)
+    };
+    let fd = match opened {
+        Err(e) if e.is_not_found() => return Ok(None),
+        other => other?,
+    };
+    Ok(try_lock(&fd, true, name)?.then_some(fd))
 }
 
 /// Returns the size of a cache mount's files.
