@@ -12,6 +12,7 @@ mod remove;
 mod root;
 mod stat;
 mod sys;
+pub mod walk;
 mod xattr;
 
 #[cfg(test)]

@@ -528,6 +528,27 @@ impl Root {
         super::xattr::list(&fd).map_err(|e| self.error("read attributes of", path, e))
     }
 
+    /// Returns one extended attribute of a name with its value; none where it has not got it, links not followed.
+    ///
+    /// # Errors
+    /// The name is not there, or the attribute can't be read.
+    pub fn xattr(&self, path: impl AsRef<Path>, name: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, FsError> {
+        let path = path.as_ref();
+        let fd = self.open_path(path, Follow::No)?;
+        let mut value = vec![0u8; 256];
+        loop {
+            match rustix::fs::getxattr(proc_fd(&fd), OsStr::from_bytes(name), &mut value[..]) {
+                Ok(size) => {
+                    value.truncate(size);
+                    return Ok(Some((name.to_vec(), value)));
+                }
+                Err(Errno::RANGE) if value.len() < super::xattr::MAX => value.resize(super::xattr::MAX, 0),
+                Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM | Errno::LOOP) => return Ok(None),
+                Err(e) => return Err(self.error("read attributes of", path, e)),
+            }
+        }
+    }
+
     /// Sets an extended attribute of a name, links not followed.
     ///
     /// # Errors

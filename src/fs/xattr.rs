@@ -11,7 +11,7 @@ use super::error::FsError;
 use super::root::{proc_fd, stat_fd};
 
 /// Most bytes that the names or one value may have (xattr(7)).
-const MAX: usize = 65_536;
+pub(super) const MAX: usize = 65_536;
 
 /// Returns the attributes of the file behind an `O_PATH` descriptor, sorted by name.
 pub(super) fn list(fd: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>, std::io::Error> {

@@ -1,0 +1,263 @@
+//! A layer's tar as an overlay lower directory.
+//!
+//! The tar is hostile: every name goes through [`Root`], nothing is written
+//! through a link, and what stands in the way is removed first. Times and
+//! modes of directories are set at the end, when nothing changes them any more.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::entry::{Entry, EntryKind, Metadata};
+use super::error::LayerError;
+use super::tar::{TarLimits, TarReader};
+use crate::fs::{FileKind, Follow, FsError, Root, Time};
+
+/// How whiteouts and opaque directories are written for overlayfs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhiteoutStyle {
+    /// Marks in `trusted.overlay.*`, as root.
+    #[default]
+    Trusted,
+    /// Marks in `user.overlay.*`, for mounts with `userxattr`.
+    User,
+}
+
+/// What becomes of owners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChownPolicy {
+    /// Every file gets the owner that the tar gives.
+    #[default]
+    Exact,
+    /// Files stay with whoever unpacks: only one id is mapped.
+    Ignore,
+}
+
+/// How a layer is unpacked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnpackOptions {
+    /// Form of whiteouts.
+    pub style: WhiteoutStyle,
+    /// What becomes of owners.
+    pub chown: ChownPolicy,
+    /// What the tar may have at most.
+    pub limits: TarLimits,
+}
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UnpackStats {
+    /// Number of entries.
+    pub entries: u64,
+    /// Bytes of files.
+    pub bytes: u64,
+}
+
+/// Unpacks a layer into an empty directory that will be an overlay lower.
+///
+/// # Errors
+/// The tar is damaged or goes over a limit, or the file system refuses something.
+pub fn unpack(tar: &mut dyn Read, into: &Root, options: &UnpackOptions) -> Result<UnpackStats, LayerError> {
+    let mut reader = TarReader::with_limits(tar, options.limits);
+    let mut unpacking = Unpacking { into, options, directories: BTreeMap::new(), stats: UnpackStats::default() };
+    while let Some((entry, _)) = reader.next_entry()? {
+        unpacking.entry(&entry, &mut reader)?;
+    }
+    unpacking.finish()
+}
+
+struct Unpacking<'a> {
+    into: &'a Root,
+    options: &'a UnpackOptions,
+    /// Directories whose metadata is still to be set.
+    directories: BTreeMap<Vec<u8>, Metadata>,
+    stats: UnpackStats,
+}
+
+impl Unpacking<'_> {
+    fn entry(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<(), LayerError> {
+        self.stats.entries += 1;
+        let path = OsStr::from_bytes(&entry.path);
+        self.parents(entry.split().0)?;
+        match &entry.kind {
+            EntryKind::Directory => return self.directory(entry),
+            EntryKind::Opaque => return self.opaque(entry),
+            _ => self.clear(path)?,
+        }
+        match &entry.kind {
+            EntryKind::File { size } => {
+                let mut file = self.into.create_file(path, 0o600)?;
+                let copied = std::io::copy(&mut data.take(*size), &mut file).map_err(LayerError::io("unpack"))?;
+                self.stats.bytes += copied;
+                return self.file_metadata(path, &file, &entry.meta);
+            }
+            EntryKind::Symlink { target } => self.into.symlink(OsStr::from_bytes(target), path)?,
+            EntryKind::HardLink { target } => {
+                let linked = self.into.hard_link(OsStr::from_bytes(target), path);
+                return linked.map_err(|error| LayerError::Entry {
+                    path: entry.path.clone(),
+                    reason: format!("cannot link to {:?}: {}", String::from_utf8_lossy(target), error.source),
+                });
+            }
+            EntryKind::CharDevice { major, minor } => {
+                self.device(path, FileKind::CharDevice, (*major, *minor))?;
+            }
+            EntryKind::BlockDevice { major, minor } => {
+                self.device(path, FileKind::BlockDevice, (*major, *minor))?;
+            }
+            EntryKind::Fifo => self.into.mknod(path, FileKind::Fifo, 0o600, (0, 0))?,
+            EntryKind::Whiteout => return Ok(self.into.mknod(path, FileKind::CharDevice, 0, (0, 0))?),
+            EntryKind::Directory | EntryKind::Opaque => unreachable!("handled above"),
+        }
+        self.metadata(path, &entry.meta)
+    }
+
+    /// A device; in a user namespace, where none can be made, an empty file holds its place.
+    fn device(&self, path: &OsStr, kind: FileKind, device: (u32, u32)) -> Result<(), FsError> {
+        match self.into.mknod(path, kind, 0o600, device) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                self.into.create_file(path, 0o600).map(drop)
+            }
+            other => other,
+        }
+    }
+
+    /// Makes missing parents; something that is no directory gives way, links are not walked through.
+    fn parents(&mut self, parent: &[u8]) -> Result<(), LayerError> {
+        if parent.is_empty() || self.directories.contains_key(parent) {
+            return Ok(());
+        }
+        let mut at = 0;
+        while at < parent.len() {
+            at = parent[at..].iter().position(|c| *c == b'/').map_or(parent.len(), |slash| at + slash);
+            let part = &parent[..at];
+            at += 1;
+            if self.directories.contains_key(part) {
+                continue;
+            }
+            let path = OsStr::from_bytes(part);
+            match self.into.stat(path, Follow::No)? {
+                Some(stat) if stat.is_dir() => {}
+                found => {
+                    if found.is_some() {
+                        self.into.remove_file(path)?;
+                    }
+                    self.into.create_dir(path, 0o755)?;
+                    self.directories.insert(part.to_vec(), Metadata { mode: 0o755, ..Metadata::default() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, entry: &Entry) -> Result<(), LayerError> {
+        let path = OsStr::from_bytes(&entry.path);
+        if !entry.path.is_empty() {
+            match self.into.stat(path, Follow::No)? {
+                Some(stat) if stat.is_dir() => {}
+                found => {
+                    if found.is_some() {
+                        self.into.remove_file(path)?;
+                    }
+                    self.into.create_dir(path, 0o700)?;
+                }
+            }
+        }
+        self.directories.insert(entry.path.clone(), entry.meta.clone());
+        Ok(())
+    }
+
+    fn opaque(&mut self, entry: &Entry) -> Result<(), LayerError> {
+        if entry.path.is_empty() {
+            // Nothing lies below the root of an overlay but its lower layers, which whoever stacks them leaves out.
+            return Ok(());
+        }
+        let path = OsStr::from_bytes(&entry.path);
+        if self.into.stat(path, Follow::No)?.is_none() {
+            self.into.create_dir(path, 0o755)?;
+            self.directories.insert(entry.path.clone(), Metadata { mode: 0o755, ..Metadata::default() });
+        }
+        let name: &[u8] = match self.options.style {
+            WhiteoutStyle::Trusted => b"trusted.overlay.opaque",
+            WhiteoutStyle::User => b"user.overlay.opaque",
+        };
+        Ok(self.into.set_xattr(path, name, b"y")?)
+    }
+
+    /// Removes what a former entry of the same name left.
+    fn clear(&mut self, path: &OsStr) -> Result<(), LayerError> {
+        match self.into.stat(path, Follow::No)? {
+            None => Ok(()),
+            Some(stat) if stat.is_dir() => {
+                let prefix = [path.as_bytes(), b"/"].concat();
+                self.directories.retain(|name, _| name != path.as_bytes() && !name.starts_with(&prefix));
+                Ok(self.into.remove_tree(path)?)
+            }
+            Some(_) => Ok(self.into.remove_file(path)?),
+        }
+    }
+
+    fn owner(&self, meta: &Metadata) -> Option<(u32, u32)> {
+        (self.options.chown == ChownPolicy::Exact && (meta.uid, meta.gid) != (0, 0))
+            .then_some((meta.uid, meta.gid))
+    }
+
+    /// Sets everything through the open descriptor: cheaper than by name, and the file is surely the one made.
+    fn file_metadata(&self, path: &OsStr, file: &std::fs::File, meta: &Metadata) -> Result<(), LayerError> {
+        use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid, fchmod, fchown, futimens};
+        let failed = |action: &'static str| {
+            let name = self.into.name().join(path);
+            move |e: rustix::io::Errno| LayerError::Fs(FsError::new(action, name, e))
+        };
+        if let Some((uid, gid)) = self.owner(meta) {
+            fchown(file.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(failed("set owner of"))?;
+        }
+        fchmod(file.as_fd(), Mode::from_raw_mode(meta.mode)).map_err(failed("set mode of"))?;
+        self.xattrs(path, meta)?;
+        let time = Timespec { tv_sec: meta.mtime.seconds, tv_nsec: i64::from(meta.mtime.nanos) };
+        futimens(file.as_fd(), &Timestamps { last_access: time, last_modification: time })
+            .map_err(failed("set times of"))
+    }
+
+    fn metadata(&self, path: &OsStr, meta: &Metadata) -> Result<(), LayerError> {
+        if let Some((uid, gid)) = self.owner(meta) {
+            self.into.set_owner(path, uid, gid)?;
+        }
+        self.into.set_mode(path, meta.mode)?;
+        self.xattrs(path, meta)?;
+        Ok(self.into.set_times(path, Time { seconds: meta.mtime.seconds, nanos: meta.mtime.nanos })?)
+    }
+
+    /// Sets attributes; one that this user or file system can't hold is left out, overlayfs's own are never taken.
+    fn xattrs(&self, path: &OsStr, meta: &Metadata) -> Result<(), LayerError> {
+        for (name, value) in &meta.xattrs {
+            if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+                continue;
+            }
+            match self.into.set_xattr(path, name, value) {
+                Ok(()) => {}
+                Err(error) if is_not_permitted(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<UnpackStats, LayerError> {
+        // Children before parents, so that no time is disturbed by setting another.
+        for (path, meta) in self.directories.iter().rev() {
+            let path = if path.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(path) };
+            self.metadata(path, meta)?;
+        }
+        Ok(self.stats)
+    }
+}
+
+fn is_not_permitted(error: &FsError) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput)
+        || error.source.raw_os_error() == Some(libc::ENOTSUP)
+}
