@@ -55,7 +55,7 @@ type Failure = (Vec<u8>, Errno);
 /// Directories with fewer children than this are walked on the same thread.
 const PARALLEL: usize = 4;
 
-fn level<F>(dir: impl AsFd, path: &[u8], wanted: &F, found: &mut Vec<Walked>) -> Result<(), Failure>
+fn level<F>(dir: impl AsFd + Sync, path: &[u8], wanted: &F, found: &mut Vec<Walked>) -> Result<(), Failure>
 where
     F: Fn(&Walked) -> Visit + Sync,
 {

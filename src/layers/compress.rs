@@ -60,7 +60,9 @@ pub enum Compression {
 ///
 /// # Errors
 /// The stream fails, or a decoder can't be set up.
-pub fn decompress<'a>(source: impl Read + Send + 'a) -> Result<(Format, Box<dyn Read + Send + 'a>), LayerError> {
+pub fn decompress<'a>(
+    source: impl Read + Send + 'a,
+) -> Result<(Format, Box<dyn Read + Send + 'a>), LayerError> {
     let mut source = source;
     let mut head = Vec::with_capacity(MAGIC);
     (&mut source).take(MAGIC as u64).read_to_end(&mut head).map_err(LayerError::io("read stream"))?;
@@ -91,7 +93,8 @@ pub fn compress(source: &mut dyn Read, out: &mut dyn Write, how: Compression) ->
     match how {
         Compression::Gzip { level } => gzip(source, out, level),
         Compression::Zstd { level } => {
-            let mut encoder = zstd::stream::write::Encoder::new(out, level).map_err(LayerError::io("set up zstd"))?;
+            let mut encoder =
+                zstd::stream::write::Encoder::new(out, level).map_err(LayerError::io("set up zstd"))?;
             let threads = rayon::current_num_threads() as u32;
             encoder.multithread(threads).map_err(LayerError::io("set up zstd"))?;
             std::io::copy(source, &mut encoder).map_err(LayerError::io("compress"))?;
@@ -154,9 +157,10 @@ mod tests {
     fn what_is_compressed_reads_back() {
         for size in [0usize, 1, 100, MEMBER, MEMBER * 3 + 5] {
             let data: Vec<u8> = (0..size).map(|n| (n / 7) as u8).collect();
-            for (how, format) in
-                [(Compression::Gzip { level: 4 }, Format::Gzip), (Compression::Zstd { level: 3 }, Format::Zstd)]
-            {
+            for (how, format) in [
+                (Compression::Gzip { level: 4 }, Format::Gzip),
+                (Compression::Zstd { level: 3 }, Format::Zstd),
+            ] {
                 let mut packed = Vec::new();
                 compress(&mut &data[..], &mut packed, how).unwrap();
                 assert_eq!(read_back(packed.clone()), (format, data.clone()), "{size}");

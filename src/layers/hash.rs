@@ -97,7 +97,10 @@ impl<W: Write> HashingWriter<W> {
     /// # Errors
     /// The output fails.
     pub fn finish(mut self) -> Result<(Digest, u64), LayerError> {
-        self.out.write_all(&self.buffer).and_then(|()| self.out.flush()).map_err(LayerError::io("write layer"))?;
+        self.out
+            .write_all(&self.buffer)
+            .and_then(|()| self.out.flush())
+            .map_err(LayerError::io("write layer"))?;
         Ok((self.hasher.finish(&self.buffer), self.size))
     }
 

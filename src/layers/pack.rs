@@ -37,7 +37,11 @@ enum Marks {
 ///
 /// # Errors
 /// The directory can't be read, changes meanwhile, or `out` fails.
-pub fn pack_upper(upper: &Root, out: &mut dyn Write, options: &PackOptions) -> Result<Written, LayerError> {
+pub fn pack_upper(
+    upper: &Root,
+    out: &mut (dyn Write + Send),
+    options: &PackOptions,
+) -> Result<Written, LayerError> {
     pack(upper, out, options, Marks::Overlay)
 }
 
@@ -45,14 +49,22 @@ pub fn pack_upper(upper: &Root, out: &mut dyn Write, options: &PackOptions) -> R
 ///
 /// # Errors
 /// As [`pack_upper`].
-pub fn pack_tree(root: &Root, out: &mut dyn Write, options: &PackOptions) -> Result<Written, LayerError> {
+pub fn pack_tree(
+    root: &Root,
+    out: &mut (dyn Write + Send),
+    options: &PackOptions,
+) -> Result<Written, LayerError> {
     pack(root, out, options, Marks::None)
 }
 
-fn pack(root: &Root, out: &mut dyn Write, options: &PackOptions, marks: Marks) -> Result<Written, LayerError> {
-    let files = walk(root, b"", |file| {
-        if file.stat.kind == FileKind::Socket { Visit::Skip } else { Visit::Take }
-    })?;
+fn pack(
+    root: &Root,
+    out: &mut (dyn Write + Send),
+    options: &PackOptions,
+    marks: Marks,
+) -> Result<Written, LayerError> {
+    let files =
+        walk(root, b"", |file| if file.stat.kind == FileKind::Socket { Visit::Skip } else { Visit::Take })?;
     let mut entries = entries_of(root, &files, options, marks)?;
     if marks == Marks::Overlay {
         mark_opaque(root, &mut entries)?;
@@ -119,7 +131,11 @@ fn entry_of(
         (Some(target), _) => EntryKind::HardLink { target: target.to_vec() },
         (None, FileKind::File) => {
             if marks == Marks::Overlay && stat.size == 0 && has_whiteout_xattr(root, path)? {
-                return Ok(Entry { path: file.path.clone(), kind: EntryKind::Whiteout, meta: Metadata::default() });
+                return Ok(Entry {
+                    path: file.path.clone(),
+                    kind: EntryKind::Whiteout,
+                    meta: Metadata::default(),
+                });
             }
             xattrs = root.xattr(path, b"security.capability")?.into_iter().collect();
             EntryKind::File { size: stat.size }
@@ -132,8 +148,13 @@ fn entry_of(
         (None, FileKind::Socket) => unreachable!("the walk leaves sockets out"),
     };
     let seconds = options.clamp.map_or(stat.mtime.seconds, |clamp| stat.mtime.seconds.min(clamp));
-    let meta =
-        Metadata { mode: stat.mode, uid: stat.uid, gid: stat.gid, mtime: Mtime { seconds, nanos: 0 }, xattrs };
+    let meta = Metadata {
+        mode: stat.mode,
+        uid: stat.uid,
+        gid: stat.gid,
+        mtime: Mtime { seconds, nanos: 0 },
+        xattrs,
+    };
     Ok(Entry { path: file.path.clone(), kind, meta })
 }
 

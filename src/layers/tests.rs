@@ -14,7 +14,10 @@ fn picture(root: &Path) -> BTreeMap<String, String> {
     let script = r#"find . -mindepth 1 -printf '%P|%y %m %U:%G %T@ %l ' \( -type f -exec sh -c 'sha256sum < "$1" | tr -d "\n"; stat -c " %s %h" "$1" | tr -d "\n"' _ {} \; -o -true \) -printf '\n'"#;
     let output = Command::new("sh").args(["-c", script]).current_dir(root).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().filter_map(|line| line.split_once('|')).map(|(path, rest)| (path.to_owned(), rest.to_owned())).collect()
+    text.lines()
+        .filter_map(|line| line.split_once('|'))
+        .map(|(path, rest)| (path.to_owned(), rest.to_owned()))
+        .collect()
 }
 
 fn make_tree(dir: &Path) {
@@ -31,13 +34,21 @@ fn make_tree(dir: &Path) {
     if rustix::process::geteuid().is_root() {
         root.mknod("a/null", FileKind::CharDevice, 0o666, (1, 3)).unwrap();
         root.set_owner("a/b/8", 70_000, 3_000_000).unwrap();
-        root.set_xattr("a/b/9", b"security.capability", &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        root.set_xattr(
+            "a/b/9",
+            b"security.capability",
+            &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        )
+        .unwrap();
     }
     // Times to the second, as layers keep them; children first.
     for path in ["a/b/1", "a/link", "a/b", "a", "fifo", "big"] {
         root.set_times(path, crate::fs::Time { seconds: 1_600_000_000, nanos: 0 }).unwrap();
     }
-    let all = Command::new("sh").args(["-c", "find . -depth -exec touch -h -d @1600000000 {} +"]).current_dir(dir).status();
+    let all = Command::new("sh")
+        .args(["-c", "find . -depth -exec touch -h -d @1600000000 {} +"])
+        .current_dir(dir)
+        .status();
     assert!(all.unwrap().success());
 }
 
@@ -125,9 +136,16 @@ fn a_hostile_layer_stays_inside() {
     std::fs::write(dir.path().join("outside"), "safe").unwrap();
     std::fs::create_dir(dir.path().join("root")).unwrap();
     let into = Root::open(&dir.path().join("root")).unwrap();
-    let entry = |path: &str, kind| Entry { path: path.into(), kind, meta: Metadata { mode: 0o755, ..Metadata::default() } };
+    let entry = |path: &str, kind| Entry {
+        path: path.into(),
+        kind,
+        meta: Metadata { mode: 0o755, ..Metadata::default() },
+    };
     let attacks = [
-        vec![entry("up", EntryKind::Symlink { target: b"..".to_vec() }), entry("up/outside", EntryKind::File { size: 0 })],
+        vec![
+            entry("up", EntryKind::Symlink { target: b"..".to_vec() }),
+            entry("up/outside", EntryKind::File { size: 0 }),
+        ],
         vec![
             entry("x", EntryKind::Symlink { target: b"../outside".to_vec() }),
             entry("x", EntryKind::File { size: 0 }),
@@ -136,7 +154,11 @@ fn a_hostile_layer_stays_inside() {
             entry("s", EntryKind::Symlink { target: dir.path().as_os_str().as_encoded_bytes().to_vec() }),
             entry("h", EntryKind::HardLink { target: b"s/outside".to_vec() }),
         ],
-        vec![entry("d", EntryKind::Directory), entry("d/e", EntryKind::Symlink { target: b"/".to_vec() }), entry("d/e", EntryKind::Opaque)],
+        vec![
+            entry("d", EntryKind::Directory),
+            entry("d/e", EntryKind::Symlink { target: b"/".to_vec() }),
+            entry("d/e", EntryKind::Opaque),
+        ],
     ];
     for attack in attacks {
         let mut tar = TarWriter::new(Vec::new());

@@ -61,7 +61,8 @@ pub struct UnpackStats {
 /// The tar is damaged or goes over a limit, or the file system refuses something.
 pub fn unpack(tar: &mut dyn Read, into: &Root, options: &UnpackOptions) -> Result<UnpackStats, LayerError> {
     let mut reader = TarReader::with_limits(tar, options.limits);
-    let mut unpacking = Unpacking { into, options, directories: BTreeMap::new(), stats: UnpackStats::default() };
+    let mut unpacking =
+        Unpacking { into, options, directories: BTreeMap::new(), stats: UnpackStats::default() };
     while let Some((entry, _)) = reader.next_entry()? {
         unpacking.entry(&entry, &mut reader)?;
     }
@@ -89,7 +90,8 @@ impl Unpacking<'_> {
         match &entry.kind {
             EntryKind::File { size } => {
                 let mut file = self.into.create_file(path, 0o600)?;
-                let copied = std::io::copy(&mut data.take(*size), &mut file).map_err(LayerError::io("unpack"))?;
+                let copied =
+                    std::io::copy(&mut data.take(*size), &mut file).map_err(LayerError::io("unpack"))?;
                 self.stats.bytes += copied;
                 return self.file_metadata(path, &file, &entry.meta);
             }

@@ -154,14 +154,17 @@ impl<R: Read> TarReader<R> {
         loop {
             let offset = self.offset;
             let bad = |reason: String| LayerError::Tar { offset, reason };
-            let event = self.parser.parse(&self.buffer[self.start..self.end]).map_err(|e| bad(e.to_string()))?;
+            let event =
+                self.parser.parse(&self.buffer[self.start..self.end]).map_err(|e| bad(e.to_string()))?;
             let (consumed, entry, content) = match event {
                 ParseEvent::NeedData { min_bytes } => {
                     if !self.fill(min_bytes)? {
                         return if self.start == self.end {
                             Ok(None)
                         } else {
-                            Err(LayerError::Truncated { offset: self.offset + (self.end - self.start) as u64 })
+                            Err(LayerError::Truncated {
+                                offset: self.offset + (self.end - self.start) as u64,
+                            })
                         };
                     }
                     continue;
@@ -175,14 +178,17 @@ impl<R: Read> TarReader<R> {
                     continue;
                 }
                 ParseEvent::Entry { consumed, entry } => {
-                    let content =
-                        Content { stored: entry.size, padding: padding(entry.size), sparse: None };
+                    let content = Content { stored: entry.size, padding: padding(entry.size), sparse: None };
                     (consumed, convert(&entry, entry.size, self.raw_whiteouts).map_err(bad)?, content)
                 }
                 ParseEvent::SparseEntry { consumed, entry, sparse_map, real_size } => {
                     check_map(&sparse_map, entry.size, real_size).map_err(bad)?;
-                    let sparse =
-                        Sparse { regions: sparse_map.into_iter(), region: None, position: 0, size: real_size };
+                    let sparse = Sparse {
+                        regions: sparse_map.into_iter(),
+                        region: None,
+                        position: 0,
+                        size: real_size,
+                    };
                     let content =
                         Content { stored: entry.size, padding: padding(entry.size), sparse: Some(sparse) };
                     (consumed, convert(&entry, real_size, self.raw_whiteouts).map_err(bad)?, content)
@@ -210,8 +216,7 @@ impl<R: Read> TarReader<R> {
             self.buffer.resize(wanted.next_multiple_of(4096), 0);
         }
         while self.end < wanted {
-            let count =
-                self.source.read(&mut self.buffer[self.end..]).map_err(LayerError::io("read tar"))?;
+            let count = self.source.read(&mut self.buffer[self.end..]).map_err(LayerError::io("read tar"))?;
             if count == 0 {
                 return Ok(false);
             }
@@ -371,7 +376,9 @@ fn clean(name: &[u8]) -> Result<Vec<u8>, String> {
             b"" | b"." => {}
             b".." => return Err(format!("name {:?} leaves the root", lossy(name))),
             part if part.contains(&0) => return Err(format!("name {:?} holds a zero byte", lossy(name))),
-            part if part.len() > 255 => return Err(format!("name {:?} has a part over 255 bytes", lossy(name))),
+            part if part.len() > 255 => {
+                return Err(format!("name {:?} has a part over 255 bytes", lossy(name)));
+            }
             part => {
                 if !path.is_empty() {
                     path.push(b'/');

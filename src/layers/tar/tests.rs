@@ -10,7 +10,8 @@ use super::super::error::LayerError;
 use super::{TarLimits, TarReader, TarWriter};
 
 fn entry(path: &str, kind: EntryKind) -> Entry {
-    let meta = Metadata { mode: 0o755, mtime: Mtime { seconds: 1_700_000_000, nanos: 0 }, ..Metadata::default() };
+    let meta =
+        Metadata { mode: 0o755, mtime: Mtime { seconds: 1_700_000_000, nanos: 0 }, ..Metadata::default() };
     Entry { path: path.into(), kind, meta }
 }
 
@@ -62,7 +63,11 @@ fn read(tar: &[u8]) -> Result<Vec<(Entry, Vec<u8>)>, LayerError> {
         let mut content = Vec::new();
         reader.read_to_end(&mut content).map_err(LayerError::io("read"))?;
         if !content.is_empty() && entry.size() == content.len() as u64 && !reader.is_sparse() {
-            assert_eq!(&tar[at as usize..][..content.len()], &content[..], "content stands where it is said to");
+            assert_eq!(
+                &tar[at as usize..][..content.len()],
+                &content[..],
+                "content stands where it is said to"
+            );
         }
         entries.push((entry, content));
     }
@@ -79,14 +84,21 @@ fn every_kind_reads_back() {
 #[test]
 fn other_readers_see_the_same() {
     let tar = write(&every_kind());
-    let listed = Command::new("tar").args(["-tv", "--numeric-owner", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = { listed }.spawn().unwrap();
+    let mut listed = Command::new("tar");
+    listed.args(["-tv", "--numeric-owner", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = listed.spawn().unwrap();
     child.stdin.take().unwrap().write_all(&tar).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text.lines().count(), every_kind().len(), "{text}");
-    for part in ["crwxr-xr-x 0/0               1,3", "3000000/4294967294", "d/hard link to d/file", ".wh.gone", ".wh..wh..opq"] {
+    for part in [
+        " 1,3 ",
+        "3000000/4294967294",
+        "d/hard link to d/file",
+        ".wh.gone",
+        ".wh..wh..opq",
+    ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
     let mut count = 0;
@@ -128,7 +140,11 @@ fn gnu_tar_in_every_format_is_read() {
         let long = format!("a/{0}/{0}", "n".repeat(120));
         assert_eq!(find(&long).1, b"long\n", "{name}");
         let sparse = &find("a/sparse").1;
-        assert_eq!((sparse.len(), sparse[1_000_000], &sparse[3_000_000..]), (3_000_004, b'x', &b"end\n"[..]), "{name}");
+        assert_eq!(
+            (sparse.len(), sparse[1_000_000], &sparse[3_000_000..]),
+            (3_000_004, b'x', &b"end\n"[..]),
+            "{name}"
+        );
         assert_eq!(sparse.iter().filter(|byte| **byte != 0).count(), 5, "{name}");
     }
 }
@@ -174,8 +190,14 @@ fn limits_hold() {
         }
     };
     assert_eq!(read(TarLimits::default()), None);
-    assert_eq!(read(TarLimits { entries: 3, ..TarLimits::default() }).unwrap(), "the layer has more than 3 entries");
-    assert_eq!(read(TarLimits { bytes: 8, ..TarLimits::default() }).unwrap(), "the layer has more than 8 bytes");
+    assert_eq!(
+        read(TarLimits { entries: 3, ..TarLimits::default() }).unwrap(),
+        "the layer has more than 3 entries"
+    );
+    assert_eq!(
+        read(TarLimits { bytes: 8, ..TarLimits::default() }).unwrap(),
+        "the layer has more than 8 bytes"
+    );
     assert!(read(TarLimits { path: 100, ..TarLimits::default() }).is_some());
 }
 

@@ -37,7 +37,8 @@ impl<W: Write> TarWriter<W> {
     pub fn append(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<u64, LayerError> {
         let at = self.append_header(entry)?;
         let size = entry.size();
-        let copied = std::io::copy(&mut data.take(size), &mut self.out).map_err(LayerError::io("copy content"))?;
+        let copied =
+            std::io::copy(&mut data.take(size), &mut self.out).map_err(LayerError::io("copy content"))?;
         let mut more = [0u8; 1];
         if copied != size || data.read(&mut more).map_err(LayerError::io("read content"))? != 0 {
             return Err(LayerError::Changed { path: entry.path.clone() });
@@ -95,8 +96,11 @@ fn header(entry: &Entry, out: &mut Vec<u8>) {
     let name = tar_name(entry);
     let meta = &entry.meta;
     let hidden = matches!(entry.kind, EntryKind::Whiteout | EntryKind::Opaque);
-    let (mode, mtime, uid, gid) =
-        if hidden { (0, Default::default(), 0, 0) } else { (meta.mode & 0o7777, meta.mtime, meta.uid, meta.gid) };
+    let (mode, mtime, uid, gid) = if hidden {
+        (0, Default::default(), 0, 0)
+    } else {
+        (meta.mode & 0o7777, meta.mtime, meta.uid, meta.gid)
+    };
     let link = match &entry.kind {
         EntryKind::Symlink { target } | EntryKind::HardLink { target } => target.as_slice(),
         _ => b"",
