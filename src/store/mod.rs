@@ -36,6 +36,7 @@
 mod blob;
 mod cache;
 mod cache_mount;
+mod compressed;
 mod context_index;
 mod db;
 mod error;

@@ -173,6 +173,7 @@ fn a_killed_process_leaves_a_sound_store() {
             collect(&open(&root));
             assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 0);
             assert_eq!(std::fs::read_dir(root.join("leases")).unwrap().count(), 0);
+            assert_eq!(std::fs::read_dir(root.join("locks")).unwrap().count(), 1);
         }
         assert!(start.elapsed() < Duration::from_secs(300), "round {round}");
     }

@@ -120,6 +120,14 @@ impl Store {
                 }
             }
         }
+        if !moved.is_empty() {
+            self.inner.meta(|db| {
+                db.write("cannot forget compressed layers", |t| {
+                    let mut delete = t.prepare_cached("DELETE FROM compressed WHERE diff_id = ?1")?;
+                    moved.iter().try_for_each(|id| delete.execute([id.as_bytes()]).map(|_| ()))
+                })
+            })?;
+        }
         Ok(moved)
     }
 

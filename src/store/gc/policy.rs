@@ -183,6 +183,8 @@ impl Store {
         for id in needed.layers.difference(&live.layers) {
             plan.layers.extend(layer_size(self, *id)?.map(|size| (*id, size)));
         }
+        let compressed = view.compressed.iter().filter(|(id, _)| needed.layers.contains(id));
+        needed.blobs.extend(compressed.map(|(_, digest)| *digest));
         for digest in needed.blobs.difference(&live.blobs) {
             plan.blobs.extend(blob_size(self, *digest)?.map(|size| (*digest, size)));
         }

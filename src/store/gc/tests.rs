@@ -269,6 +269,22 @@ fn usage_counts_shared_layers_once() {
 }
 
 #[test]
+fn a_compressed_layer_lives_as_long_as_the_layer() {
+    let (_dir, store) = store();
+    let image = add_image(&store, "a", &[b"layer"]);
+    store.tag(&name("a"), image.manifest).unwrap();
+    let blob = store.put_blob(b"compressed").unwrap();
+    let descriptor = Descriptor::new(media_type::OCI_LAYER_GZIP, blob, 10);
+    store.put_compressed(image.layers[0], "gzip:6", &descriptor).unwrap();
+    prune_images(&store, &ImagePolicy::default());
+    assert_eq!(store.compressed(image.layers[0], "gzip:6").unwrap(), Some(descriptor));
+    assert_eq!(store.compressed(image.layers[0], "gzip:9").unwrap(), None);
+    remove(&store, "a", false, &[]).unwrap();
+    assert_eq!(store.compressed(image.layers[0], "gzip:6").unwrap(), None);
+    assert_eq!(entries(&store, "blobs/sha256"), 0);
+}
+
+#[test]
 fn cache_mounts_in_use_stay() {
     let (_dir, store) = store();
     let fill = |root: &crate::fs::Root| {

@@ -22,7 +22,7 @@ pub(super) struct View {
     pub(super) digests: Vec<(Reference, ManifestDigest)>,
     pub(super) records: Vec<CacheRecord>,
     /// Compressed forms of layers.
-    compressed: Vec<(DiffId, Digest)>,
+    pub(super) compressed: Vec<(DiffId, Digest)>,
 }
 
 /// What something needs.
