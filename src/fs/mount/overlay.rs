@@ -45,7 +45,9 @@ static FIRST_STYLE: AtomicU8 = AtomicU8::new(0);
 /// Mounts an overlay that is attached nowhere and vanishes with its descriptor.
 ///
 /// Redirects, metadata-only copies and inode indexes are off, so that an upper directory is a plain change set, and a
-/// lower one that came from outside cannot point anywhere. With neither upper nor a second lower directory
+/// lower one that came from outside cannot point anywhere. Inode numbers are those of the layers (`xino=off`), since the
+/// extended ones break 32-bit programs; so files of layers on several file systems have several device numbers,
+/// which `tar --one-file-system` heeds. With neither upper nor a second lower directory
 /// the kernel refuses; [`read_only_view`] copes with any number.
 ///
 /// # Errors

@@ -51,9 +51,15 @@ struct Scratch<'a> {
 impl Scratch<'_> {
     fn new(parent: BorrowedFd<'_>) -> Result<Scratch<'_>, Errno> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".probe-{}-{number}", rustix::process::getpid().as_raw_nonzero());
-        let root = make_dir(parent, &name)?;
+        let process = rustix::process::getpid().as_raw_nonzero();
+        // A killed process of the same number may have left such a directory.
+        let (name, root) = loop {
+            let name = format!(".probe-{process}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+            match make_dir(parent, &name) {
+                Err(Errno::EXIST) => {}
+                made => break (name, made?),
+            }
+        };
         let (lower, upper, work) =
             (make_dir(&root, "lower")?, make_dir(&root, "upper")?, make_dir(&root, "work")?);
         Ok(Scratch { parent, name, lower, upper, work })

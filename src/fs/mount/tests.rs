@@ -263,6 +263,9 @@ fn probing_tells_what_works_and_leaves_nothing() {
     assert!(!support.userxattr);
     assert_eq!(names(&tree.home.path().join("store")), Vec::<String>::new());
     assert_eq!(mount_table(), before);
+    let debris = format!("store/.probe-{}-", std::process::id());
+    (0..20).for_each(|number| tree.write(&format!("{debris}{number}/upper/f"), ""));
+    assert_eq!(probe(tree.dir("store")).overlay, Ok(()), "a killed process left its directories");
     // An upper directory can stand neither on another overlay nor on proc.
     let support = probe(File::open("/proc").expect("proc"));
     assert!(support.overlay.is_err() && support.erofs.is_err(), "{support:?}");
