@@ -7,6 +7,7 @@
 
 mod atomic;
 mod error;
+mod list;
 pub mod mount;
 mod remove;
 mod root;

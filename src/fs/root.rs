@@ -126,6 +126,11 @@ impl Root {
         }
     }
 
+    /// [`Self::openat2`] for the other files of this module.
+    pub(super) fn open_flags(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        self.openat2(path, flags, mode)
+    }
+
     /// Opens the directory that holds the last component of `path`, and returns that component.
     fn parent<'a>(&self, action: &'static str, path: &'a Path) -> Result<(OwnedFd, &'a OsStr), FsError> {
         let name = match path.components().next_back() {

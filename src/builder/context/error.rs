@@ -3,6 +3,7 @@
 use std::io;
 
 use super::glob::BadPattern;
+use crate::image::Digest;
 
 /// An error of a build context or of another source of files.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub enum ContextError {
         /// Path below the root.
         path: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: crate::fs::FsError,
     },
     /// A file was written, replaced or removed between being listed and being read.
     #[error("{path} changed while it was being read; run the build again when nothing writes to the context")]
@@ -45,5 +46,52 @@ pub enum ContextError {
     Loop {
         /// Path below the root.
         path: String,
+    },
+    /// A stream is no archive, or a damaged one.
+    #[error("failed to read archive {label}")]
+    Archive {
+        /// What the archive is called.
+        label: String,
+        /// Why.
+        source: crate::layers::LayerError,
+    },
+    /// An entry of an archive has no place.
+    #[error("archive {label}: {path} {reason}")]
+    Misfit {
+        /// What the archive is called.
+        label: String,
+        /// The entry.
+        path: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A temporary file could not be made or written.
+    #[error("failed to write a temporary file")]
+    Spool(#[source] io::Error),
+    /// A server could not be reached, or broke off.
+    #[error("failed to load {url}")]
+    Http {
+        /// The URL without credentials.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// A server refused.
+    #[error("failed to load {url}: invalid response status {status}")]
+    Status {
+        /// The URL without credentials.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// A body is not what its checksum names.
+    #[error("{url}: digest mismatch {found}: {expected}")]
+    Digest {
+        /// The URL without credentials.
+        url: String,
+        /// Digest of the body.
+        found: Digest,
+        /// Digest that was asked for.
+        expected: Digest,
     },
 }

@@ -10,15 +10,25 @@
 //! - What was listed and what is read are the same version of a file, or the
 //!   read fails and says so.
 
-mod compat;
+mod archive;
+mod directory;
+mod download;
 mod error;
 pub mod glob;
 mod ignore;
+mod memory;
 pub mod path;
 mod pattern;
+mod spool;
 mod tree;
 
-pub use compat::Mtime;
+pub use archive::{ArchiveTree, HEAD, is_archive};
+pub use directory::DirectoryTree;
+pub use download::{Download, DownloadOptions, download, url_file_name};
 pub use error::ContextError;
 pub use ignore::{PatternMatcher, Verdict};
-pub use tree::{Child, ContentId, Node, NodeKind, Tree, Wanted, content_id, counts, resolve};
+pub use memory::MemoryTree;
+pub use tree::{
+    Child, ContentId, Fetched, Node, NodeKind, Step, Tree, Wanted, content_id, counts, keeps, resolve,
+    resolve_with,
+};

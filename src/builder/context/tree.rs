@@ -8,9 +8,9 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use super::compat::Mtime;
 use super::error::ContextError;
 use super::path::{join, show};
+use crate::layers::Mtime;
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,12 +112,39 @@ pub trait Tree: Send + Sync {
     /// Returns the extended attributes that a copy keeps, sorted.
     fn xattrs(&self, path: &[u8], node: &Node) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContextError>;
 
+    /// Reads a whole file with the attributes that a copy keeps.
+    fn fetch(&self, path: &[u8], node: &Node) -> Result<Fetched, ContextError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(node.size).unwrap_or(0));
+        let read = self.open(path, node)?.read_to_end(&mut bytes);
+        read.map_err(|source| ContextError::Read { path: show(path), source })?;
+        if bytes.len() as u64 != node.size {
+            return Err(ContextError::Changed { path: show(path) });
+        }
+        Ok(Fetched { bytes, attributes: self.xattrs(path, node)?, content: None })
+    }
+
     /// Returns the content ids of many files and directories, in order; known ones without reading.
     ///
     /// Of a directory only its attributes count, of anything but files and directories nothing does.
     fn content_ids(&self, wanted: &[Wanted<'_>]) -> Result<Vec<ContentId>, ContextError> {
         wanted.iter().map(|w| content_id(self, w.path, w.node)).collect()
     }
+}
+
+/// A file read as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its attributes that a layer keeps, sorted.
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Its content id, where the tree computes that on the way.
+    pub content: Option<ContentId>,
+}
+
+/// Whether an extended attribute goes into a layer: capabilities alone do, as docker's layers have them.
+pub fn keeps(name: &[u8]) -> bool {
+    name == b"security.capability"
 }
 
 /// Whether an extended attribute is part of a file's identity: all but `security.*` and `system.*`, capabilities included.
@@ -167,6 +194,17 @@ pub(super) fn with_attributes(bytes: ContentId, attributes: &[(Vec<u8>, Vec<u8>)
 /// Symlinks that one lookup may follow, as in the kernel's `ELOOP`, with room for deep trees.
 const LINK_LIMIT: usize = 255;
 
+/// What one step of a lookup finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Missing,
+    /// A symlink with this target.
+    Link(Vec<u8>),
+    /// Anything else.
+    There,
+}
+
 /// Follows every symlink of a path inside the root, the last component's only if `follow_last`.
 ///
 /// Returns where the path really leads and what is there; a missing tail is kept as text.
@@ -175,7 +213,32 @@ pub fn resolve(
     path: &[u8],
     follow_last: bool,
 ) -> Result<(Vec<u8>, Option<Node>), ContextError> {
-    let mut pending: Vec<Vec<u8>> = components(path);
+    let mut found = None;
+    let resolved = resolve_with(path, follow_last, |at| {
+        let Some(node) = tree.stat(at)? else {
+            found = None;
+            return Ok(Step::Missing);
+        };
+        let step = if node.kind == NodeKind::Symlink { Step::Link(tree.read_link(at)?) } else { Step::There };
+        found = Some((at.to_vec(), node));
+        Ok(step)
+    })?;
+    match found {
+        Some((at, node)) if at == resolved => Ok((resolved, Some(node))),
+        _ => {
+            let node = tree.stat(&resolved)?;
+            Ok((resolved, node))
+        }
+    }
+}
+
+/// Follows the symlinks of a path as [`resolve`] does, in any tree that `look` sees.
+pub fn resolve_with<E: From<ContextError>>(
+    path: &[u8],
+    follow_last: bool,
+    mut look: impl FnMut(&[u8]) -> Result<Step, E>,
+) -> Result<Vec<u8>, E> {
+    let mut pending = components(path);
     pending.reverse();
     let mut at: Vec<u8> = Vec::new();
     let mut links = 0;
@@ -185,29 +248,25 @@ pub fn resolve(
             continue;
         }
         let next = join(&at, &name);
-        let Some(node) = tree.stat(&next)? else {
-            let mut rest = next;
-            for part in pending.into_iter().rev() {
-                rest = join(&rest, &part);
+        match look(&next)? {
+            Step::Missing => {
+                let rest = pending.into_iter().rev().fold(next, |path, part| join(&path, &part));
+                return Ok(super::path::below_root(&rest));
             }
-            return Ok((super::path::below_root(&rest), None));
-        };
-        if node.kind != NodeKind::Symlink || (pending.is_empty() && !follow_last) {
-            at = next;
-            continue;
+            Step::Link(target) if !pending.is_empty() || follow_last => {
+                links += 1;
+                if links > LINK_LIMIT {
+                    return Err(ContextError::Loop { path: show(path) }.into());
+                }
+                if target.starts_with(b"/") {
+                    at.clear();
+                }
+                pending.extend(components(&target).into_iter().rev());
+            }
+            Step::Link(_) | Step::There => at = next,
         }
-        links += 1;
-        if links > LINK_LIMIT {
-            return Err(ContextError::Loop { path: show(path) });
-        }
-        let target = tree.read_link(&next)?;
-        if target.starts_with(b"/") {
-            at.clear();
-        }
-        pending.extend(components(&target).into_iter().rev());
     }
-    let node = tree.stat(&at)?;
-    Ok((at, node))
+    Ok(at)
 }
 
 fn components(path: &[u8]) -> Vec<Vec<u8>> {

@@ -24,6 +24,38 @@ pub enum CopyError {
         /// What Go says of it.
         source: crate::builder::context::glob::BadPattern,
     },
+    /// A number in `--chown` is no user or group id.
+    #[error("invalid user or group id {0:?}")]
+    Owner(String),
+    /// A file would take a directory's place.
+    #[error("cannot replace to directory {path} with file")]
+    FileOverDirectory {
+        /// Path in the destination.
+        path: String,
+    },
+    /// A directory would take the place of something else.
+    #[error("cannot copy to non-directory: {path}")]
+    NotDirectory {
+        /// Path in the destination.
+        path: String,
+    },
+    /// A name that means a deletion in a layer.
+    #[error("cannot copy {path}: names that begin with \".wh.\" mean deleted files in image layers")]
+    WhiteoutName {
+        /// Path in the destination.
+        path: String,
+    },
+    /// A file's bytes could not be read.
+    #[error("failed to read {path}")]
+    Read {
+        /// Path below the root.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The layer could not be written.
+    #[error(transparent)]
+    Layer(#[from] crate::layers::LayerError),
     /// The source could not be read.
     #[error(transparent)]
     Context(#[from] ContextError),

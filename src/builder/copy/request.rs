@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::chmod::Chmod;
 use super::error::CopyError;
-use crate::builder::context::{Mtime, Tree};
+use crate::builder::context::Tree;
+use crate::layers::Mtime;
 
 /// One source: a place and a path in it.
 #[derive(Clone)]

@@ -92,13 +92,7 @@ fn other_readers_see_the_same() {
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text.lines().count(), every_kind().len(), "{text}");
-    for part in [
-        " 1,3 ",
-        "3000000/4294967294",
-        "d/hard link to d/file",
-        ".wh.gone",
-        ".wh..wh..opq",
-    ] {
+    for part in [" 1,3 ", "3000000/4294967294", "d/hard link to d/file", ".wh.gone", ".wh..wh..opq"] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
     let mut count = 0;
