@@ -150,6 +150,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A tree whose marks another kind of user wrote; an overlay here would not see what they hide.
+    #[error("layer {0} was made by another kind of user (root or not); remove it or use another store")]
+    ForeignMarks(DiffId),
     /// A mount that shows layers failed.
     #[error("cannot mount {what}")]
     Mount {

@@ -18,7 +18,7 @@ pub(super) const TAR: &str = "layer.tar";
 pub(super) const INDEX: &str = "index.erofs";
 pub(super) const TREE: &str = "fs";
 /// What stands for a boot in the state of a layer whose data is on the disk.
-const DURABLE: &str = "durable";
+pub(super) const DURABLE: &str = "durable";
 
 /// How a layer is shown as a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +38,7 @@ pub struct LayerDraft {
     temporary: Temporary,
     root: Root,
     path: PathBuf,
+    clamp: Option<i64>,
     _guard: Root,
 }
 
@@ -53,6 +54,7 @@ pub struct Layer {
 pub(super) struct Shared {
     pub(super) diff_id: DiffId,
     pub(super) size: u64,
+    pub(super) clamp: Option<i64>,
     pub(super) dir: Root,
     pub(super) tree: Mutex<Option<Arc<OwnedFd>>>,
 }
@@ -65,7 +67,7 @@ impl Store {
     pub fn begin_layer(&self) -> Result<LayerDraft, StoreError> {
         let (temporary, root, guard) = Temporary::directory(&self.inner)?;
         let path = self.inner.path.join(layout::TMP).join(&temporary.name);
-        Ok(LayerDraft { store: self.clone(), temporary, root, path, _guard: guard })
+        Ok(LayerDraft { store: self.clone(), temporary, root, path, clamp: None, _guard: guard })
     }
 
     /// Returns a layer, if it is there; it stays while this handle's lease lasts.
@@ -85,8 +87,15 @@ impl Store {
         };
         self.inner.record_use(&[Item::Layer(diff_id)], &gc)?;
         drop(gc);
-        let state = State::read(&dir)?;
-        let shared = Arc::new(Shared { diff_id, size: state.size, dir, tree: Mutex::default() });
+        let mut state = State::read(&dir)?;
+        if !state.is_trusted(self.inner.boot()?) {
+            match self.recheck(diff_id, &dir)? {
+                Some(checked) => state = checked,
+                None => return Ok(None),
+            }
+        }
+        let State { size, clamp, .. } = state;
+        let shared = Arc::new(Shared { diff_id, size, clamp, dir, tree: Mutex::default() });
         lock(&self.inner.layers).insert(diff_id, Arc::clone(&shared));
         Ok(Some(Layer { store: self.clone(), shared }))
     }
@@ -103,14 +112,21 @@ impl LayerDraft {
         &self.path
     }
 
+    /// Notes that the tree in `fs/` was packed with later times lowered to this one.
+    pub fn set_clamp(&mut self, clamp: Option<i64>) {
+        self.clamp = clamp;
+    }
+
     /// Publishes the layer under its id; if one of that id is there, that one stays.
     ///
-    /// `size` is the size of the uncompressed tar.
+    /// `size` is the size of the uncompressed tar. Nothing is synced; after a
+    /// crash the layer is checked before it is used again.
     ///
     /// # Errors
     /// The draft holds neither a tar nor a tree, or can't be renamed; nothing is left then.
     pub fn commit(mut self, diff_id: DiffId, size: u64) -> Result<Layer, StoreError> {
-        if self.root.stat(TAR, Follow::No)?.is_none() && self.root.stat(TREE, Follow::No)?.is_none() {
+        let has_tree = self.root.stat(TREE, Follow::No)?.is_some();
+        if !has_tree && self.root.stat(TAR, Follow::No)?.is_none() {
             return Err(StoreError::Damaged {
                 place: "a layer's draft",
                 reason: format!("neither {TAR} nor {TREE}/ is in it"),
@@ -119,8 +135,10 @@ impl LayerDraft {
         if let Some(layer) = self.store.layer(diff_id)? {
             return Ok(layer);
         }
-        let state = State { size, boot: self.store.inner.boot()?.to_owned() };
-        state.write_new(&self.root)?;
+        let boot = self.store.inner.boot()?.to_owned();
+        // Only a tree has marks, and only then is it worth finding out which.
+        let user_marks = has_tree && self.store.userxattr()?;
+        State { size, boot, user_marks, clamp: self.clamp }.write_new(&self.root)?;
         let gc = GcLock::take(&self.store.inner.root, false)?;
         self.store.inner.record(&[Item::Layer(diff_id)], &gc)?;
         match self.temporary.publish(&self.store.inner.root, &layer_name(diff_id)) {
@@ -144,11 +162,17 @@ impl Layer {
     }
 }
 
-/// What the file `state` of a layer says.
-#[derive(Debug, PartialEq, Eq)]
+/// What the file `state` of a layer says: a line each, `end` the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct State {
+    /// Size of the uncompressed tar.
     pub(super) size: u64,
+    /// The boot that made the data, or [`DURABLE`].
     pub(super) boot: String,
+    /// Whether overlay's marks in `fs/` are `user.overlay.*`.
+    pub(super) user_marks: bool,
+    /// Latest time of a file when `fs/` is packed.
+    pub(super) clamp: Option<i64>,
 }
 
 impl State {
@@ -158,19 +182,30 @@ impl State {
             Err(e) if e.is_not_found() || e.kind() == std::io::ErrorKind::FileTooLarge => Vec::new(),
             other => other?,
         };
-        Ok(Self::parse(&bytes).unwrap_or(Self { size: 0, boot: String::new() }))
+        Ok(std::str::from_utf8(&bytes).ok().and_then(Self::parse).unwrap_or_default())
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-        let (size, boot) = text.split_once(' ')?;
-        Some(Self { size: size.parse().ok()?, boot: boot.to_owned() })
+    fn parse(text: &str) -> Option<Self> {
+        let mut state = Self::default();
+        for line in text.strip_suffix("end\n")?.lines() {
+            match line.split_once(' ')? {
+                ("size", size) => state.size = size.parse().ok()?,
+                ("boot", boot) => state.boot = boot.to_owned(),
+                ("marks", marks) => state.user_marks = marks == "user",
+                ("clamp", clamp) => state.clamp = Some(clamp.parse().ok()?),
+                _ => return None,
+            }
+        }
+        Some(state)
     }
 
     fn text(&self) -> String {
-        format!("{} {}\n", self.size, self.boot)
+        let marks = if self.user_marks { "user" } else { "trusted" };
+        let clamp = self.clamp.map(|clamp| format!("clamp {clamp}\n")).unwrap_or_default();
+        format!("size {}\nboot {}\nmarks {marks}\n{clamp}end\n", self.size, self.boot)
     }
 
+    /// Writes the state into a directory that has none.
     fn write_new(&self, dir: &Root) -> Result<(), StoreError> {
         let mut file = dir.create_file(STATE, 0o600)?;
         file.write_all(self.text().as_bytes()).map_err(|source| StoreError::Io {
@@ -180,15 +215,14 @@ impl State {
         })
     }
 
+    /// Writes the state in place of the one that is there.
+    pub(super) fn write(&self, dir: &Root, sync: bool) -> Result<(), StoreError> {
+        Ok(write_atomic(dir, STATE, self.text().as_bytes(), sync)?)
+    }
+
     /// Whether the data is what it was when the layer was made.
     pub(super) fn is_trusted(&self, boot: &str) -> bool {
         self.boot == DURABLE || (!boot.is_empty() && self.boot == boot)
-    }
-
-    /// Notes that the data is on the disk.
-    pub(super) fn write_durable(dir: &Root, size: u64) -> Result<(), StoreError> {
-        let state = Self { size, boot: DURABLE.to_owned() };
-        Ok(write_atomic(dir, STATE, state.text().as_bytes(), true)?)
     }
 }
 

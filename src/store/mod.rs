@@ -48,6 +48,7 @@ mod layer;
 mod layout;
 mod lease;
 mod lock;
+mod materialise;
 #[cfg(test)]
 mod process_tests;
 mod refs;
@@ -79,6 +80,7 @@ pub use refs::RefRecord;
 
 use crate::fs::Root;
 use crate::image::DiffId;
+use crate::layers::ChownPolicy;
 use db::{Db, Which};
 
 /// How a store is opened.
@@ -86,6 +88,8 @@ use db::{Db, Which};
 pub struct StoreOptions {
     /// The form in which layers are shown; none chooses by what the kernel and the user may do.
     pub form: Option<LayerForm>,
+    /// What becomes of owners when a layer is unpacked.
+    pub chown: ChownPolicy,
     /// The boot that the store believes to be in; none asks the kernel.
     pub boot_id: Option<String>,
 }

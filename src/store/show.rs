@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::error::StoreError;
-use super::layer::{INDEX, Layer, LayerForm, TAR, TREE};
+use super::layer::{INDEX, Layer, LayerForm, State, TAR, TREE};
 use super::tmp::Temporary;
 use super::{Inner, Store, lock};
 use crate::fs::mount::{self, Support};
@@ -87,8 +87,17 @@ impl Store {
     /// # Errors
     /// A layer is missing or can't be shown.
     pub fn trees(&self, layers: &[DiffId]) -> Result<Vec<OwnedFd>, StoreError> {
-        let tree = |id: &DiffId| self.layer(*id)?.ok_or(StoreError::NoLayer(*id))?.tree();
-        layers.iter().rev().map(tree).collect()
+        let mut trees = Vec::with_capacity(layers.len());
+        for id in layers.iter().rev() {
+            let tree = self.layer(*id)?.ok_or(StoreError::NoLayer(*id))?.tree()?;
+            let opaque = is_opaque(&tree);
+            trees.push(tree);
+            // Overlayfs does not heed the mark on a root; so nothing is put below it.
+            if opaque {
+                break;
+            }
+        }
+        Ok(trees)
     }
 }
 
@@ -124,16 +133,32 @@ impl Layer {
     }
 
     fn open_tree(&self) -> Result<OwnedFd, StoreError> {
-        match self.shared.dir.dir(TREE) {
-            Ok(tree) => return Ok(tree.to_owned_fd()?),
-            Err(e) if !e.is_not_found() => return Err(e.into()),
-            Err(_) => {}
+        if let Some(tree) = self.own_tree()? {
+            return Ok(tree);
         }
         let (form, _) = self.store.form()?;
-        if form == LayerForm::Index && self.shared.dir.stat(INDEX, Follow::No)?.is_some() {
-            return self.mount_index();
+        let indexed =
+            || Ok::<_, StoreError>(self.shared.dir.stat(INDEX, Follow::No)?.is_some() || self.make_index()?);
+        if form == LayerForm::Index && indexed()? {
+            match self.mount_index() {
+                // What was not asked for may be done without.
+                Err(_) if self.store.inner.options.form.is_none() => {}
+                other => return other,
+            }
         }
-        Err(StoreError::NoLayer(self.diff_id()))
+        self.materialise()
+    }
+
+    /// Opens `fs/`, if it is there.
+    pub(super) fn own_tree(&self) -> Result<Option<OwnedFd>, StoreError> {
+        let tree = match self.shared.dir.dir(TREE) {
+            Err(e) if e.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        if State::read(&self.shared.dir)?.user_marks != self.store.userxattr()? {
+            return Err(StoreError::ForeignMarks(self.diff_id()));
+        }
+        Ok(Some(tree.to_owned_fd()?))
     }
 
     fn mount_index(&self) -> Result<OwnedFd, StoreError> {
@@ -150,6 +175,13 @@ impl Layer {
     ) -> StoreError {
         StoreError::Layer { action, layer: self.diff_id(), source: Box::new(source) }
     }
+}
+
+fn is_opaque(tree: &OwnedFd) -> bool {
+    let mut value = [0u8; 1];
+    ["trusted.overlay.opaque", "user.overlay.opaque"]
+        .iter()
+        .any(|name| rustix::fs::fgetxattr(tree, *name, &mut value).is_ok_and(|n| &value[..n] == b"y"))
 }
 
 impl Inner {

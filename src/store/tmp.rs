@@ -63,6 +63,14 @@ impl Temporary {
         Ok(())
     }
 
+    /// Takes a thing away from its name and into this directory; one that is not there is no error.
+    pub(super) fn swallow(&self, dir: &Root, name: &str) -> Result<(), StoreError> {
+        match dir.rename_to(name, &self.tmp, format!("{}/{}", self.name, random_id())) {
+            Err(e) if !e.is_not_found() => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes it now, and says so if that fails.
     pub(super) fn delete(mut self) -> Result<(), StoreError> {
         self.tmp.remove_tree(&self.name)?;
