@@ -172,10 +172,7 @@ impl Unpacking<'_> {
     }
 
     fn opaque(&mut self, entry: &Entry) -> Result<(), LayerError> {
-        if entry.path.is_empty() {
-            // Nothing lies below the root of an overlay but its lower layers, which whoever stacks them leaves out.
-            return Ok(());
-        }
+        // Overlayfs does not heed the mark on a root; whoever stacks layers does, and leaves out those below.
         let path = OsStr::from_bytes(&entry.path);
         if self.into.stat(path, Follow::No)?.is_none() {
             self.into.create_dir(path, 0o755)?;

@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     /// The database can't be read.
     pub fn indexes(&self) -> Result<Vec<IndexRecord>, StoreError> {
-        self.inner.meta(|db| db.read("cannot list indexes", |t| list_indexes(t)))
+        self.inner.meta(|db| db.read("cannot list indexes", list_indexes))
     }
 
     /// Returns an image by the digest of its manifest.

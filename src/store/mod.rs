@@ -45,6 +45,8 @@ mod find;
 mod gc;
 mod image;
 mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod layout;
 mod lease;
 mod lock;

@@ -81,7 +81,7 @@ impl Store {
     /// # Errors
     /// The database can't be read.
     pub fn refs(&self) -> Result<Vec<RefRecord>, StoreError> {
-        self.inner.meta(|db| db.read("cannot list references", |t| list_refs(t)))
+        self.inner.meta(|db| db.read("cannot list references", list_refs))
     }
 
     /// Returns the names of one manifest or index, sorted.
@@ -137,7 +137,7 @@ impl Store {
     /// # Errors
     /// The database can't be read.
     pub fn repo_digests(&self, target: ManifestDigest) -> Result<Vec<Reference>, StoreError> {
-        let all = self.inner.meta(|db| db.read("cannot list repository digests", |t| list_digests(t)))?;
+        let all = self.inner.meta(|db| db.read("cannot list repository digests", list_digests))?;
         Ok(all.into_iter().filter(|(_, t)| *t == target).map(|(name, _)| name).collect())
     }
 }

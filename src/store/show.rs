@@ -9,7 +9,7 @@ use super::layer::{INDEX, Layer, LayerForm, State, TAR, TREE};
 use super::tmp::Temporary;
 use super::{Inner, Store, lock};
 use crate::fs::mount::{self, Support};
-use crate::fs::{Follow, Root};
+use crate::fs::{Follow, FsError, Root};
 use crate::image::{ChainId, DiffId};
 
 /// What a handle has learned about showing layers, and the views that it holds.
@@ -90,7 +90,7 @@ impl Store {
         let mut trees = Vec::with_capacity(layers.len());
         for id in layers.iter().rev() {
             let tree = self.layer(*id)?.ok_or(StoreError::NoLayer(*id))?.tree()?;
-            let opaque = is_opaque(&tree);
+            let opaque = is_opaque(&tree)?;
             trees.push(tree);
             // Overlayfs does not heed the mark on a root; so nothing is put below it.
             if opaque {
@@ -177,11 +177,14 @@ impl Layer {
     }
 }
 
-fn is_opaque(tree: &OwnedFd) -> bool {
+/// Whether a layer's root hides what is below it.
+fn is_opaque(tree: &OwnedFd) -> Result<bool, StoreError> {
+    // A mount's descriptor can't be asked itself.
+    let root = Root::from_fd(tree.try_clone().map_err(|e| FsError::new("duplicate", "/", e))?).dir(".")?;
     let mut value = [0u8; 1];
-    ["trusted.overlay.opaque", "user.overlay.opaque"]
+    Ok(["trusted.overlay.opaque", "user.overlay.opaque"]
         .iter()
-        .any(|name| rustix::fs::fgetxattr(tree, *name, &mut value).is_ok_and(|n| &value[..n] == b"y"))
+        .any(|name| rustix::fs::fgetxattr(&root, *name, &mut value).is_ok_and(|n| &value[..n] == b"y")))
 }
 
 impl Inner {

@@ -104,7 +104,7 @@ fn a_lease_keeps_what_its_holder_made_or_saw() {
         prune_images(collector, &ImagePolicy { all: true, ..ImagePolicy::default() });
         assert!(has(&store, b"old") && has(&store, b"new") && store.has_blob(blob).unwrap());
         // The holder may be about to tag it.
-        assert_eq!(store.images().unwrap(), [untagged.clone()]);
+        assert_eq!(store.images().unwrap(), std::slice::from_ref(&untagged));
     }
     assert!(!has(&store, b"image"), "{image:?}");
     drop(lease);
