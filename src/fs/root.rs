@@ -561,13 +561,8 @@ impl Root {
     pub fn set_xattr(&self, path: impl AsRef<Path>, name: &[u8], value: &[u8]) -> Result<(), FsError> {
         let path = path.as_ref();
         let fd = self.open_path(path, Follow::No)?;
-        rustix::fs::setxattr(
-            super::xattr::proc_path_of(&fd)?,
-            OsStr::from_bytes(name),
-            value,
-            XattrFlags::empty(),
-        )
-        .map_err(|e| self.error("set attribute of", path, e))
+        rustix::fs::setxattr(proc_fd(&fd), OsStr::from_bytes(name), value, XattrFlags::empty())
+            .map_err(|e| self.error("set attribute of", path, e))
     }
 
     /// Removes an extended attribute of a name, links not followed.
@@ -577,7 +572,7 @@ impl Root {
     pub fn remove_xattr(&self, path: impl AsRef<Path>, name: &[u8]) -> Result<(), FsError> {
         let path = path.as_ref();
         let fd = self.open_path(path, Follow::No)?;
-        rustix::fs::removexattr(super::xattr::proc_path_of(&fd)?, OsStr::from_bytes(name))
+        rustix::fs::removexattr(proc_fd(&fd), OsStr::from_bytes(name))
             .map_err(|e| self.error("remove attribute of", path, e))
     }
 

@@ -3,24 +3,18 @@
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::error::FsError;
-use super::root::{proc_fd, stat_fd};
+use super::root::proc_fd;
 
 /// Most bytes that the names or one value may have (xattr(7)).
 pub(super) const MAX: usize = 65_536;
 
 /// Returns the attributes of the file behind an `O_PATH` descriptor, sorted by name.
 pub(super) fn list(fd: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>, std::io::Error> {
-    let path = match proc_path_of(&fd) {
-        Ok(path) => path,
-        // A symbolic link's own attributes can't be reached through its descriptor.
-        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => return Ok(Vec::new()),
-        Err(error) => return Err(error.source),
-    };
+    // Of a symbolic link these are its own: a magic link is the last that the kernel follows.
+    let path = proc_fd(&fd);
     let mut names = vec![0u8; 1024];
     let count = loop {
         match rustix::fs::listxattr(&path, &mut names[..]) {
@@ -49,12 +43,4 @@ pub(super) fn list(fd: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>, std::io::Er
     }
     found.sort();
     Ok(found)
-}
-
-/// Returns a path whose attributes are those of the file behind `fd`.
-pub(super) fn proc_path_of(fd: impl AsFd) -> Result<PathBuf, FsError> {
-    if stat_fd(&fd)?.is_symlink() {
-        return Err(FsError::new("reach attributes of", "a symbolic link", std::io::ErrorKind::Unsupported));
-    }
-    Ok(proc_fd(fd))
 }

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::entry::{Entry, EntryKind, Metadata};
 use super::error::LayerError;
 use super::tar::{TarLimits, TarReader};
-use crate::fs::{FileKind, Follow, FsError, Root, Time};
+use crate::fs::{FileKind, Follow, FsError, Root, Stat, Time};
 
 /// How whiteouts and opaque directories are written for overlayfs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +85,7 @@ impl Unpacking<'_> {
         match &entry.kind {
             EntryKind::Directory => return self.directory(entry),
             EntryKind::Opaque => return self.opaque(entry),
+            EntryKind::Whiteout => return self.whiteout(path),
             _ => self.clear(path)?,
         }
         match &entry.kind {
@@ -110,8 +111,7 @@ impl Unpacking<'_> {
                 self.device(path, FileKind::BlockDevice, (*major, *minor))?;
             }
             EntryKind::Fifo => self.into.mknod(path, FileKind::Fifo, 0o600, (0, 0))?,
-            EntryKind::Whiteout => return Ok(self.into.mknod(path, FileKind::CharDevice, 0, (0, 0))?),
-            EntryKind::Directory | EntryKind::Opaque => unreachable!("handled above"),
+            EntryKind::Directory | EntryKind::Opaque | EntryKind::Whiteout => unreachable!("handled above"),
         }
         self.metadata(path, &entry.meta)
     }
@@ -143,10 +143,7 @@ impl Unpacking<'_> {
             match self.into.stat(path, Follow::No)? {
                 Some(stat) if stat.is_dir() => {}
                 found => {
-                    if found.is_some() {
-                        self.into.remove_file(path)?;
-                    }
-                    self.into.create_dir(path, 0o755)?;
+                    self.replace_by_directory(path, found)?;
                     self.directories.insert(part.to_vec(), Metadata { mode: 0o755, ..Metadata::default() });
                 }
             }
@@ -159,25 +156,39 @@ impl Unpacking<'_> {
         if !entry.path.is_empty() {
             match self.into.stat(path, Follow::No)? {
                 Some(stat) if stat.is_dir() => {}
-                found => {
-                    if found.is_some() {
-                        self.into.remove_file(path)?;
-                    }
-                    self.into.create_dir(path, 0o700)?;
-                }
+                found => self.replace_by_directory(path, found)?,
             }
         }
         self.directories.insert(entry.path.clone(), entry.meta.clone());
         Ok(())
     }
 
+    /// Makes a directory where something else may be; one in a whiteout's place shows nothing of lower layers.
+    fn replace_by_directory(&self, path: &OsStr, found: Option<Stat>) -> Result<(), LayerError> {
+        let whiteout = found.as_ref().is_some_and(is_whiteout);
+        if found.is_some() {
+            self.into.remove_file(path)?;
+        }
+        self.into.create_dir(path, 0o700)?;
+        if whiteout { self.mark_opaque(path) } else { Ok(()) }
+    }
+
+    /// Hides a name of lower layers; what this layer itself has of that name stays (OCI image spec, layer.md).
+    fn whiteout(&self, path: &OsStr) -> Result<(), LayerError> {
+        match self.into.stat(path, Follow::No)? {
+            None => Ok(self.into.mknod(path, FileKind::CharDevice, 0, (0, 0))?),
+            Some(stat) if stat.is_dir() => self.mark_opaque(path),
+            Some(_) => Ok(()),
+        }
+    }
+
     fn opaque(&mut self, entry: &Entry) -> Result<(), LayerError> {
         // Overlayfs does not heed the mark on a root; whoever stacks layers does, and leaves out those below.
-        let path = OsStr::from_bytes(&entry.path);
-        if self.into.stat(path, Follow::No)?.is_none() {
-            self.into.create_dir(path, 0o755)?;
-            self.directories.insert(entry.path.clone(), Metadata { mode: 0o755, ..Metadata::default() });
-        }
+        self.parents(&entry.path)?;
+        self.mark_opaque(OsStr::from_bytes(&entry.path))
+    }
+
+    fn mark_opaque(&self, path: &OsStr) -> Result<(), LayerError> {
         let name: &[u8] = match self.options.style {
             WhiteoutStyle::Trusted => b"trusted.overlay.opaque",
             WhiteoutStyle::User => b"user.overlay.opaque",
@@ -259,4 +270,8 @@ fn is_not_permitted(error: &FsError) -> bool {
     use std::io::ErrorKind;
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput)
         || error.source.raw_os_error() == Some(libc::ENOTSUP)
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    stat.kind == FileKind::CharDevice && stat.rdev == (0, 0)
 }

@@ -376,7 +376,8 @@ fn clean(name: &[u8]) -> Result<Vec<u8>, String> {
             b"" | b"." => {}
             b".." => return Err(format!("name {:?} leaves the root", lossy(name))),
             part if part.contains(&0) => return Err(format!("name {:?} holds a zero byte", lossy(name))),
-            part if part.len() > 255 => {
+            // The name that a whiteout hides may be of full length.
+            part if part.strip_prefix(WHITEOUT).unwrap_or(part).len() > 255 => {
                 return Err(format!("name {:?} has a part over 255 bytes", lossy(name)));
             }
             part => {

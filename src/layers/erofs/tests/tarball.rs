@@ -10,8 +10,9 @@ use std::process::Command;
 use rustix::fs::{AtFlags, CWD, FileType, Timespec, Timestamps, XattrFlags};
 
 use super::support::{Mounted, assert_same, cannot_mount, fsck, index, scratch, snapshot};
+use crate::fs::Root;
 use crate::fs::mount::{OverlayOptions, overlay};
-use crate::layers::{Entry, EntryKind, Metadata, Mtime};
+use crate::layers::{Entry, EntryKind, Metadata, Mtime, SinkOptions, store_tar};
 
 fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output().expect("the program runs");
@@ -101,7 +102,16 @@ fn time(text: &str) -> Mtime {
     }
 }
 
-/// Indexes and mounts the tar of a tree, and compares.
+/// Stores a tar as a pulled layer is, and mounts what came of it.
+fn store(tar: &Path, home: &Path) -> Mounted {
+    let (dir, mut file) = (home.join("layer"), File::open(tar).expect("opened"));
+    fs::create_dir(&dir).expect("created");
+    store_tar(&Root::open(&dir).expect("opened"), &mut file, SinkOptions { index: true }).expect("stored");
+    let image = fs::read(dir.join("index.erofs")).expect("indexed");
+    Mounted::new(&image, &File::open(dir.join("layer.tar")).expect("opened"))
+}
+
+/// Indexes and mounts the tar of a tree, by another crate's reading and by ours, and compares.
 fn check(tree: &Path) -> (tempfile::TempDir, Mounted) {
     let home = tempfile::tempdir().expect("a directory");
     let elsewhere = scratch();
@@ -115,7 +125,10 @@ fn check(tree: &Path) -> (tempfile::TempDir, Mounted) {
     assert_eq!(image, index(&entries, size).expect("indexed"), "the same bytes each time");
     fsck(&image, &tar);
     let mounted = Mounted::new(&image, &file);
-    assert_same(&snapshot(&mounted.path()), &snapshot(&unpacked));
+    let wanted = snapshot(&unpacked);
+    assert_same(&snapshot(&mounted.path()), &wanted);
+    let stored = store(&tar, home.path());
+    assert_same(&snapshot(&stored.path()), &wanted);
     (home, mounted)
 }
 
