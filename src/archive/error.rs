@@ -53,10 +53,17 @@ pub enum ArchiveError {
         source: ManifestError,
     },
     /// Neither an OCI layout nor a docker archive.
-    #[error("unrecognized image format: the archive has neither {} nor {}", super::format::OCI_LAYOUT, super::format::DOCKER_MANIFEST)]
+    #[error(
+        "unrecognized image format: the archive has neither {} nor {}",
+        super::format::OCI_LAYOUT,
+        super::format::DOCKER_MANIFEST
+    )]
     Unrecognized,
     /// An archive from before docker 1.10.
-    #[error("the archive has only a {} file (docker before 1.10); load and save it with a newer docker first", super::format::REPOSITORIES)]
+    #[error(
+        "the archive has only a {} file (docker before 1.10); load and save it with a newer docker first",
+        super::format::REPOSITORIES
+    )]
     Ancient,
     /// A part that something names is not there.
     #[error("the archive lacks {what}, which {named_by} names")]

@@ -6,7 +6,7 @@ use super::error::ArchiveError;
 use super::load::layer_error;
 use crate::image::manifest::media_type;
 use crate::image::{ContainerConfig, Descriptor, History, ImageConfig, Manifest, Platform};
-use crate::layers::{self, SinkOptions};
+use crate::layers;
 use crate::store::{ImageRecord, Store};
 
 /// What an imported image is besides its files.
@@ -26,12 +26,17 @@ pub struct ImportOptions {
 ///
 /// # Errors
 /// The stream is no tar or ends early; then nothing was recorded.
-pub fn import(store: &Store, input: impl Read + Send, options: &ImportOptions) -> Result<ImageRecord, ArchiveError> {
+pub fn import(
+    store: &Store,
+    input: impl Read + Send,
+    options: &ImportOptions,
+) -> Result<ImageRecord, ArchiveError> {
     let _lease = store.lease()?;
-    let (_, plain) = layers::decompress(input).map_err(|source| layer_error("read", "the root file system", source))?;
+    let (_, plain) =
+        layers::decompress(input).map_err(|source| layer_error("read", "the root file system", source))?;
     let mut plain = plain;
     let draft = store.begin_layer()?;
-    let written = layers::store_tar(draft.root(), &mut plain, SinkOptions { index: store.wants_index() })
+    let written = layers::store_tar(draft.root(), &mut plain, super::sink_options(store)?)
         .map_err(|source| layer_error("import", "the root file system", source))?;
     draft.commit(written.diff_id, written.size)?;
     let mut config = ImageConfig::scratch(&options.platform);

@@ -13,7 +13,7 @@ use super::format::{DOCKER_MANIFEST, OCI_INDEX, OCI_LAYOUT, REPOSITORIES, blob_o
 use super::transfer::Counted;
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Digest, ImageId, Platform, Reference};
-use crate::layers::{self, EntryKind, SinkOptions, TarReader};
+use crate::layers::{self, EntryKind, TarReader};
 use crate::progress::{Event, Reporter, TransferId};
 use crate::store::{LayerDraft, Store};
 
@@ -74,7 +74,8 @@ pub(super) struct Found {
 
 impl Contents {
     fn read(store: &Store, input: impl Read + Send, reporter: &dyn Reporter) -> Result<Self, ArchiveError> {
-        let (_, plain) = layers::decompress(input).map_err(|source| layer_error("read", "the archive", source))?;
+        let (_, plain) =
+            layers::decompress(input).map_err(|source| layer_error("read", "the archive", source))?;
         let mut contents = Self {
             documents: HashMap::new(),
             layers: HashMap::new(),
@@ -111,7 +112,7 @@ impl Contents {
         store: &Store,
         name: &str,
         size: u64,
-        data: &mut dyn Read,
+        data: &mut (dyn Read + Send),
         room: &mut u64,
         number: u64,
         reporter: &dyn Reporter,
@@ -130,7 +131,7 @@ impl Contents {
         reporter.report(Event::TransferStarted { id, label, total: Some(size) });
         let whole = Counted::new(std::io::Cursor::new(head).chain(data), id, reporter);
         let draft = store.begin_layer()?;
-        match layers::store_blob(draft.root(), whole, SinkOptions { index: store.wants_index() }) {
+        match layers::store_blob(draft.root(), whole, super::sink_options(store)?) {
             Ok((digest, written)) => {
                 check_name(name, digest)?;
                 self.layers.insert(name.to_owned(), Found { written, draft: Some(draft) });
@@ -191,7 +192,9 @@ fn is_document(name: &str, head: &[u8], size: u64) -> bool {
 /// A blob that carries its digest in its name must have it.
 fn check_name(name: &str, found: Digest) -> Result<(), ArchiveError> {
     match blob_of_path(name) {
-        Some(expected) if expected != found => Err(ArchiveError::WrongDigest { name: name.to_owned(), found }),
+        Some(expected) if expected != found => {
+            Err(ArchiveError::WrongDigest { name: name.to_owned(), found })
+        }
         _ => Ok(()),
     }
 }

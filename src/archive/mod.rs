@@ -13,6 +13,23 @@
 //! archive is trusted: names are only keys, digests and diff ids are checked
 //! before an image is recorded, and a failure records nothing.
 
+mod error;
 mod format;
+mod import;
+mod load;
+mod resolve;
+mod save;
+mod transfer;
 
-pub use format::{DockerImage, blob_path};
+#[cfg(test)]
+mod tests;
+
+pub use error::ArchiveError;
+pub use import::{ImportOptions, import};
+pub use load::{Loaded, load};
+pub use save::{SaveItem, save};
+
+/// Layers are written as the store shows them: with an index where EROFS can be mounted.
+fn sink_options(store: &crate::store::Store) -> Result<crate::layers::SinkOptions, crate::store::StoreError> {
+    Ok(crate::layers::SinkOptions { index: store.form()?.0 == crate::store::LayerForm::Index })
+}

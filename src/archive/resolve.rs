@@ -62,12 +62,18 @@ fn from_docker(list: &[u8]) -> Result<Vec<Candidate>, ArchiveError> {
         .collect()
 }
 
-fn from_index(contents: &Contents, bytes: &[u8], platform: &Platform) -> Result<Vec<Candidate>, ArchiveError> {
+fn from_index(
+    contents: &Contents,
+    bytes: &[u8],
+    platform: &Platform,
+) -> Result<Vec<Candidate>, ArchiveError> {
     let index: crate::image::Index = serde_json::from_slice(bytes)
         .map_err(|source| ArchiveError::Json { name: OCI_INDEX.to_owned(), source })?;
     let mut found: Vec<(Digest, Candidate)> = Vec::new();
     for entry in &index.manifests {
-        let Some((digest, bytes, manifest)) = manifest_of(contents, entry, platform, MAX_DEPTH)? else { continue };
+        let Some((digest, bytes, manifest)) = manifest_of(contents, entry, platform, MAX_DEPTH)? else {
+            continue;
+        };
         let name = name_of(entry.annotations.as_ref()).map(Reference::or_latest);
         match found.iter_mut().find(|(known, _)| *known == digest) {
             Some((_, image)) => image.names.extend(name),
@@ -104,14 +110,20 @@ fn manifest_of(
     match document {
         Document::Manifest(manifest) => Ok(Some((entry.digest, bytes.to_vec(), manifest))),
         Document::Index(index) => {
-            let children: Vec<&Descriptor> =
-                index.manifests.iter().filter(|d| d.annotation("vnd.docker.reference.type").is_none()).collect();
+            let children: Vec<&Descriptor> = index
+                .manifests
+                .iter()
+                .filter(|d| d.annotation("vnd.docker.reference.type").is_none())
+                .collect();
             let chosen = match (index.select(platform), &children[..]) {
                 (Some(child), _) => child,
                 (None, [only]) => only,
                 (None, []) => return Ok(None),
                 (None, _) => {
-                    return Err(ArchiveError::Platform { digest: entry.digest, platform: platform.to_string() });
+                    return Err(ArchiveError::Platform {
+                        digest: entry.digest,
+                        platform: platform.to_string(),
+                    });
                 }
             };
             manifest_of(contents, chosen, platform, depth - 1)
@@ -127,7 +139,10 @@ pub(super) fn record(
 ) -> Result<Vec<Loaded>, ArchiveError> {
     let config = contents
         .document(&image.config)
-        .ok_or_else(|| ArchiveError::Missing { what: image.config.clone(), named_by: "the manifest".to_owned() })?
+        .ok_or_else(|| ArchiveError::Missing {
+            what: image.config.clone(),
+            named_by: "the manifest".to_owned(),
+        })?
         .to_vec();
     let parsed = ImageConfig::from_json(&config)
         .map_err(|source| ArchiveError::Json { name: image.config.clone(), source })?;
@@ -153,9 +168,10 @@ pub(super) fn record(
     }
     let mut loaded = Vec::new();
     for name in image.names {
-        let before = store.find(&name.to_string()).ok().map(|found| found.image.id);
-        store.tag(&name, record.manifest)?;
-        loaded.push(Loaded { image: id, name: Some(name), replaced: before.filter(|old| *old != id) });
+        let before = store.tag(&name, record.manifest)?.filter(|old| *old != record.manifest);
+        let before = before.map(|old| store.image_by_manifest(old)).transpose()?.flatten();
+        let replaced = before.map(|old| old.id).filter(|old| *old != id);
+        loaded.push(Loaded { image: id, name: Some(name), replaced });
     }
     Ok(loaded)
 }
@@ -178,10 +194,17 @@ fn check_layers(
     for (index, (name, expected)) in image.layers.iter().zip(diff_ids).enumerate() {
         let found = contents.layer(name).ok_or_else(|| {
             let reason = contents.unreadable.get(name).map(|why| format!(" ({why})")).unwrap_or_default();
-            ArchiveError::Missing { what: format!("layer {name}{reason}"), named_by: "the manifest".to_owned() }
+            ArchiveError::Missing {
+                what: format!("layer {name}{reason}"),
+                named_by: "the manifest".to_owned(),
+            }
         })?;
         if found.written.diff_id != *expected {
-            return Err(ArchiveError::WrongDiffId { index, expected: *expected, found: found.written.diff_id });
+            return Err(ArchiveError::WrongDiffId {
+                index,
+                expected: *expected,
+                found: found.written.diff_id,
+            });
         }
         descriptors.push(Descriptor::new(media_type::OCI_LAYER, expected.as_digest(), found.written.size));
     }

@@ -5,11 +5,11 @@ use std::io::Write;
 
 use super::error::ArchiveError;
 use super::format::{
-    DOCKER_MANIFEST, DockerImage, IMAGE_NAME, OCI_INDEX, OCI_LAYOUT, REF_NAME, REPOSITORIES, Repositories, blob_path,
-    oci_layout,
+    DOCKER_MANIFEST, DockerImage, IMAGE_NAME, OCI_INDEX, OCI_LAYOUT, REF_NAME, REPOSITORIES, Repositories,
+    blob_path, oci_layout,
 };
-use crate::image::{DiffId, Digest, ImageId, Index, Manifest, ManifestDigest, Reference};
 use crate::image::{Descriptor, manifest::media_type};
+use crate::image::{DiffId, Digest, ImageId, Index, Manifest, ManifestDigest, Reference};
 use crate::layers::{Entry, EntryKind, Metadata, TarWriter};
 use crate::progress::{Event, Reporter, TransferId};
 use crate::store::Store;
@@ -68,9 +68,8 @@ pub fn save(
 }
 
 fn plan(store: &Store, item: &SaveItem) -> Result<Planned, ArchiveError> {
-    let record = store.image(item.image)?;
-    let config = store.read_blob(item.image.as_digest(), crate::image::manifest::MAX_DOCUMENT as u64)?;
-    let layers = record.config.rootfs.diff_ids.clone();
+    let (parsed, config) = store.config(item.image)?;
+    let layers = parsed.rootfs.diff_ids;
     let descriptors = layers
         .iter()
         .map(|diff_id| {
@@ -113,7 +112,8 @@ fn docker_manifest(images: &[Planned]) -> Vec<u8> {
         .iter()
         .map(|image| DockerImage {
             config: blob_path(image.config.0),
-            repo_tags: (!image.names.is_empty()).then(|| image.names.iter().map(Reference::familiar).collect()),
+            repo_tags: (!image.names.is_empty())
+                .then(|| image.names.iter().map(Reference::familiar).collect()),
             layers: image.layers.iter().map(|layer| blob_path(layer.as_digest())).collect(),
         })
         .collect();
@@ -126,7 +126,10 @@ fn repositories(images: &[Planned]) -> Vec<u8> {
         let top = image.layers.last().map_or_else(|| image.config.0.hex(), DiffId::hex);
         for name in &image.names {
             if let Some(tag) = name.tag() {
-                repositories.entry(name.familiar_repository()).or_default().insert(tag.to_owned(), top.clone());
+                repositories
+                    .entry(name.familiar_repository())
+                    .or_default()
+                    .insert(tag.to_owned(), top.clone());
             }
         }
     }
