@@ -52,6 +52,8 @@ mod lease;
 mod lock;
 mod materialise;
 #[cfg(test)]
+mod measure_tests;
+#[cfg(test)]
 mod process_tests;
 mod refs;
 mod show;
