@@ -7,6 +7,9 @@ use crate::layers::{Entry, EntryKind, Metadata, Mtime};
 /// The offset of a file whose data are not in the tar as one piece, such as a sparse one.
 pub const NO_DATA: u64 = u64::MAX;
 
+/// The longest path that system calls take.
+const MAX_PATH: usize = 4095;
+
 /// What overlayfs takes for a whiteout: a character device with this number.
 const WHITEOUT: u32 = 0;
 
@@ -66,6 +69,10 @@ impl IndexBuilder {
         let path = entry.path.as_slice();
         if path.is_empty() {
             return self.add_root(entry);
+        }
+        // Nobody could name it, and each of its parts would cost a directory.
+        if path.len() > MAX_PATH {
+            return Err(IndexError::entry(&path[..64], "its name is longer than 4095 bytes"));
         }
         let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
             Some(slash) => (&path[..slash], &path[slash + 1..]),
@@ -240,7 +247,9 @@ fn node(entry: &Entry, data_offset: u64) -> Result<Node, IndexError> {
         EntryKind::File { size: 0 } => Body::File { offset: 0, size: 0 },
         EntryKind::File { size } => file(path, *size, data_offset)?,
         EntryKind::Directory => Body::Directory { children: BTreeMap::new(), opaque: false },
-        EntryKind::Symlink { target } if target.is_empty() || target.len() > 4095 || target.contains(&0) => {
+        EntryKind::Symlink { target }
+            if target.is_empty() || target.len() > MAX_PATH || target.contains(&0) =>
+        {
             return Err(IndexError::entry(
                 path,
                 "a symlink whose target is empty, too long or has a zero byte",

@@ -161,6 +161,7 @@ fn what_an_index_cannot_show_is_refused() {
         (vec![entry(&nul, EntryKind::Fifo)], "zero byte"),
         (vec![entry(&long, EntryKind::Fifo)], "255 bytes"),
         (vec![file(&format!("{long}/a"), 0, 1)], "255 bytes"),
+        (vec![file(&"a/".repeat(2048).trim_end_matches('/').repeat(2), 0, 1)], "4095 bytes"),
         (vec![symlink("a", "")], "empty, too long"),
         (vec![symlink("a", &"t".repeat(4096))], "empty, too long"),
         (vec![entry("a", EntryKind::BlockDevice { major: 4096, minor: 0 })], "device number"),
