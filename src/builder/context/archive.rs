@@ -49,7 +49,19 @@ struct Member {
 
 /// Whether a stream that begins with these bytes is an archive: compressed, or a tar by its check sum.
 pub fn is_archive(head: &[u8]) -> bool {
-    Format::of(head) != Format::Plain || matches!(TarReader::new(head).next_entry(), Ok(Some(_)))
+    Format::of(head) != Format::Plain || is_tar(head)
+}
+
+/// Whether a tar's first header stands here: the sum of its bytes, its own field taken as blanks (tar(5)).
+fn is_tar(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else { return false };
+    let field = String::from_utf8_lossy(&header[148..156]);
+    let Ok(wanted) = i64::from_str_radix(field.trim_matches(['\0', ' ']), 8) else { return false };
+    let others = || header[..148].iter().chain(&header[156..]);
+    let unsigned: i64 = others().map(|byte| i64::from(*byte)).sum();
+    // Ancient ones summed signed bytes.
+    let signed: i64 = others().map(|byte| i64::from(byte.cast_signed())).sum();
+    wanted == unsigned + 8 * 32 || wanted == signed + 8 * 32
 }
 
 impl ArchiveTree {
@@ -64,6 +76,7 @@ impl ArchiveTree {
     ) -> Result<Self, ContextError> {
         let label = label.into();
         let empty = Self::empty(label.clone());
+        // Without detection there is always a tree; an archive may hold nothing.
         Ok(Self::load(source, label, spool, false)?.unwrap_or(empty))
     }
 
@@ -110,18 +123,22 @@ impl ArchiveTree {
         detect: bool,
     ) -> Result<Option<Self>, ContextError> {
         let fail = |source| ContextError::Archive { label: label.clone(), source };
-        let (_, plain) = decompress(source).map_err(fail)?;
+        let (_, mut plain) = decompress(source).map_err(fail)?;
+        if detect {
+            let mut head = Vec::with_capacity(512);
+            let read = (&mut plain).take(512).read_to_end(&mut head);
+            if read.is_err() || !is_tar(&head) {
+                return Ok(None);
+            }
+            plain = Box::new(io::Cursor::new(head).chain(plain));
+        }
         let mut tee = Tee { source: plain, copy: spool::unnamed(spool)? };
         let mut holes: Option<BufWriter<File>> = None;
         let mut holes_at = 0;
         let mut tree = Self::empty(label.clone());
         {
             let mut reader = TarReader::new(&mut tee).raw_whiteouts();
-            let mut first = match reader.next_entry() {
-                Ok(None) | Err(_) if detect => return Ok(None),
-                other => other.map_err(fail)?,
-            };
-            while let Some((entry, offset)) = first {
+            while let Some((entry, offset)) = reader.next_entry().map_err(fail)? {
                 let mut place = (0, offset);
                 if reader.is_sparse() {
                     if holes.is_none() {
@@ -133,7 +150,6 @@ impl ArchiveTree {
                     holes_at += io::copy(&mut reader, out).map_err(read)?;
                 }
                 tree.apply(entry, place)?;
-                first = reader.next_entry().map_err(fail)?;
             }
         }
         let holes = match holes {

@@ -78,9 +78,9 @@ pub fn url_file_name(url: &str) -> String {
     let parsed = url::Url::parse(url).ok();
     let segments = parsed.as_ref().and_then(url::Url::path_segments);
     let last = segments.and_then(|mut s| s.rfind(|part| !part.is_empty()).map(decode_percent));
-    match last.as_deref() {
-        None | Some("" | "." | ".." | "/") => "__unnamed__".to_owned(),
-        Some(name) => name.rsplit('/').next().unwrap_or(name).to_owned(),
+    match last.as_deref().and_then(|name| name.rsplit('/').next()) {
+        None | Some("" | "." | "..") => "__unnamed__".to_owned(),
+        Some(name) => name.to_owned(),
     }
 }
 

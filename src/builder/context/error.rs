@@ -94,4 +94,39 @@ pub enum ContextError {
         /// Digest that was asked for.
         expected: Digest,
     },
+    /// The context directory is not there.
+    #[error("unable to prepare context: path {path:?} not found")]
+    NoContext {
+        /// Its path.
+        path: std::path::PathBuf,
+    },
+    /// The Dockerfile is not there.
+    #[error("failed to read dockerfile: open {name}: no such file or directory")]
+    NoDockerfile {
+        /// The name that was looked for.
+        name: String,
+    },
+    /// Both the context and the Dockerfile are to be read from standard input.
+    #[error("invalid argument: can't use stdin for both build context and dockerfile")]
+    StdinTwice,
+    /// A git URL or what it names does not hold.
+    #[error("invalid git source: {reason}")]
+    GitUrl {
+        /// What is wrong.
+        reason: String,
+    },
+    /// git could not be started.
+    #[error("git sources need the git program")]
+    GitMissing {
+        /// Why.
+        source: io::Error,
+    },
+    /// git failed.
+    #[error("git {command} failed: {said}")]
+    Git {
+        /// Its command.
+        command: String,
+        /// What it said.
+        said: String,
+    },
 }

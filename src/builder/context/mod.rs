@@ -14,9 +14,11 @@ mod archive;
 mod directory;
 mod download;
 mod error;
+mod git;
 pub mod glob;
 mod ignore;
 mod memory;
+mod open;
 pub mod path;
 mod pattern;
 mod spool;
@@ -26,8 +28,13 @@ pub use archive::{ArchiveTree, HEAD, is_archive};
 pub use directory::DirectoryTree;
 pub use download::{Download, DownloadOptions, download, url_file_name};
 pub use error::ContextError;
+pub use git::{GitOptions, GitSource, GitTree, checkout};
 pub use ignore::{PatternMatcher, Verdict};
 pub use memory::MemoryTree;
+pub use open::{
+    Context, ContextOptions, ContextSource, DockerfileSource, open_context, open_named_directory,
+    parse_context,
+};
 pub use tree::{
     Child, ContentId, Fetched, Node, NodeKind, Step, Tree, Wanted, content_id, counts, keeps, resolve,
     resolve_with,
