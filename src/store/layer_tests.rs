@@ -298,3 +298,19 @@ fn names_in_images_can_be_anything() {
     }
     assert_eq!(std::fs::read_dir(store.path().join("cachemounts")).unwrap().count(), 4);
 }
+
+#[test]
+fn the_form_is_told_without_a_trial_and_rightly() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("store"), None, "boot");
+    let support = store.support().unwrap();
+    assert_eq!(
+        store.form().unwrap().0 == LayerForm::Index,
+        support.erofs.is_ok(),
+        "{:?} {support:?}",
+        store.form()
+    );
+    if support.overlay.is_ok() {
+        assert_eq!(store.userxattr().unwrap(), support.userxattr);
+    }
+}

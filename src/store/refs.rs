@@ -23,7 +23,8 @@ pub struct RefRecord {
 impl Store {
     /// Lets a name mean an image or an index, durably, and returns what it meant before.
     ///
-    /// A name without tag gets `latest`; a digest in it is left out.
+    /// A name without tag gets `latest`; a digest in it is left out. A name that
+    /// means it already is left as it is.
     ///
     /// # Errors
     /// The target is not in the store, or the database can't be written.
@@ -34,6 +35,10 @@ impl Store {
     ) -> Result<Option<ManifestDigest>, StoreError> {
         let (repository, tag) = split(reference);
         let _gc = GcLock::take(&self.inner.root, false)?;
+        // A name that means it already costs no sync; what it means is known to be there.
+        if self.resolve_tag(reference)? == Some(target) {
+            return Ok(Some(target));
+        }
         let old = self.inner.meta(|db| {
             db.write("cannot tag an image", |t| {
                 if !is_known(t, target)? {

@@ -16,10 +16,69 @@ use crate::image::{ChainId, DiffId};
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     support: OnceLock<Support>,
+    place: OnceLock<Place>,
+    /// Why the first index could not be mounted, if it was not asked for.
+    refused: OnceLock<String>,
     views: Mutex<HashMap<Option<ChainId>, Root>>,
 }
 
+/// Where this process runs, as far as it matters for layers.
+#[derive(Debug)]
+struct Place {
+    user_namespace: bool,
+    /// Whether an index can be mounted, or why not.
+    index: Result<(), String>,
+}
+
+impl Place {
+    fn look() -> Self {
+        let user_namespace = !in_first_user_namespace();
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let index = if user_namespace {
+            Err("only root outside of a user namespace may mount an index".to_owned())
+        } else if !rustix::process::geteuid().is_root() {
+            Err("only root may mount an index".to_owned())
+        } else if version(&release) < FILE_BACKED {
+            Err(format!("Linux {release} mounts no index from a file, 6.12 does"))
+        } else {
+            Ok(())
+        };
+        Self { user_namespace, index }
+    }
+}
+
+/// The first Linux that mounts EROFS from files.
+const FILE_BACKED: (u32, u32) = (6, 12);
+
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn in_first_user_namespace() -> bool {
+    // The kernel gives the first one this number (PROC_USER_INIT_INO).
+    const FIRST: &[u8] = b"user:[4026531837]";
+    const WHOLE: [&str; 3] = ["0", "0", "4294967295"];
+    let Ok(own) = Root::open(std::path::Path::new("/proc/self")) else { return false };
+    if let Ok(name) = own.read_link("ns/user") {
+        return name == FIRST;
+    }
+    let map = own.read("uid_map", 4096).unwrap_or_default();
+    String::from_utf8_lossy(&map).split_whitespace().eq(WHOLE)
+}
+
+/// Returns an error's whole chain in one line.
+fn explain(error: &StoreError) -> String {
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |e| e.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl Shown {
+    fn place(&self) -> &Place {
+        self.place.get_or_init(Place::look)
+    }
+
     /// Lets go of all views; those that callers hold stay.
     pub(super) fn clear(&self) {
         lock(&self.views).clear();
@@ -29,19 +88,26 @@ impl Shown {
 impl Store {
     /// Returns the form in which layers are shown, and why.
     ///
+    /// It is told from user and kernel, without a trial; a kernel that then
+    /// refuses the first index changes it. [`Self::support`] tries.
+    ///
     /// # Errors
-    /// The store's directory can't be written.
+    /// None at present.
     pub fn form(&self) -> Result<(LayerForm, String), StoreError> {
+        let shown = &self.inner.shown;
         if let Some(form) = self.inner.options.form {
             return Ok((form, "it was asked for".to_owned()));
         }
-        Ok(match &self.support()?.erofs {
+        if let Some(reason) = shown.refused.get() {
+            return Ok((LayerForm::Directory, reason.clone()));
+        }
+        Ok(match &shown.place().index {
             Ok(()) => (LayerForm::Index, "the kernel mounts an index over a layer's tar".to_owned()),
             Err(reason) => (LayerForm::Directory, reason.clone()),
         })
     }
 
-    /// Returns what kernel, user and file system can do; found out on first use, in about a millisecond.
+    /// Returns what kernel, user and file system can do, found out by trial; some mounts are made and go again.
     ///
     /// # Errors
     /// The store's directory can't be written.
@@ -55,12 +121,12 @@ impl Store {
         Ok(shown.support.get_or_init(|| mount::probe(&dir)))
     }
 
-    /// Whether overlay's marks are kept in `user.overlay.*` here.
+    /// Whether overlay's marks are kept in `user.overlay.*` here, as in any user namespace but the first.
     ///
     /// # Errors
-    /// The store's directory can't be written.
+    /// None at present.
     pub fn userxattr(&self) -> Result<bool, StoreError> {
-        Ok(self.support()?.userxattr)
+        Ok(self.inner.shown.place().user_namespace)
     }
 
     /// Returns a read-only view of layers on top of each other, bottom first; it is made once a handle.
@@ -142,7 +208,9 @@ impl Layer {
         if form == LayerForm::Index && indexed()? {
             match self.mount_index() {
                 // What was not asked for may be done without.
-                Err(_) if self.store.inner.options.form.is_none() => {}
+                Err(error) if self.store.inner.options.form.is_none() => {
+                    let _ = self.store.inner.shown.refused.set(explain(&error));
+                }
                 other => return other,
             }
         }
