@@ -202,7 +202,11 @@ impl Store {
     /// # Errors
     /// The database can't be read.
     pub fn cache_records(&self) -> Result<Vec<CacheRecord>, StoreError> {
-        self.flush()?;
+        match self.flush() {
+            // They can be read all the same.
+            Err(e) if e.is_full() => {}
+            other => other?,
+        }
         self.inner.cache(|db| {
             db.read("cannot list cache records", |t| {
                 t.prepare_cached(&format!("SELECT {COLUMNS} FROM record ORDER BY used, key"))?

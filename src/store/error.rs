@@ -163,3 +163,19 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
+
+impl StoreError {
+    /// Whether it failed because the disk or a quota is full.
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let kind = match self {
+            Self::Io { source, .. } => source.kind(),
+            Self::Fs(e) => e.kind(),
+            Self::Database { source, .. } => {
+                return source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+            }
+            _ => return false,
+        };
+        matches!(kind, QuotaExceeded | StorageFull)
+    }
+}

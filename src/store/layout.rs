@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, IFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, IFlags};
 
 use super::db::{Db, Which};
 use super::error::StoreError;
@@ -20,8 +20,13 @@ pub(super) const CONTEXTS: &str = "contexts";
 pub(super) const CACHE_MOUNTS: &str = "cachemounts";
 /// An empty directory: the tree of an image without layers.
 pub(super) const EMPTY: &str = "empty";
+/// Bytes that are given up when the disk is full, so that things can be taken away.
+const RESERVE: &str = "reserve";
+const RESERVE_SIZE: u64 = 256 << 10;
 /// The lock that publishing shares and collecting takes alone.
 pub(super) const GC_LOCK: &str = "gc";
+/// The file whose bytes are the locks of names.
+pub(super) const NAMES_LOCK: &str = "names";
 
 const DIRECTORIES: &[&str] = &["blobs", BLOBS, LAYERS, TMP, LOCKS, LEASES, CONTEXTS, CACHE_MOUNTS, EMPTY];
 const VERSION: &str = "version";
@@ -78,6 +83,7 @@ fn create(root: &Root, path: &Path) -> Result<(), StoreError> {
         Err(e) if !e.is_exists() => return Err(e.into()),
         _ => {}
     }
+    make_reserve(root);
     let shared_memory = has_shared_memory(root);
     Db::open(path, Which::Meta, true, shared_memory)?;
     Db::open(path, Which::Cache, true, shared_memory)?;
@@ -87,7 +93,7 @@ fn create(root: &Root, path: &Path) -> Result<(), StoreError> {
 fn refuse_foreign(root: &Root, path: &Path) -> Result<(), StoreError> {
     let ours = |name: &str| {
         DIRECTORIES.contains(&name)
-            || ["meta.db", "cache.db", ".version", "lost+found", "containers", "volumes", "networks"]
+            || ["meta.db", "cache.db", ".version", RESERVE, "lost+found", "containers", "volumes", "networks"]
                 .iter()
                 .any(|known| name.starts_with(known))
     };
@@ -105,6 +111,20 @@ fn spread(dir: &Root) {
     if let Ok(flags) = rustix::fs::ioctl_getflags(dir) {
         let _ = rustix::fs::ioctl_setflags(dir, flags | IFlags::TOPDIR);
     }
+}
+
+/// Takes some place in advance; a disk that has none left is no failure.
+pub(super) fn make_reserve(root: &Root) {
+    if let Ok(file) = root.create_file(RESERVE, 0o600)
+        && rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE_SIZE).is_err()
+    {
+        let _ = root.remove_file(RESERVE);
+    }
+}
+
+/// Gives the reserve up; says whether there was one.
+pub(super) fn give_reserve_up(root: &Root) -> bool {
+    root.remove_file(RESERVE).is_ok()
 }
 
 /// Whether processes can map one file together, as a write-ahead log needs.

@@ -1,8 +1,9 @@
 //! Leases: what a process uses or has just made, safe from garbage collection while it lives.
 //!
-//! A handle has at most one file in `leases/`, locked while it lives, to
-//! which it appends 33 bytes a thing: a letter for the kind and the digest.
-//! A file whose lock is free belongs to the dead.
+//! A handle has at most one of the numbered files in `leases/`, locked while
+//! it lives, to which it appends 33 bytes a thing: a letter for the kind and
+//! the digest. A file whose lock is free means nothing and is taken by the next
+//! one who needs one: files that come and go make ext4 slow.
 //!
 //! Whatever a handle publishes or looks up is recorded by itself. A [`Lease`]
 //! bounds the time: when the last of a handle's leases goes, so does the
@@ -11,12 +12,12 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::file::{GcLock, lock as lock_file, names, random_id, try_lock};
+use super::file::{GcLock, names, try_lock};
 use super::{ImageRecord, Inner, Store, layout, lock};
 use crate::image::{DiffId, Digest};
 
@@ -145,14 +146,13 @@ impl Inner {
 
     /// Records that these things are being read; a disk that takes no more does not keep anyone from reading.
     pub(super) fn record_use(&self, items: &[Item], gc: &GcLock) -> Result<(), StoreError> {
-        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let kind = |e: &StoreError| match e {
-            StoreError::Io { source, .. } => Some(source.kind()),
-            StoreError::Fs(e) => Some(e.kind()),
-            _ => None,
+        let read_only = |e: &StoreError| match e {
+            StoreError::Io { source, .. } => source.kind() == ErrorKind::ReadOnlyFilesystem,
+            StoreError::Fs(e) => e.kind() == ErrorKind::ReadOnlyFilesystem,
+            _ => false,
         };
         match self.record(items, gc) {
-            Err(e) if matches!(kind(&e), Some(StorageFull | QuotaExceeded | ReadOnlyFilesystem)) => Ok(()),
+            Err(e) if e.is_full() || read_only(&e) => Ok(()),
             other => other,
         }
     }
@@ -163,16 +163,27 @@ impl Inner {
     }
 
     fn ensure_file(&self, state: &mut State, _gc: &GcLock) -> Result<(), StoreError> {
-        if state.file.is_none() {
-            let name = format!("{}/{}", layout::LEASES, random_id());
-            let file = self.root.create_file(&name, 0o600)?;
-            lock_file(&file, true, &name)?;
-            state.file = Some((name, file));
+        if state.file.is_some() {
+            return Ok(());
         }
-        Ok(())
+        let mut number = 0u32;
+        loop {
+            let name = format!("{}/{number}", layout::LEASES);
+            let file = self.root.open_or_create(&name, 0o600)?;
+            if try_lock(&file, true, &name)? {
+                file.set_len(0).map_err(|source| StoreError::Io {
+                    action: "cannot empty",
+                    path: PathBuf::from(&name),
+                    source,
+                })?;
+                state.file = Some((name, file));
+                return Ok(());
+            }
+            number += 1;
+        }
     }
 
-    /// Returns what living processes use, and removes the files of dead ones.
+    /// Returns what living processes use.
     ///
     /// The caller holds the collector's lock. The own file counts only while a [`Lease`] is held.
     pub(super) fn leased(&self, _gc: &GcLock) -> Result<HashSet<Item>, StoreError> {
@@ -191,7 +202,6 @@ impl Inner {
                 other => other?,
             };
             if try_lock(&file, true, &name)? {
-                let _ = self.root.remove_file(&name);
                 continue;
             }
             // A process that died while it appended leaves a piece of a record; it had not used it yet.
@@ -205,10 +215,8 @@ impl Inner {
 /// Ends a handle's protection.
 pub(super) fn end(inner: &Inner) {
     let mut state = lock(&inner.lease);
-    if let Some((name, file)) = state.file.take() {
-        let _ = inner.root.remove_file(&name);
-        drop(file);
-    }
+    // Closing the file releases its lock, and with it all that it says.
+    state.file = None;
     state.known.clear();
     drop(state);
     // They were known to be there only while they were leased.

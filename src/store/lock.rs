@@ -1,20 +1,24 @@
-//! Locks by name below `locks/`: two processes that want one thing make it once.
+//! Locks by name: two processes that want one thing make it once.
+//!
+//! A name's lock is one byte of the file `locks/names`, at an offset that is
+//! a digest of the name, locked for an open file description (`F_OFD_SETLK`,
+//! fcntl(2)). No file is made or removed for it: on ext4 every file that is
+//! removed makes those that are made in the next minutes slower.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 
 use super::cache::CacheKey;
 use super::error::StoreError;
-use super::file::{lock, try_lock};
 use super::{Inner, Store, layout};
 
-/// A lock on a name, released and its file removed on drop.
+/// A lock on a name, released on drop and by death.
 #[derive(Debug)]
 pub struct KeyLock {
-    inner: Arc<Inner>,
-    name: String,
+    /// The description carries the lock.
     _file: File,
 }
 
@@ -24,57 +28,54 @@ impl Store {
     /// Look the key up again once the lock is held: the one before may have made it.
     ///
     /// # Errors
-    /// The lock's file can't be made.
+    /// The file of locks can't be opened.
     pub fn key_lock(&self, key: &CacheKey) -> Result<KeyLock, StoreError> {
-        self.inner.name_lock(&key.hex())
+        Ok(self.inner.lock_byte(key.as_bytes(), true)?.expect("waiting ends with the lock"))
     }
 
     /// Takes a key's lock unless someone else has it.
     ///
     /// # Errors
-    /// The lock's file can't be made.
+    /// The file of locks can't be opened.
     pub fn try_key_lock(&self, key: &CacheKey) -> Result<Option<KeyLock>, StoreError> {
-        named(&self.inner, &key.hex(), false)
+        self.inner.lock_byte(key.as_bytes(), false)
     }
 }
 
 impl Inner {
-    /// Takes the lock of a name of hexadecimal digits and hyphens.
-    pub(super) fn name_lock(self: &Arc<Self>, name: &str) -> Result<KeyLock, StoreError> {
-        Ok(named(self, name, true)?.expect("waiting ends with the lock"))
+    /// Waits for the lock of a name that is no key.
+    pub(super) fn name_lock(&self, name: &str) -> Result<KeyLock, StoreError> {
+        let digest = blake3::hash(name.as_bytes());
+        Ok(self.lock_byte(digest.as_bytes(), true)?.expect("waiting ends with the lock"))
     }
-}
 
-fn named(inner: &Arc<Inner>, name: &str, wait: bool) -> Result<Option<KeyLock>, StoreError> {
-    let name = format!("{}/{name}", layout::LOCKS);
-    loop {
-        let file = match inner.root.open_file(&name) {
-            Err(e) if e.is_not_found() => match inner.root.create_file(&name, 0o600) {
-                Err(e) if e.is_exists() => continue,
-                other => other?,
-            },
-            other => other?,
+    fn lock_byte(&self, digest: &[u8; 32], wait: bool) -> Result<Option<KeyLock>, StoreError> {
+        let name = format!("{}/{}", layout::LOCKS, layout::NAMES_LOCK);
+        let file = self.root.open_or_create(&name, 0o600)?;
+        let [a, b, c, d, e, f, g, h, ..] = *digest;
+        // 62 bits, so that the byte behind still has an offset.
+        let offset = i64::from_le_bytes([a, b, c, d, e, f, g, h]) & (i64::MAX >> 1);
+        let range = libc::flock {
+            l_type: libc::F_WRLCK as i16,
+            l_whence: libc::SEEK_SET as i16,
+            l_start: offset,
+            l_len: 1,
+            l_pid: 0,
         };
-        if wait {
-            lock(&file, true, &name)?;
-        } else if !try_lock(&file, true, &name)? {
-            return Ok(None);
+        loop {
+            let how = if wait { FcntlArg::F_OFD_SETLKW(&range) } else { FcntlArg::F_OFD_SETLK(&range) };
+            match fcntl(&file, how) {
+                Ok(_) => return Ok(Some(KeyLock { _file: file })),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) if !wait => return Ok(None),
+                Err(e) => {
+                    return Err(StoreError::Io {
+                        action: "cannot lock a name in",
+                        path: PathBuf::from(name),
+                        source: e.into(),
+                    });
+                }
+            }
         }
-        // Its last holder may have removed the file while we waited; then the lock is worth nothing.
-        let links = file.metadata().map_err(|source| StoreError::Io {
-            action: "cannot stat",
-            path: PathBuf::from(&name),
-            source,
-        })?;
-        if links.nlink() > 0 {
-            return Ok(Some(KeyLock { inner: Arc::clone(inner), name, _file: file }));
-        }
-    }
-}
-
-impl Drop for KeyLock {
-    fn drop(&mut self) {
-        // Removed while still locked, so that nobody holds a lock on a name that another could make anew.
-        let _ = self.inner.root.remove_file(&self.name);
     }
 }

@@ -12,8 +12,9 @@
 //!     fs/                       an unpacked tree, an overlay lower directory
 //!   cachemounts/<hash>/       directories that RUN steps share
 //!   contexts/<hash>           context indexes: what a context's files had as digests
-//!   locks/                    gc, one a key or layer in work
-//!   leases/<id>               what a process uses, locked while it lives
+//!   locks/{gc,names}          the collector's lock; a byte for each key or layer in work
+//!   leases/<n>                what a process uses, locked while it lives
+//!   reserve                   place that is given up to prune a full disk
 //!   tmp/                      things in the making, and things on their way out
 //! ```
 //!
@@ -25,7 +26,7 @@
 //! - Publishing and leasing share the lock `locks/gc` for moments; collecting
 //!   takes it alone for moments. So what a lease names is there or the taker
 //!   learns that it is not; nobody waits for a build.
-//! - Locks are the kernel's (`flock`), so that death releases them.
+//! - Locks are the kernel's (`flock`, `F_OFD_SETLK`), so that death releases them.
 //! - A layer's data is not synced when it is made. Its `state` carries the
 //!   boot in which that was; after another boot the layer is checked against
 //!   its DiffId before anything uses it.

@@ -148,7 +148,8 @@ fn many_processes_share_a_store() {
     children.iter_mut().for_each(finish);
     verify(&root);
     let left = |dir: &str| std::fs::read_dir(root.join(dir)).unwrap().count();
-    assert_eq!((left("tmp"), left("locks")), (0, 1));
+    assert_eq!((left("tmp"), left("locks")), (0, 2));
+    assert!(left("leases") <= 9, "files are used again");
 }
 
 #[test]
@@ -172,8 +173,7 @@ fn a_killed_process_leaves_a_sound_store() {
         if round % 10 == 9 {
             collect(&open(&root));
             assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 0);
-            assert_eq!(std::fs::read_dir(root.join("leases")).unwrap().count(), 0);
-            assert_eq!(std::fs::read_dir(root.join("locks")).unwrap().count(), 1);
+            assert_eq!(std::fs::read_dir(root.join("locks")).unwrap().count(), 2);
         }
         assert!(start.elapsed() < Duration::from_secs(300), "round {round}");
     }
@@ -213,10 +213,8 @@ fn a_full_disk_stops_writing_and_nothing_else() {
     let image = add_image(&store, "first", &[&[1; 3000]]);
     store.tag(&name("first"), image.manifest).unwrap();
     let full = |e: &StoreError| {
-        let mut source: Option<&dyn std::error::Error> = Some(e);
-        let text = std::iter::from_fn(|| source.inspect(|s| source = s.source()))
-            .fold(String::new(), |text, e| text + &e.to_string() + ": ");
-        text.contains("No space left") || text.contains("full")
+        let chain = std::iter::successors(Some(e as &dyn std::error::Error), |e| e.source());
+        e.is_full() || chain.last().is_some_and(|e| e.to_string().contains("No space left"))
     };
     let fill = || {
         for n in 0..10_000u32 {

@@ -10,7 +10,7 @@ use super::super::image::{list_indexes, to_nanos};
 use super::super::lease::Item;
 use super::super::refs::{list_refs, split};
 use super::super::tmp::Temporary;
-use super::super::{CacheKey, CacheRecord, Inner, Store, blob, layer};
+use super::super::{CacheKey, CacheRecord, Inner, Store, blob, layer, layout};
 use super::view::View;
 use super::{Plan, Removed};
 use crate::fs::Root;
@@ -27,28 +27,40 @@ impl Store {
     /// before is gone, the rest is found by the next plan.
     pub fn apply(&self, plan: &Plan) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
+        match self.carry_out(plan, &mut removed) {
+            // Taking away takes a little place too: in the databases' logs, for a directory.
+            Err(e) if e.is_full() && layout::give_reserve_up(&self.inner.root) => {
+                self.carry_out(plan, &mut removed)?;
+            }
+            other => other?,
+        }
+        layout::make_reserve(&self.inner.root);
+        Ok(removed)
+    }
+
+    fn carry_out(&self, plan: &Plan, removed: &mut Removed) -> Result<(), StoreError> {
         // First what takes no room to take away, for a disk that is full.
         if plan.debris {
             removed.bytes += self.sweep_debris()?;
         }
         if plan.contexts {
-            self.drop_contexts(&mut removed)?;
+            self.drop_contexts(removed)?;
         }
         let mut doomed = Doomed::new(&self.inner)?;
         self.inner.forget();
         let gone = {
             let gc = GcLock::take(&self.inner.root, true)?;
             let leased = self.inner.leased(&gc)?;
-            let gone = self.remove_rows(plan, &leased, &mut removed)?;
-            removed.records = self.remove_records(&plan.records, &leased)?;
+            let gone = self.remove_rows(plan, &leased, removed)?;
+            removed.records.extend(self.remove_records(&plan.records, &leased)?);
             gone
         };
-        let layers = self.move_layers(plan, &mut doomed, &mut removed)?;
-        self.move_blobs(plan, &mut doomed, &mut removed)?;
-        self.move_mounts(plan, &mut doomed, &mut removed)?;
-        describe(plan, &gone, &layers, &mut removed);
+        let layers = self.move_layers(plan, &mut doomed, removed)?;
+        self.move_blobs(plan, &mut doomed, removed)?;
+        self.move_mounts(plan, &mut doomed, removed)?;
+        describe(plan, &gone, &layers, removed);
         doomed.delete()?;
-        Ok(removed)
+        Ok(())
     }
 
     /// Deletes names and rows; returns the manifests and indexes that are gone.
@@ -74,7 +86,7 @@ impl Store {
                 Ok((untagged, gone))
             })
         })?;
-        removed.untagged = untagged;
+        removed.untagged.extend(untagged);
         Ok(gone)
     }
 

@@ -31,22 +31,7 @@ impl Store {
                 tmp.remove_tree(&name)?;
             }
         }
-        self.sweep_locks()?;
         Ok(bytes)
-    }
-
-    /// Deletes the lock files of dead holders; whoever waits for one sees that it is gone and makes another.
-    fn sweep_locks(&self) -> Result<(), StoreError> {
-        let dir = self.inner.root.dir(layout::LOCKS)?;
-        for name in names(&dir, ".")?.iter().filter(|name| *name != layout::GC_LOCK) {
-            if let Some(_lock) = take_free(&dir, name)? {
-                match dir.remove_file(name) {
-                    Err(e) if !e.is_not_found() => return Err(e.into()),
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Takes the planned cache mounts that nobody uses.

@@ -122,7 +122,6 @@ fn a_dead_holders_lease_is_worth_nothing() {
     std::fs::write(store.path().join("leases/dead"), bytes).unwrap();
     prune_images(&store, &ImagePolicy::default());
     assert!(!has(&store, b"layer"));
-    assert!(!store.path().join("leases/dead").exists());
 }
 
 #[test]
