@@ -17,7 +17,9 @@ use rayon::prelude::*;
 use super::error::ContextError;
 use super::path::{ancestors, join, show, split};
 use super::spool;
-use super::tree::{Child, ContentId, Node, NodeKind, Step, Tree, Wanted, content_id, keeps, resolve_with};
+use super::tree::{
+    Attributes, Child, ContentId, Node, NodeKind, Step, Tree, Wanted, content_id, keeps, resolve_with,
+};
 use crate::fs::Root;
 use crate::layers::{Entry, EntryKind, Format, TarReader, decompress};
 
@@ -43,7 +45,7 @@ struct Member {
     target: Vec<u8>,
     /// Which file has the bytes, and where.
     place: (usize, u64),
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    xattrs: Attributes,
     implied: bool,
 }
 
@@ -324,7 +326,7 @@ impl Tree for ArchiveTree {
         Ok(Box::new(Slice { file, at, left: member.node.size }))
     }
 
-    fn xattrs(&self, path: &[u8], _: &Node) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContextError> {
+    fn xattrs(&self, path: &[u8], _: &Node) -> Result<Attributes, ContextError> {
         let found = self.nodes.get(path).map(|member| member.xattrs.clone()).unwrap_or_default();
         Ok(found.into_iter().filter(|(name, _)| keeps(name)).collect())
     }

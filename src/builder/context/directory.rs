@@ -15,16 +15,15 @@ use rayon::prelude::*;
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
 use super::path::{join, show};
-use super::tree::{Child, ContentId, Fetched, Node, NodeKind, Tree, Wanted, keeps, with_attributes};
+use super::tree::{
+    Attributes, Child, ContentId, Fetched, Node, NodeKind, Tree, Wanted, keeps, with_attributes,
+};
 use crate::fs::{FileKind, Follow, FsError, Root, Stat, stat_fd};
 use crate::layers::Mtime;
 use crate::store::{ContextIndex, FileState};
 
 /// Bytes that are read at once.
 const BUFFER: usize = 256 << 10;
-
-/// Attributes by name.
-type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A directory on disk.
 #[derive(Debug)]
@@ -207,13 +206,6 @@ impl Tree for DirectoryTree {
             }
         }
         Ok(children)
-    }
-
-    fn list_many(&self, dirs: &[Vec<u8>]) -> Result<Vec<Vec<Child>>, ContextError> {
-        match dirs {
-            [one] => Ok(vec![self.list(one)?]),
-            many => many.par_iter().map(|dir| self.list(dir)).collect(),
-        }
     }
 
     fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, ContextError> {

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::ContextError;
 use super::path::show;
 use super::spool;
-use super::tree::{Child, Node, NodeKind, Tree};
+use super::tree::{Attributes, Child, Node, NodeKind, Tree};
 use crate::fs::Root;
 use crate::image::Digest;
 use crate::layers::Mtime;
@@ -117,11 +117,7 @@ pub fn download(url: &str, options: &DownloadOptions<'_>) -> Result<Download, Co
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ContextError::Spool)?;
-    let label = url_file_name(url);
-    options.reporter.report(Event::TransferStarted { id: options.transfer, label, total: None });
-    let result = runtime.block_on(get(url, options));
-    options.reporter.report(Event::TransferDone { id: options.transfer, skipped: false });
-    result
+    runtime.block_on(get(url, options))
 }
 
 async fn get(url: &str, options: &DownloadOptions<'_>) -> Result<Download, ContextError> {
@@ -145,19 +141,14 @@ async fn get(url: &str, options: &DownloadOptions<'_>) -> Result<Download, Conte
     }
     let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let (etag, last_modified) = (header(reqwest::header::ETAG), header(reqwest::header::LAST_MODIFIED));
-    let mut file = spool::unnamed(options.spool)?;
-    let mut hasher = Sha256::new();
-    let (mut size, mut reported) = (0, 0);
-    while let Some(chunk) = response.chunk().await.map_err(fail)? {
-        file.write_all(&chunk).map_err(ContextError::Spool)?;
-        hasher.update(&chunk);
-        size += chunk.len() as u64;
-        if size - reported >= REPORT_EVERY {
-            reported = size;
-            options.reporter.report(Event::TransferProgress { id: options.transfer, done: size });
-        }
-    }
-    options.reporter.report(Event::TransferProgress { id: options.transfer, done: size });
+    let (id, label, total) = (options.transfer, url_file_name(url), response.content_length());
+    options.reporter.report(Event::TransferStarted { id, label, total });
+    let body = receive(&mut response, options).await.map_err(|error| match error {
+        Broken::Http(source) => fail(source),
+        Broken::Disk(source) => ContextError::Spool(source),
+    });
+    options.reporter.report(Event::TransferDone { id, skipped: false });
+    let (file, size, hasher) = body?;
     let digest = Digest::from_bytes(hasher.finalize().into());
     if let Some(expected) = options.checksum.filter(|expected| *expected != digest) {
         return Err(ContextError::Digest { url: shown, found: digest, expected });
@@ -176,6 +167,35 @@ async fn get(url: &str, options: &DownloadOptions<'_>) -> Result<Download, Conte
     };
     let name = url_file_name(url).into_bytes();
     Ok(Download { url: shown, file, name, node, digest, etag, last_modified })
+}
+
+/// Why a body did not arrive.
+enum Broken {
+    Http(reqwest::Error),
+    Disk(io::Error),
+}
+
+/// Writes the body to a temporary file; returns it with its size and the hash so far.
+async fn receive(
+    response: &mut reqwest::Response,
+    options: &DownloadOptions<'_>,
+) -> Result<(File, u64, Sha256), Broken> {
+    let file = spool::unnamed(options.spool);
+    let mut file = file.map_err(|error| Broken::Disk(io::Error::other(error)))?;
+    let mut hasher = Sha256::new();
+    let (mut size, mut reported) = (0, 0);
+    let report = |done| options.reporter.report(Event::TransferProgress { id: options.transfer, done });
+    while let Some(chunk) = response.chunk().await.map_err(Broken::Http)? {
+        file.write_all(&chunk).map_err(Broken::Disk)?;
+        hasher.update(&chunk);
+        size += chunk.len() as u64;
+        if size - reported >= REPORT_EVERY {
+            reported = size;
+            report(size);
+        }
+    }
+    report(size);
+    Ok((file, size, hasher))
 }
 
 /// Returns the credentials of the URL's host from the build's secrets.
@@ -239,7 +259,7 @@ impl Tree for Download {
         Ok(Box::new(Body { file: &self.file, at: 0 }))
     }
 
-    fn xattrs(&self, _: &[u8], _: &Node) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContextError> {
+    fn xattrs(&self, _: &[u8], _: &Node) -> Result<Attributes, ContextError> {
         Ok(Vec::new())
     }
 }

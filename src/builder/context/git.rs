@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use super::directory::DirectoryTree;
 use super::error::ContextError;
 use super::path::below_root;
-use super::tree::{Child, ContentId, Fetched, Node, Tree, Wanted};
+use super::tree::{Attributes, Child, ContentId, Fetched, Node, Tree, Wanted};
 use crate::fs::Root;
 
 /// A repository, and what of it is meant.
@@ -69,9 +69,8 @@ impl GitSource {
         let (rest, fragment) = text.split_once('#').map_or((text, None), |(a, b)| (a, Some(b)));
         let (base, query) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
         let http = base.starts_with("http://") || base.starts_with("https://");
-        let remote = if base.starts_with("ssh://") || base.starts_with("git://") || is_scp(base) {
-            base.to_owned()
-        } else if http && base.trim_end_matches('/').ends_with(".git") {
+        let named = http && base.trim_end_matches('/').ends_with(".git");
+        let remote = if named || base.starts_with("ssh://") || base.starts_with("git://") || is_scp(base) {
             base.to_owned()
         } else if bare && base.starts_with("github.com/") {
             format!("https://{base}")
@@ -302,16 +301,13 @@ impl Tree for GitTree {
     fn list(&self, dir: &[u8]) -> Result<Vec<Child>, ContextError> {
         self.tree.list(dir)
     }
-    fn list_many(&self, dirs: &[Vec<u8>]) -> Result<Vec<Vec<Child>>, ContextError> {
-        self.tree.list_many(dirs)
-    }
     fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, ContextError> {
         self.tree.read_link(path)
     }
     fn open(&self, path: &[u8], node: &Node) -> Result<Box<dyn Read + Send + '_>, ContextError> {
         self.tree.open(path, node)
     }
-    fn xattrs(&self, path: &[u8], node: &Node) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContextError> {
+    fn xattrs(&self, path: &[u8], node: &Node) -> Result<Attributes, ContextError> {
         self.tree.xattrs(path, node)
     }
     fn fetch(&self, path: &[u8], node: &Node) -> Result<Fetched, ContextError> {

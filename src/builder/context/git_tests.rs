@@ -6,7 +6,8 @@ use super::*;
 
 #[test]
 fn reads_git_urls() {
-    let table: &[(&str, Option<(&str, Option<&str>, Option<&str>)>)] = &[
+    type Parts = (&'static str, Option<&'static str>, Option<&'static str>);
+    let table: &[(&str, Option<Parts>)] = &[
         ("https://h/x.git", Some(("https://h/x.git", None, None))),
         ("https://h/x.git#main", Some(("https://h/x.git", Some("main"), None))),
         ("https://h/x.git#main:sub/dir", Some(("https://h/x.git", Some("main"), Some("sub/dir")))),

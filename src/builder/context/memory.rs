@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::error::ContextError;
 use super::path::{below_root, show};
-use super::tree::{Child, Node, NodeKind, Tree};
+use super::tree::{Attributes, Child, Node, NodeKind, Tree};
 use crate::layers::Mtime;
 
 /// A tree of files in memory, owned by root, mode 0644.
@@ -93,7 +93,7 @@ impl Tree for MemoryTree {
         Ok(Box::new(bytes.as_slice()))
     }
 
-    fn xattrs(&self, _: &[u8], _: &Node) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContextError> {
+    fn xattrs(&self, _: &[u8], _: &Node) -> Result<Attributes, ContextError> {
         Ok(Vec::new())
     }
 }

@@ -36,6 +36,6 @@ pub use open::{
     parse_context,
 };
 pub use tree::{
-    Child, ContentId, Fetched, Node, NodeKind, Step, Tree, Wanted, content_id, counts, keeps, resolve,
-    resolve_with,
+    Attributes, Child, ContentId, Fetched, Node, NodeKind, Step, Tree, Wanted, content_id, counts, keeps,
+    resolve, resolve_with,
 };

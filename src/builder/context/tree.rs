@@ -84,6 +84,9 @@ pub struct Wanted<'a> {
     pub node: &'a Node,
 }
 
+/// Extended attributes: names with values, sorted.
+pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The BLAKE3 of a file's bytes and of those extended attributes that count (see [`counts`]).
 pub type ContentId = [u8; 32];
 
@@ -98,11 +101,6 @@ pub trait Tree: Send + Sync {
     /// Returns a directory's entries, sorted by the bytes of their names.
     fn list(&self, dir: &[u8]) -> Result<Vec<Child>, ContextError>;
 
-    /// Reads several directories; trees that wait for a disk do so in parallel.
-    fn list_many(&self, dirs: &[Vec<u8>]) -> Result<Vec<Vec<Child>>, ContextError> {
-        dirs.iter().map(|dir| self.list(dir)).collect()
-    }
-
     /// Returns a symlink's target.
     fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, ContextError>;
 
@@ -110,7 +108,7 @@ pub trait Tree: Send + Sync {
     fn open(&self, path: &[u8], node: &Node) -> Result<Box<dyn Read + Send + '_>, ContextError>;
 
     /// Returns the extended attributes that a copy keeps, sorted.
-    fn xattrs(&self, path: &[u8], node: &Node) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContextError>;
+    fn xattrs(&self, path: &[u8], node: &Node) -> Result<Attributes, ContextError>;
 
     /// Reads a whole file with the attributes that a copy keeps.
     fn fetch(&self, path: &[u8], node: &Node) -> Result<Fetched, ContextError> {
@@ -137,7 +135,7 @@ pub struct Fetched {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Its attributes that a layer keeps, sorted.
-    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub attributes: Attributes,
     /// Its content id, where the tree computes that on the way.
     pub content: Option<ContentId>,
 }

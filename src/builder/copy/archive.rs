@@ -109,7 +109,7 @@ impl Planner<'_> {
         let meta =
             if implied { Metadata { mode: 0o755, ..self.created_meta() } } else { self.archived(node) };
         let (parent, _) = split(target);
-        self.make_dirs(&parent.to_vec())?;
+        self.make_dirs(parent)?;
         self.view.put(target, Planned { kind: PlannedKind::Directory(None), meta });
         Ok(target.to_vec())
     }

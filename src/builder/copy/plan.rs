@@ -89,7 +89,7 @@ impl<'a> Planner<'a> {
             if there == Seen::Directory {
                 destination = join(&destination, name);
             }
-            self.make_dirs(&split(&destination).0.to_vec())?;
+            self.make_dirs(split(&destination).0)?;
         }
         Ok(destination)
     }

@@ -74,6 +74,23 @@ impl CopyRequest {
         Ok(self)
     }
 
+    /// Returns what of the request itself belongs into the step's cache key, as named fields.
+    ///
+    /// The files are [`super::content_digest`]'s; times are in neither, and `--link` keeps the
+    /// parent out of the key ([`Self::is_linked`]).
+    pub fn key_fields(&self) -> Vec<(&'static str, String)> {
+        let unpack: Vec<&str> = self.sources.iter().map(|s| if s.unpack { "yes" } else { "no" }).collect();
+        vec![
+            ("destination", self.absolute_destination()),
+            ("chown", self.chown.clone().unwrap_or_default()),
+            ("chmod", self.chmod.as_ref().map(|chmod| format!("{chmod:?}")).unwrap_or_default()),
+            ("link", self.is_linked().to_string()),
+            ("parents", self.parents.to_string()),
+            ("exclude", format!("{:?}", self.excludes)),
+            ("unpack", unpack.join(" ")),
+        ]
+    }
+
     /// Whether the layer is made without looking at the parent, so that it can be stacked on any.
     pub fn is_linked(&self) -> bool {
         self.link && self.chmod.is_none()

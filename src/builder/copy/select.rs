@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::error::CopyError;
 use super::request::{CopyRequest, CopySource};
 use crate::builder::context::path::{below_root, join, show, split};
@@ -160,9 +162,13 @@ fn select_parents(
     let include = if pattern.is_empty() { None } else { Some(PatternMatcher::new(&[&text])?) };
     let walk = Walk { tree: &*source.tree, include: include.as_ref(), exclude };
     let items = walk.items(resolved, node)?;
-    let literal = include.is_some() && !glob::has_wildcards(&pattern);
-    if literal && items.len() == 1 && resolve(&*source.tree, &join(&base, &pattern), false)?.1.is_none() {
-        return Err(not_found(source, &join(&base, &pattern)));
+    if items.len() == 1 && include.is_some() && !glob::has_wildcards(&pattern) {
+        // A literal must be there, even if all of it is excluded.
+        let all = Walk { exclude: None, ..walk };
+        let top = items[0].clone();
+        if all.items(top.path, top.node)?.len() == 1 {
+            return Err(not_found(source, &join(&base, &pattern)));
+        }
     }
     Ok(Selected { source: index, tree: Arc::clone(&source.tree), name: Vec::new(), matched: true, items })
 }
@@ -187,6 +193,18 @@ struct Listed {
     entries: Vec<(Item, Option<usize>)>,
 }
 
+/// A directory that is still to be listed.
+struct Pending {
+    /// Where its listing goes.
+    index: usize,
+    path: Vec<u8>,
+    relative: Vec<u8>,
+    verdicts: Verdicts,
+}
+
+/// A chosen entry, with the verdicts for its children if it is entered.
+type Judged = (Item, Option<Verdicts>);
+
 impl Walk<'_> {
     /// Returns the source itself and what is copied below it.
     fn items(&self, path: Vec<u8>, node: Node) -> Result<Vec<Item>, CopyError> {
@@ -201,33 +219,39 @@ impl Walk<'_> {
         Ok(items)
     }
 
-    /// Lists directories level by level, so that a level's directories can be read in parallel.
+    /// Lists directories level by level, a level's directories in parallel.
     fn list_all(&self, top: Vec<u8>) -> Result<Vec<Listed>, CopyError> {
         let mut listed = vec![Listed::default()];
-        let mut level = vec![(0_usize, top, Vec::new(), Verdicts::default())];
+        let mut level =
+            vec![Pending { index: 0, path: top, relative: Vec::new(), verdicts: Verdicts::default() }];
         while !level.is_empty() {
-            let dirs: Vec<Vec<u8>> = level.iter().map(|(_, path, ..)| path.clone()).collect();
+            let judged: Vec<Vec<Judged>> =
+                level.par_iter().map(|dir| self.judge_all(dir)).collect::<Result<_, _>>()?;
             let mut next = Vec::new();
-            for ((index, path, relative, verdicts), children) in
-                level.into_iter().zip(self.tree.list_many(&dirs)?)
-            {
-                listed[index].entries.reserve_exact(children.len());
-                for child in children {
-                    let Some((item, below)) = self.judge(&path, &relative, &verdicts, child)? else {
-                        continue;
-                    };
-                    let mut listing = None;
-                    if let Some(verdicts) = below {
-                        listing = Some(listed.len());
-                        next.push((listed.len(), item.path.clone(), item.relative.clone(), verdicts));
+            for (dir, children) in level.iter().zip(judged) {
+                let mut entries = Vec::with_capacity(children.len());
+                for (item, below) in children {
+                    let listing = below.map(|verdicts| {
+                        let index = listed.len();
                         listed.push(Listed::default());
-                    }
-                    listed[index].entries.push((item, listing));
+                        let (path, relative) = (item.path.clone(), item.relative.clone());
+                        next.push(Pending { index, path, relative, verdicts });
+                        index
+                    });
+                    entries.push((item, listing));
                 }
+                listed[dir.index].entries = entries;
             }
             level = next;
         }
         Ok(listed)
+    }
+
+    fn judge_all(&self, dir: &Pending) -> Result<Vec<Judged>, CopyError> {
+        let children = self.tree.list(&dir.path)?.into_iter();
+        children
+            .filter_map(|child| self.judge(&dir.path, &dir.relative, &dir.verdicts, child).transpose())
+            .collect()
     }
 
     /// Decides on one entry: none if neither it nor anything below is copied, verdicts if it must be entered.
@@ -237,7 +261,7 @@ impl Walk<'_> {
         relative_dir: &[u8],
         parent: &Verdicts,
         child: Child,
-    ) -> Result<Option<(Item, Option<Verdicts>)>, CopyError> {
+    ) -> Result<Option<Judged>, CopyError> {
         let relative = join(relative_dir, &child.name);
         let include = self.include.map(|m| m.verdict(&relative, parent.include.as_ref()));
         let exclude = self.exclude.map(|m| m.verdict(&relative, parent.exclude.as_ref()));

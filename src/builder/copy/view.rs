@@ -80,6 +80,9 @@ struct ParentDir {
     listed: bool,
 }
 
+/// Everything that the layer holds, and the names that it takes away.
+pub(super) type Finished = (BTreeMap<Key, Planned>, Vec<Vec<u8>>);
+
 /// The parent's files with the plan on top.
 pub(super) struct View<'a> {
     parent: Option<&'a dyn Tree>,
@@ -208,7 +211,7 @@ impl<'a> View<'a> {
     /// Returns the plan complete: with the parent's directories above every change, as layers carry them.
     ///
     /// Also returns what the layer must take away: children of replaced directories.
-    pub(super) fn finish(mut self) -> Result<(BTreeMap<Key, Planned>, Vec<Vec<u8>>), CopyError> {
+    pub(super) fn finish(mut self) -> Result<Finished, CopyError> {
         let mut above: BTreeSet<Vec<u8>> = BTreeSet::new();
         for key in self.entries.keys() {
             let path = key.path();

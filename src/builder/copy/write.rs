@@ -101,11 +101,14 @@ fn emit(
     sink: &mut dyn EntrySink,
 ) -> Result<Written, CopyError> {
     let mut jobs = with_hard_links(entries);
-    jobs.extend(whiteouts.into_iter().map(|path| {
-        let kind = EntryKind::Whiteout;
-        (Entry { path, kind, meta: Metadata::default() }, None)
-    }));
-    jobs.sort_by(|(a, _), (b, _)| Key::new(&a.path).cmp(&Key::new(&b.path)));
+    if !whiteouts.is_empty() {
+        jobs.extend(
+            whiteouts
+                .into_iter()
+                .map(|path| (Entry { path, kind: EntryKind::Whiteout, meta: Metadata::default() }, None)),
+        );
+        jobs.sort_by_cached_key(|(entry, _)| Key::new(&entry.path));
+    }
     let mut written = Written::default();
     std::thread::scope(|scope| {
         let (send, receive) = mpsc::sync_channel::<Result<Vec<Ready>, CopyError>>(BATCHES_AHEAD);

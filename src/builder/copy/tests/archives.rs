@@ -104,7 +104,9 @@ fn archives_are_recognised_by_content() {
 
 #[test]
 fn entries_land_as_tar_puts_them() {
-    let table: &[(&[(char, &str, &str)], &[&str], &[&str])] = &[
+    type Row =
+        (&'static [(char, &'static str, &'static str)], &'static [&'static str], &'static [&'static str]);
+    let table: &[Row] = &[
         (
             &[('d', "./", ""), ('d', "./a/", ""), ('f', "./a/x", "1")],
             &[],

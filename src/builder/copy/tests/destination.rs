@@ -261,6 +261,7 @@ fn names_that_mean_deletion_are_refused() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 fn capabilities_are_kept_and_other_attributes_are_not() {
     let files = Files::new(&["f cap 755 x", "f user 644 x"]);
     let root = files.root();

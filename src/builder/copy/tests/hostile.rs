@@ -72,7 +72,7 @@ fn deep_trees_and_long_names() {
         dir.create_dir("dddddddd", 0o755).expect("a directory");
         dir = dir.dir("dddddddd").expect("it exists");
     }
-    dir.create_file(&"n".repeat(255), 0o644).expect("a file");
+    dir.create_file("n".repeat(255), 0o644).expect("a file");
     let tree = files.context();
     let selection = select(&request(&tree, &["."], "/"));
     let deep = selection.expect("300 levels are 2,700 bytes");
@@ -141,7 +141,8 @@ fn unreadable_files_matter_only_if_they_are_copied() {
     // We are root: a directory that cannot be listed is one whose reading fails, as a dead mount does.
     let files = Files::new(&["f ok 644 x", "f bad/x 644 x"]);
     let tree = files.ignoring(&["bad"]);
-    std::fs::set_permissions(files.0.path().join("bad"), std::fs::Permissions::from_mode(0)).expect("chmod");
+    std::fs::set_permissions(files.0.path().join("bad"), std::fs::Permissions::from_mode(0o0))
+        .expect("chmod");
     let as_user = |work: &dyn Fn()| {
         // Dropping the capability to read everything, for this thread alone.
         let capabilities = rustix::thread::capabilities(None).expect("readable");

@@ -109,6 +109,7 @@ fn parents_keep_the_path() {
         "f a/e.txt 644 e",
         "f f/b/c.txt 644 c",
         "f top.txt 644 t",
+        "l through a",
     ]);
     let tree = files.context();
     let with = |sources: &[&str], excludes: &[&str]| {
@@ -142,6 +143,11 @@ fn parents_keep_the_path() {
     let lines = layer(&with(&["a"], &["a/b/*.md", "**/e.*"]), &Files::new(&[]));
     assert_eq!(lines, ["d n 755", "d n/a 711", "d n/a/b 755", "f n/a/b/c.txt 644 c"]);
     assert!(failure(&with(&["a/none"], &[]), &Files::new(&[])).ends_with("\"/a/none\": not found"));
+    assert!(
+        failure(&with(&["through/e.txt"], &[]), &Files::new(&[])).ends_with("not found"),
+        "links are no parents"
+    );
+    assert_eq!(layer(&with(&["a/e.txt"], &["**/e.txt"]), &Files::new(&[])), ["d n 755"]);
     // On the way to something an existing directory takes only the mode.
     let parent = Files::new(&["d n/a 700", "o n/a 3 4"]);
     assert_eq!(layer(&with(&["a/e.txt"], &[]), &parent)[1], "d n/a 711 3:4");
