@@ -1,4 +1,41 @@
 //! Instructions to a graph of steps, and the solver that runs what is not known yet.
+//!
+//! ```text
+//! Dockerfile --stages--> stages --lower--> graph + image plan --solve--> snapshots --export--> image
+//!                          ^ state: environment, config, history            ^ ops: source run copy workdir
+//! ```
+//!
+//! - `stages` cuts the file, finds targets and names; `lower` walks what the
+//!   target needs, expands words and makes vertices; nothing unreachable is
+//!   looked at.
+//! - [`graph`] is plain data that can be printed. An op answers two questions:
+//!   what its cache key holds, and how it is executed (`ops`).
+//! - `solve` runs vertices whose inputs are known, several at once; a record is
+//!   written when its step ends.
+//! - `export` writes config and manifest of the target and its names.
+//!
+//! Invariants:
+//! - A key names the parent by content, never by how it was made.
+//! - No secret and no proxy variable reaches a key, a record, a config or an event.
+//! - What cannot be executed is refused by name with its lines; nothing is ignored.
 
+mod cancel;
+mod config;
 pub mod context;
 pub mod copy;
+mod env;
+mod error;
+mod expand;
+pub mod graph;
+mod options;
+mod quote;
+mod source;
+mod stages;
+mod state;
+
+pub use cancel::{Cancel, CancelGuard};
+pub use error::{BuildError, ErrorKind, FailedStep, Place};
+pub use options::{
+    AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
+};
+pub use source::{ImageSource, ImageSourceError, ResolvedImage};

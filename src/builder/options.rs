@@ -1,0 +1,219 @@
+//! What a build is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::context::Tree;
+use crate::image::{Platform, Reference};
+use crate::parser::Source;
+
+/// The network of RUN steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NetworkMode {
+    /// What the builder thinks best; the host's for now.
+    #[default]
+    Default,
+    /// Loopback only.
+    None,
+    /// The host's; needs [`Entitlement::NetworkHost`].
+    Host,
+}
+
+/// A right that steps may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entitlement {
+    /// `network.host`
+    NetworkHost,
+    /// `security.insecure`
+    SecurityInsecure,
+}
+
+impl fmt::Display for Entitlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NetworkHost => "network.host",
+            Self::SecurityInsecure => "security.insecure",
+        })
+    }
+}
+
+/// A secret of the build; never shown.
+#[derive(Clone)]
+pub struct Secret {
+    /// Where its value is.
+    pub value: SecretValue,
+}
+
+/// Where the value of a secret is.
+#[derive(Clone)]
+pub enum SecretValue {
+    /// At hand.
+    Bytes(Vec<u8>),
+    /// In a file, read when a step wants it.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(****)")
+    }
+}
+
+/// An ssh agent that steps may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshAgent {
+    /// The agent's socket on the host.
+    pub socket: PathBuf,
+}
+
+/// `--add-host`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddHost {
+    /// The name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// `--ulimit`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ulimit {
+    /// E.g. `nofile`.
+    pub name: String,
+    /// The soft limit.
+    pub soft: u64,
+    /// The hard limit.
+    pub hard: u64,
+}
+
+/// Limits of every RUN step; they are in no key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Bytes of memory and swap; -1 is no limit.
+    pub memory_swap: Option<i64>,
+    /// Relative weight.
+    pub cpu_shares: Option<u64>,
+    /// Length of a period in microseconds.
+    pub cpu_period: Option<u64>,
+    /// Microseconds in a period.
+    pub cpu_quota: Option<i64>,
+    /// CPUs that may be used, e.g. `0-2`.
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes that may be used.
+    pub cpuset_mems: Option<String>,
+}
+
+/// A place that files or a whole stage come from.
+#[derive(Clone)]
+pub enum Input {
+    /// Files.
+    Tree(Arc<dyn Tree>),
+    /// An image by name, or `scratch`.
+    Image(String),
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tree(tree) => write!(f, "Tree({})", tree.label()),
+            Self::Image(name) => write!(f, "Image({name})"),
+        }
+    }
+}
+
+/// A build: the text, its context, and what the command line says.
+#[derive(Clone)]
+pub struct BuildOptions {
+    /// The Dockerfile.
+    pub source: Source,
+    /// The main build context.
+    pub context: Arc<dyn Tree>,
+    /// Tells builds apart for explanations of cache misses, e.g. a digest of the context's place.
+    pub scope: String,
+    /// `--build-context`, by normalised name.
+    pub named_contexts: BTreeMap<String, Input>,
+    /// `--target`; none is the last stage.
+    pub target: Option<String>,
+    /// `--build-arg`
+    pub build_args: BTreeMap<String, String>,
+    /// `--label`
+    pub labels: Vec<(String, String)>,
+    /// `--no-cache`
+    pub no_cache: bool,
+    /// `--no-cache-filter`: stages that are built anew.
+    pub no_cache_filter: Vec<String>,
+    /// `--pull`
+    pub pull: bool,
+    /// `--platform`; none adopts the base image's where the machine can run it.
+    pub platform: Option<Platform>,
+    /// `--network`
+    pub network: NetworkMode,
+    /// `--secret`, by id.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`, by id.
+    pub ssh: BTreeMap<String, SshAgent>,
+    /// `--add-host`
+    pub add_hosts: Vec<AddHost>,
+    /// `--ulimit`
+    pub ulimits: Vec<Ulimit>,
+    /// `--shm-size` in bytes; none is 64 MiB.
+    pub shm_size: Option<u64>,
+    /// `--cgroup-parent`
+    pub cgroup_parent: Option<String>,
+    /// `--resource`
+    pub limits: Limits,
+    /// `--allow`
+    pub entitlements: BTreeSet<Entitlement>,
+    /// `--tag`
+    pub tags: Vec<Reference>,
+    /// Whether a `syntax` directive of an unknown frontend is read as if it were built in.
+    pub ignore_syntax: bool,
+    /// Steps that may run at once; none is what the machine can bear.
+    pub jobs: Option<usize>,
+}
+
+impl BuildOptions {
+    /// Returns a plain build of a Dockerfile with its context.
+    pub fn new(source: Source, context: Arc<dyn Tree>) -> Self {
+        Self {
+            source,
+            context,
+            scope: String::new(),
+            named_contexts: BTreeMap::new(),
+            target: None,
+            build_args: BTreeMap::new(),
+            labels: Vec::new(),
+            no_cache: false,
+            no_cache_filter: Vec::new(),
+            pull: false,
+            platform: None,
+            network: NetworkMode::default(),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            add_hosts: Vec::new(),
+            ulimits: Vec::new(),
+            shm_size: None,
+            cgroup_parent: None,
+            limits: Limits::default(),
+            entitlements: BTreeSet::new(),
+            tags: Vec::new(),
+            ignore_syntax: false,
+            jobs: None,
+        }
+    }
+}
+
+impl fmt::Debug for BuildOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildOptions")
+            .field("source", &self.source.name())
+            .field("target", &self.target)
+            .field("platform", &self.platform)
+            .finish_non_exhaustive()
+    }
+}
