@@ -229,9 +229,8 @@ impl Tree for DirectoryTree {
         let mut buffer = Vec::new();
         self.read_version(path, node, &mut file, &mut buffer, |part| bytes.extend_from_slice(part))?;
         let mut attributes = self.attributes_of(path, &file)?;
-        let content = with_attributes(*blake3::hash(&bytes).as_bytes(), &attributes);
         attributes.retain(|(name, _)| keeps(name));
-        Ok(Fetched { bytes, attributes, content: Some(content) })
+        Ok(Fetched { bytes, attributes })
     }
 
     fn content_ids(&self, wanted: &[Wanted<'_>]) -> Result<Vec<ContentId>, ContextError> {

@@ -118,7 +118,7 @@ pub trait Tree: Send + Sync {
         if bytes.len() as u64 != node.size {
             return Err(ContextError::Changed { path: show(path) });
         }
-        Ok(Fetched { bytes, attributes: self.xattrs(path, node)?, content: None })
+        Ok(Fetched { bytes, attributes: self.xattrs(path, node)? })
     }
 
     /// Returns the content ids of many files and directories, in order; known ones without reading.
@@ -136,8 +136,6 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
     /// Its attributes that a layer keeps, sorted.
     pub attributes: Attributes,
-    /// Its content id, where the tree computes that on the way.
-    pub content: Option<ContentId>,
 }
 
 /// Whether an extended attribute goes into a layer: capabilities alone do, as docker's layers have them.

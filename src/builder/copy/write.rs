@@ -1,11 +1,9 @@
-//! A plan into a layer: entries parents first, files read ahead by several threads.
+//! A plan into a layer: entries parents first, files read ahead by several threads of our own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
-use std::sync::mpsc;
 
-use rayon::prelude::*;
-
+use super::ahead::in_order;
 use super::archive;
 use super::error::CopyError;
 use super::plan::Planner;
@@ -20,12 +18,9 @@ use crate::layers::{Entry, EntryKind, LayerSink, Metadata};
 /// Files up to this size are read as a whole, ahead of the writer.
 const WHOLE: u64 = 1 << 20;
 /// Bytes of files read ahead in one go.
-const BATCH_BYTES: u64 = 4 << 20;
+const BATCH_BYTES: u64 = 1 << 20;
 /// Entries in one go.
-const BATCH_ENTRIES: usize = 256;
-/// Batches that wait for the writer.
-const BATCHES_AHEAD: usize = 2;
-
+const BATCH_ENTRIES: usize = 64;
 /// Where entries go: a layer in the making.
 pub trait EntrySink {
     /// Takes the next entry with its bytes; parents come before what is in them.
@@ -110,27 +105,17 @@ fn emit(
         jobs.sort_by_cached_key(|(entry, _)| Key::new(&entry.path));
     }
     let mut written = Written::default();
-    std::thread::scope(|scope| {
-        let (send, receive) = mpsc::sync_channel::<Result<Vec<Ready>, CopyError>>(BATCHES_AHEAD);
-        scope.spawn(move || {
-            for batch in batches(jobs) {
-                let ready = batch.into_par_iter().with_max_len(8).map(prepare).collect();
-                let failed = Result::is_err(&ready);
-                // A writer that has failed no longer listens.
-                if send.send(ready).is_err() || failed {
-                    break;
-                }
-            }
-        });
-        for batch in receive {
-            for ready in batch? {
-                feed(&ready, sink)?;
-                written.entries += 1;
-                written.bytes += ready.entry.size();
-            }
+    let batches = batches(&jobs);
+    let prepare_all = |batch: &&[Job]| batch.iter().map(prepare).collect::<Result<Vec<_>, _>>();
+    in_order(&batches, prepare_all, |batch| {
+        for ready in batch? {
+            feed(&ready, sink)?;
+            written.entries += 1;
+            written.bytes += ready.entry.size();
         }
-        Ok(written)
-    })
+        Ok::<_, CopyError>(())
+    })?;
+    Ok(written)
 }
 
 type Job = (Entry, Option<Origin>);
@@ -162,27 +147,26 @@ fn with_hard_links(entries: BTreeMap<Key, Planned>) -> Vec<Job> {
     jobs
 }
 
-/// Cuts the jobs so that the files of a batch fit into memory several times.
-fn batches(jobs: Vec<Job>) -> impl Iterator<Item = Vec<Job>> {
-    let mut jobs = jobs.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while let Some((entry, _)) = jobs.peek() {
-            if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
-                break;
-            }
-            bytes += entry.size().min(WHOLE);
-            batch.extend(jobs.next());
+/// Cuts the jobs so that the files of several batches fit into memory at once.
+fn batches(jobs: &[Job]) -> Vec<&[Job]> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, (entry, _)) in jobs.iter().enumerate() {
+        bytes += entry.size().min(WHOLE);
+        if bytes >= BATCH_BYTES || at + 1 - start >= BATCH_ENTRIES {
+            batches.push(&jobs[start..=at]);
+            (start, bytes) = (at + 1, 0);
         }
-        (!batch.is_empty()).then_some(batch)
-    })
+    }
+    batches.push(&jobs[start..]);
+    batches
 }
 
 /// Reads what a small file holds and the attributes that an entry keeps.
-fn prepare((mut entry, origin): Job) -> Result<Ready, CopyError> {
+fn prepare((entry, origin): &Job) -> Result<Ready, CopyError> {
+    let mut entry = entry.clone();
     let Some(origin) = origin else { return Ok(Ready { entry, data: Data::Bytes(Vec::new()) }) };
-    let Origin { tree, path, node } = &origin;
+    let Origin { tree, path, node } = origin;
     let is_file = node.kind == NodeKind::File;
     if is_file && node.size <= WHOLE {
         let fetched = tree.fetch(path, node)?;
@@ -190,7 +174,7 @@ fn prepare((mut entry, origin): Job) -> Result<Ready, CopyError> {
         return Ok(Ready { entry, data: Data::Bytes(fetched.bytes) });
     }
     entry.meta.xattrs = tree.xattrs(path, node)?;
-    let data = if is_file { Data::Stream(origin) } else { Data::Bytes(Vec::new()) };
+    let data = if is_file { Data::Stream(origin.clone()) } else { Data::Bytes(Vec::new()) };
     Ok(Ready { entry, data })
 }
 

@@ -279,3 +279,47 @@ fn capabilities_are_kept_and_other_attributes_are_not() {
     assert_eq!(recorder.entries[1].meta.xattrs, []);
     assert_ne!(digest(&request(&files.context(), &["user"], "/")), kept_before, "it counts for the key");
 }
+
+#[test]
+fn the_same_files_make_the_same_layer() {
+    let files = Files::new(&["f d/x 644 x", "f d/s/y 600 y", "h d/z d/x", "l d/l x"]);
+    std::fs::write(files.0.path().join("d/big"), vec![7; 3 << 20]).expect("a file");
+    let layer = || {
+        let out = Files::new(&[]);
+        let mut sink = crate::layers::LayerSink::create(&out.root(), Default::default()).expect("empty");
+        let request = request(&files.context(), &["d"], "/app/deep");
+        let selection = select(&request).expect("there");
+        let written = write(&request, &selection, None, &out.root(), &mut sink).expect("works");
+        assert_eq!((written.entries, written.bytes), (8, (3 << 20) + 2));
+        sink.finish().expect("works").diff_id
+    };
+    assert_eq!(layer(), layer());
+}
+
+#[test]
+fn a_stage_is_an_overlay_as_well_as_a_directory() {
+    let lower = Files::new(&["f d/low 644 low", "f d/gone 644 g", "h d/two d/low"]);
+    let upper = Files::new(&["f d/up 640 up", "o d/up 5 6"]);
+    std::fs::write(upper.0.path().join("d/low2"), "2").expect("a file");
+    let (low, up) = (lower.root(), upper.root());
+    let lowers = [std::os::fd::AsFd::as_fd(&up), std::os::fd::AsFd::as_fd(&low)];
+    let options =
+        crate::fs::mount::OverlayOptions { lowers: &lowers, upper: None, volatile: false, userxattr: false };
+    let mounted = match crate::fs::mount::overlay(&options) {
+        Ok(mounted) => Root::from_fd(mounted),
+        Err(error) => panic!("overlays work on every kernel that tests run on: {error}"),
+    };
+    let tree: Arc<dyn Tree> = Arc::new(DirectoryTree::stage(mounted, "base"));
+    let lines = super::run(&request(&tree, &["d"], "/n"), Some(&tree)).expect("works").lines;
+    assert_eq!(
+        lines,
+        [
+            "d n 755",
+            "f n/gone 644 g",
+            "f n/low 644 low",
+            "f n/low2 644 2",
+            "h n/two n/low",
+            "f n/up 640 5:6 up"
+        ]
+    );
+}
