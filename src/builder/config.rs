@@ -72,11 +72,7 @@ fn listed(keyword: &str, pairs: &[(String, String)]) -> String {
     pairs.iter().fold(keyword.to_owned(), |text, (key, value)| format!("{text} {key}={value}"))
 }
 
-fn environment(
-    pairs: &KeyValues,
-    state: &mut StageState,
-    expander: &Expander<'_>,
-) -> Result<(), BuildError> {
+fn environment(pairs: &KeyValues, state: &mut StageState, expander: &Expander<'_>) -> Result<(), BuildError> {
     let pairs = expanded(pairs, expander)?;
     for (name, value) in &pairs {
         state.env.set(name, value);
@@ -240,11 +236,13 @@ fn is_signal(text: &str) -> bool {
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let real_time = |prefix: &str, range: std::ops::RangeInclusive<u8>| {
-        name.strip_prefix(prefix)
-            .is_some_and(|n| n.parse::<u8>().is_ok_and(|n| range.contains(&n)))
+        name.strip_prefix(prefix).is_some_and(|n| n.parse::<u8>().is_ok_and(|n| range.contains(&n)))
     };
-    SIGNALS.contains(&name) || real_time("RTMIN+", 1..=15) || real_time("RTMAX-", 1..=14)
-        || name == "RTMIN" || name == "RTMAX"
+    SIGNALS.contains(&name)
+        || real_time("RTMIN+", 1..=15)
+        || real_time("RTMAX-", 1..=14)
+        || name == "RTMIN"
+        || name == "RTMAX"
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod archives;
 mod destination;
 mod hostile;
 mod measure;
+mod oracle;
 mod selection;
 
 use std::io::Read;
