@@ -95,7 +95,8 @@ pub enum InstructionKind {
     StopSignal(Word),
     /// `HEALTHCHECK`
     Healthcheck(Healthcheck),
-    /// `ONBUILD`: the trigger's text, heredocs appended, as the image stores it.
+    /// `ONBUILD`: the trigger's text, heredocs appended, as the image stores it;
+    /// [`super::parse_trigger`] reads it.
     Onbuild(String),
     /// `COPY`
     Copy(CopyInstruction),
@@ -130,8 +131,8 @@ pub enum Command {
 pub struct Run {
     /// What to run; of a pure heredoc, the opener's text.
     pub command: Command,
-    /// `--mount`, in order.
-    pub mounts: Vec<Mount>,
+    /// `--mount`, in order; [`MountFlag::resolve`] reads one.
+    pub mounts: Vec<MountFlag>,
     /// `--network`
     pub network: Option<Network>,
     /// `--security`
@@ -143,11 +144,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// Returns the heredoc that is the whole script when the command is nothing but its opener(s).
+    /// Returns the heredoc that is the whole script: the only one, where the command is nothing but its opener.
     pub fn script(&self) -> Option<&Heredoc> {
         let Command::Shell(text) = &self.command else { return None };
-        let only_openers = !self.heredocs.is_empty() && super::heredoc::is_only_openers(text);
-        only_openers.then(|| self.heredocs.last()).flatten()
+        match self.heredocs.as_slice() {
+            [script] if super::heredoc::is_opener(text) => Some(script),
+            _ => None,
+        }
     }
 }
 
@@ -171,7 +174,16 @@ pub enum Security {
     Insecure,
 }
 
-/// `RUN --mount`; values are unexpanded, defaults are not filled in.
+/// `RUN --mount` as typed. Its values may hold variables, so it is read when the step is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountFlag {
+    /// The value of the flag.
+    pub text: String,
+    /// `from`: stage, named context or image; never holds variables.
+    pub from: Option<String>,
+}
+
+/// What a `RUN --mount` says; values are expanded, defaults are not filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// `type`
@@ -179,13 +191,13 @@ pub struct Mount {
     /// `from`: stage, named context or image.
     pub from: Option<String>,
     /// `source`
-    pub source: Option<Word>,
+    pub source: Option<String>,
     /// `target`
-    pub target: Option<Word>,
+    pub target: Option<String>,
     /// `ro`/`rw`; none is the type's default.
     pub read_only: Option<bool>,
     /// `id`
-    pub id: Option<Word>,
+    pub id: Option<String>,
     /// `sharing` of a cache.
     pub sharing: Option<Sharing>,
     /// `mode`, octal.

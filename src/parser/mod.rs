@@ -1,17 +1,121 @@
 //! Dockerfile text to typed instructions; pure, with a span on everything.
+//!
+//! Owns the language: lines, directives, heredocs, flags, JSON forms, words and their
+//! expansion, docker's wording of what can be wrong, and how a place is shown. It opens
+//! no file, knows no image and resolves nothing.
+//!
+//! ```text
+//! text --line, directive--> logical lines --statement--> keyword, flags, form, heredocs
+//!                                                             | build/ (rules by instruction)
+//! words (expansion, at build time) <-- unexpanded words <-- Instruction
+//! ```
+//!
+//! The two stages mirror docker's: all lines are split before any instruction is checked,
+//! so of several mistakes the same one is reported.
+//!
+//! **Invariants:** work is linear in the text; hostile text costs no stack; an error has
+//! docker's wording and the lines at fault; `parse(print(x))` is `x` but for spans and layout.
 
+mod build;
 mod directive;
+mod duration;
 mod error;
 mod excerpt;
-pub mod heredoc;
+mod flags;
+mod heredoc;
 pub mod instruction;
+mod json;
+mod keyvalue;
+mod line;
+mod mount;
 mod pattern;
+mod quote;
 pub mod source;
+mod statement;
 mod suggest;
 pub mod words;
 
-pub use error::{ParseError, WordError};
+pub use directive::detect_syntax;
+pub use duration::{DurationError, parse_duration, parse_size};
+pub use error::{ParseError, Problem};
 pub use excerpt::excerpt;
 pub use instruction::{Dockerfile, Instruction, InstructionKind};
+pub use quote::quoted;
 pub use source::{Source, Span};
-pub use suggest::suggestion;
+pub use suggest::{suggest, suggestion};
+pub use words::WordError;
+
+use instruction::Warning;
+use line::Reader;
+use statement::Statement;
+
+/// Parses a whole Dockerfile.
+///
+/// # Errors
+/// The first mistake that docker's parser would name, at its lines.
+pub fn parse(source: &Source) -> Result<Dockerfile, ParseError> {
+    if source.text().is_empty() {
+        return Err(ParseError::new(Problem::Empty, None));
+    }
+    let mut reader = Reader::new(source.text());
+    let statements = statements(&mut reader)?;
+    let mut warnings = Vec::new();
+    let mut instructions = Vec::with_capacity(statements.len());
+    let mut in_stage = false;
+    for statement in statements {
+        warnings.extend(statement.blank.map(empty_continuation));
+        let instruction = build::instruction(statement)?;
+        in_stage |= matches!(instruction.kind, InstructionKind::From(_));
+        if !in_stage && !matches!(instruction.kind, InstructionKind::Arg(_)) {
+            return Err(ParseError::new(Problem::NoCurrentStage, instruction.span));
+        }
+        instructions.push(instruction);
+    }
+    if !in_stage {
+        return Err(ParseError::new(Problem::NoStages, None));
+    }
+    let directives = directive::directives(source.text(), reader.escape);
+    Ok(Dockerfile { directives, instructions, warnings })
+}
+
+/// Parses the text of an `ONBUILD` trigger as an image's config holds it; the escape character
+/// is the default one. The span counts lines of the trigger.
+///
+/// # Errors
+/// As [`parse`], and for what must not be a trigger.
+pub fn parse_trigger(text: &str) -> Result<Instruction, ParseError> {
+    let mut reader = Reader::new(text);
+    let mut statements = statements(&mut reader)?;
+    let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
+        return Err(ParseError::new(Problem::TriggerCount, None));
+    };
+    let instruction = build::instruction(statement)?;
+    let problem = match instruction.kind {
+        InstructionKind::From(_) => Problem::NotTrigger { keyword: "FROM" },
+        InstructionKind::Maintainer(_) => Problem::NotTrigger { keyword: "MAINTAINER" },
+        InstructionKind::Onbuild(_) => Problem::ChainedOnbuild,
+        _ => return Ok(instruction),
+    };
+    Err(ParseError::new(problem, instruction.span))
+}
+
+/// Runs the first stage to the end.
+fn statements(reader: &mut Reader<'_>) -> Result<Vec<Statement>, ParseError> {
+    let mut statements = Vec::new();
+    while let Some(statement) = statement::next(reader)? {
+        statements.push(statement);
+    }
+    if statements.is_empty() {
+        let last = (reader.number() > 0).then(|| Span::line(reader.number()));
+        return Err(ParseError::new(Problem::NoInstructions, last));
+    }
+    Ok(statements)
+}
+
+fn empty_continuation(line: u32) -> Warning {
+    Warning {
+        rule: "NoEmptyContinuation",
+        message: "Empty continuation line".into(),
+        span: Span::line(line),
+    }
+}

@@ -1,129 +1,167 @@
-//! Patterns of `${v#p}`, `${v%p}` and `${v/p/r}`: `*` and `?`, neither matching an end of line.
+//! Patterns of `${v#p}`, `${v%p}` and `${v/p/r}`: literal text, `*` and `?`.
+//!
+//! A pattern is cut at its stars into pieces. The shortest match places each
+//! piece as early, the longest as late as possible, so there is no backtracking
+//! and the work is bounded by value times piece.
 
-use super::error::WordError;
+/// A piece between two stars; none is `?`.
+type Piece = Vec<Option<char>>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Any,
-    One,
-    Literal(char),
+/// A pattern cut at its stars.
+#[derive(Debug, PartialEq)]
+pub(super) struct Pattern {
+    pieces: Vec<Piece>,
 }
 
-/// A compiled pattern.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern(Vec<Token>);
+/// Work that no honest substitution needs: characters of the value times those of the pattern.
+const MAX_WORK: usize = 1 << 28;
 
 impl Pattern {
-    /// Reads a pattern; `\*`, `\?`, `\\`, `\/` and `\}` stand for the characters themselves.
-    pub(super) fn parse(text: &str) -> Result<Self, WordError> {
-        let mut tokens = Vec::new();
+    /// Parses a pattern whose escapes are still there.
+    ///
+    /// Errors with the character that must not be escaped (none at the end of the pattern).
+    pub(super) fn parse(text: &str) -> Result<Self, Option<char>> {
+        let mut pieces = vec![Piece::new()];
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
-            tokens.push(match c {
-                '*' => Token::Any,
-                '?' => Token::One,
+            let item = match c {
+                '*' => {
+                    pieces.push(Piece::new());
+                    continue;
+                }
+                '?' => None,
                 '\\' => match chars.next() {
-                    Some(c @ ('*' | '?' | '\\' | '/' | '}')) => Token::Literal(c),
-                    Some(c) => return Err(WordError::new(format!("invalid escape '\\{c}'"))),
-                    None => return Err(WordError::new("invalid escape at the end of a pattern")),
+                    Some(next @ ('*' | '?' | '\\' | '}' | '/')) => Some(next),
+                    other => return Err(other),
                 },
-                c => Token::Literal(c),
-            });
+                c => Some(c),
+            };
+            pieces.last_mut().expect("there is always one piece").push(item);
         }
-        Ok(Self(tokens))
+        Ok(Self { pieces })
     }
 
-    pub(super) fn without_prefix(&self, value: &str, longest: bool) -> String {
-        let chars: Vec<char> = value.chars().collect();
-        let cut = match_from(&self.0, &chars, longest).unwrap_or(0);
-        chars[cut..].iter().collect()
+    /// Returns whether matching against `value` costs too much.
+    pub(super) fn is_too_much(&self, value: usize) -> bool {
+        let length = self.pieces.iter().map(Vec::len).max().unwrap_or(0);
+        length.saturating_mul(value) > MAX_WORK
     }
 
-    pub(super) fn without_suffix(&self, value: &str, longest: bool) -> String {
-        let chars: Vec<char> = value.chars().rev().collect();
-        let tokens: Vec<Token> = self.0.iter().rev().copied().collect();
-        let cut = match_from(&tokens, &chars, longest).unwrap_or(0);
-        chars[cut..].iter().rev().collect()
+    /// Returns the end of the match that starts at the start of `value`.
+    fn prefix(&self, value: &[char], longest: bool) -> Option<usize> {
+        let (first, stars) = self.pieces.split_first().expect("there is always one piece");
+        if !fits(first, value) {
+            return None;
+        }
+        let mut at = first.len();
+        let Some((last, middle)) = stars.split_last() else { return Some(at) };
+        for piece in middle {
+            at = earliest(piece, value, at)? + piece.len();
+        }
+        let start = if longest { latest(last, value, at)? } else { earliest(last, value, at)? };
+        Some(start + last.len())
     }
 
-    /// Replaces the first match, or all; matches are as long as possible and never empty.
-    pub(super) fn replace(&self, value: &str, replacement: &str, all: bool) -> String {
-        let chars: Vec<char> = value.chars().collect();
-        let starts = self.starts(&chars);
-        let mut out = String::with_capacity(value.len());
-        let mut at = 0;
-        let mut done = false;
-        while at < chars.len() {
-            let length = if starts[at] && !done { match_from(&self.0, &chars[at..], true) } else { None };
-            match length {
-                Some(length) if length > 0 => {
-                    out.push_str(replacement);
-                    at += length;
-                    done = !all;
+    /// Removes the shortest or longest match from the start of `value`.
+    pub(super) fn trim_start(&self, value: &str, longest: bool) -> String {
+        let value: Vec<char> = value.chars().collect();
+        value[self.prefix(&value, longest).unwrap_or(0)..].iter().collect()
+    }
+
+    /// Removes the shortest or longest match from the end of `value`.
+    pub(super) fn trim_end(mut self, value: &str, longest: bool) -> String {
+        self.pieces.reverse();
+        self.pieces.iter_mut().for_each(|piece| piece.reverse());
+        let value: Vec<char> = value.chars().rev().collect();
+        value[self.prefix(&value, longest).unwrap_or(0)..].iter().rev().collect()
+    }
+
+    /// Replaces the first or every match, each as long as possible, by `with`; stops beyond `limit` bytes.
+    pub(super) fn replace(&self, value: &str, with: &str, all: bool, limit: usize) -> Option<String> {
+        let value: Vec<char> = value.chars().collect();
+        let mut out = String::new();
+        let (mut at, mut after_match) = (0, false);
+        while at <= value.len() {
+            let Some((start, end)) = self.find(&value, at) else { break };
+            out.extend(&value[at..start]);
+            if start == end && after_match && start == at {
+                // An empty match right behind another one does not count.
+                if let Some(c) = value.get(at) {
+                    out.push(*c);
                 }
-                _ => {
-                    out.push(chars[at]);
-                    at += 1;
+                (at, after_match) = (at + 1, false);
+                continue;
+            }
+            out.push_str(with);
+            if out.len() > limit {
+                return None;
+            }
+            at = end;
+            after_match = true;
+            if start == end {
+                if let Some(c) = value.get(at) {
+                    out.push(*c);
                 }
+                (at, after_match) = (at + 1, false);
+            }
+            if !all {
+                break;
             }
         }
-        out
+        out.extend(value.get(at..).unwrap_or_default());
+        Some(out)
     }
 
-    /// For each position whether some match begins there: one pass from the end, in pattern times text.
-    fn starts(&self, chars: &[char]) -> Vec<bool> {
-        let tokens = &self.0;
-        let mut next = vec![false; tokens.len() + 1];
-        let mut starts = vec![false; chars.len() + 1];
-        for at in (0..=chars.len()).rev() {
-            let mut row = vec![false; tokens.len() + 1];
-            row[tokens.len()] = true;
-            for (n, token) in tokens.iter().enumerate().rev() {
-                let here = chars.get(at).copied();
-                row[n] = match token {
-                    Token::Any => row[n + 1] || (here.is_some_and(|c| c != '\n') && next[n]),
-                    Token::One => here.is_some_and(|c| c != '\n') && next[n + 1],
-                    Token::Literal(l) => here == Some(*l) && next[n + 1],
-                };
-            }
-            starts[at] = row[0];
-            next = row;
-        }
-        starts
+    /// Returns the first match at or behind `from`.
+    fn find(&self, value: &[char], from: usize) -> Option<(usize, usize)> {
+        let first = &self.pieces[0];
+        // Where the first piece fits earliest the rest fits too, if it fits anywhere.
+        let start = earliest(first, value, from)?;
+        Some((start, start + self.prefix(&value[start..], true)?))
     }
 }
 
-/// Returns how many characters from the start match: the fewest, or the most.
-fn match_from(tokens: &[Token], chars: &[char], longest: bool) -> Option<usize> {
-    let mut states = vec![false; tokens.len() + 1];
-    states[0] = true;
-    let mut found = None;
-    for at in 0..=chars.len() {
-        for n in 0..tokens.len() {
-            if states[n] && tokens[n] == Token::Any {
-                states[n + 1] = true;
-            }
+fn fits(piece: &Piece, value: &[char]) -> bool {
+    value.len() >= piece.len() && piece.iter().zip(value).all(|(p, c)| p.is_none_or(|p| p == *c))
+}
+
+fn earliest(piece: &Piece, value: &[char], from: usize) -> Option<usize> {
+    (from..=value.len().checked_sub(piece.len())?).find(|at| fits(piece, &value[*at..]))
+}
+
+fn latest(piece: &Piece, value: &[char], from: usize) -> Option<usize> {
+    (from..=value.len().checked_sub(piece.len())?).rev().find(|at| fits(piece, &value[*at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_like_a_regular_expression() {
+        for (value, pattern, with, first, all) in [
+            ("abcabc", "b", "X", "aXcabc", "aXcaXc"),
+            ("abcabc", "b*", "X", "aX", "aX"),
+            ("abc", "", "X", "Xabc", "XaXbXcX"),
+            ("", "", "X", "X", "X"),
+            ("abc", "*", "X", "X", "X"),
+            ("", "*", "X", "X", "X"),
+            ("aaa", "aa", "X", "Xa", "Xa"),
+            ("a.b.c", "?.", "", "b.c", "c"),
+            ("abc", "z", "X", "abc", "abc"),
+            ("a/b/c", "\\/", "-", "a-b/c", "a-b-c"),
+            ("xaybzb", "a*b", "-", "x-", "x-"),
+        ] {
+            let pattern = Pattern::parse(pattern).expect("a good pattern");
+            assert_eq!(pattern.replace(value, with, false, 1 << 20).as_deref(), Some(first), "{value}");
+            assert_eq!(pattern.replace(value, with, true, 1 << 20).as_deref(), Some(all), "{value}");
         }
-        if states[tokens.len()] {
-            found = Some(at);
-            if !longest {
-                return found;
-            }
-        }
-        let Some(c) = chars.get(at) else { break };
-        let mut next = vec![false; tokens.len() + 1];
-        for (n, token) in tokens.iter().enumerate().filter(|(n, _)| states[*n]) {
-            match token {
-                Token::Any if *c != '\n' => next[n] = true,
-                Token::One if *c != '\n' => next[n + 1] = true,
-                Token::Literal(l) if l == c => next[n + 1] = true,
-                _ => {}
-            }
-        }
-        if !next.contains(&true) {
-            break;
-        }
-        states = next;
     }
-    found
+
+    #[test]
+    fn bad_escapes_are_told() {
+        assert_eq!(Pattern::parse("\\x"), Err(Some('x')));
+        assert_eq!(Pattern::parse("\\"), Err(None));
+        assert_eq!(Pattern::parse("\\\\\\"), Err(None));
+    }
 }

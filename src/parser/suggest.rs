@@ -1,43 +1,58 @@
-//! "Did you mean": the nearest of the names that would have been right.
+//! "Did you mean": the nearest known word by edit distance.
 
-/// Returns ` (did you mean X?)` for the nearest name at an edit distance below 3, or nothing.
+/// Distance from which words are no longer alike.
+const FAR: usize = 3;
+
+/// Returns the option nearest to `typed`, less than three edits away; none for an exact match.
 ///
-/// The suggestion follows the case of what was typed.
-pub fn suggestion<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let lower = typed.to_lowercase();
-    let nearest = names
-        .into_iter()
-        .map(|name| (distance(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, _)| (1..3).contains(distance))
-        .min_by_key(|(distance, _)| *distance);
-    match nearest {
-        None => String::new(),
-        Some((_, name)) => {
-            let upper = typed.chars().any(char::is_alphabetic) && !typed.chars().any(char::is_lowercase);
-            let lower = !typed.chars().any(char::is_uppercase);
-            let name = match (upper, lower) {
-                (true, _) => name.to_uppercase(),
-                (_, true) => name.to_lowercase(),
-                _ => name.to_owned(),
-            };
-            format!(" (did you mean {name}?)")
+/// Without `case_sensitive` the words are compared in lower case and the answer
+/// follows the case of `typed`. Of equally near options the first wins.
+pub fn suggest<'a>(
+    typed: &str,
+    options: impl IntoIterator<Item = &'a str>,
+    case_sensitive: bool,
+) -> Option<String> {
+    let fold = |text: &str| if case_sensitive { text.to_owned() } else { text.to_lowercase() };
+    // Nothing as long is near to any word that someone would offer here.
+    if typed.len() > 1024 {
+        return None;
+    }
+    let wanted = fold(typed);
+    let mut best = (FAR, None);
+    for option in options {
+        let option = fold(option);
+        if option == wanted {
+            return None;
+        }
+        let distance = distance(&wanted, &option);
+        if distance < best.0 {
+            best = (distance, Some(option));
         }
     }
+    let best = best.1?;
+    let upper = !case_sensitive && typed == typed.to_uppercase() && typed != typed.to_lowercase();
+    Some(if upper { best.to_uppercase() } else { best })
 }
 
-/// Levenshtein distance; long words are far from everything.
+/// Returns ` (did you mean X?)` for the name that [`suggest`] finds in any case, or nothing.
+pub fn suggestion<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    suggest(typed, names, false).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
+}
+
+/// Returns the edit distance, or [`FAR`] where it is certainly not less.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > 2 || a.len() > 100 {
-        return usize::MAX;
+    if a.len().abs_diff(b.len()) >= FAR {
+        return FAR;
     }
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
+    for (i, from) in a.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], next);
+        for (j, to) in b.iter().enumerate() {
+            let change = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
         }
     }
     row[b.len()]
@@ -45,14 +60,25 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::suggest;
 
     #[test]
-    fn the_nearest_name_in_the_typed_case() {
-        let names = ["copy", "cmd", "run", "from"];
-        assert_eq!(suggestion("RNU", names), " (did you mean RUN?)");
-        assert_eq!(suggestion("cpy", names), " (did you mean copy?)");
-        assert_eq!(suggestion("elephant", names), "");
-        assert_eq!(suggestion("run", names), "", "the right name is no suggestion");
+    fn suggests_the_nearest_in_the_typed_case() {
+        let options = ["ADD", "COPY", "FROM", "RUN", "ENTRYPOINT"];
+        for (typed, sensitive, expected) in [
+            ("FORM", false, Some("FROM")),
+            ("form", false, Some("from")),
+            ("Frm", false, Some("from")),
+            ("RUNN", false, Some("RUN")),
+            ("entrypont", false, Some("entrypoint")),
+            ("COPY", false, None),
+            ("copy", false, None),
+            ("copi", true, None),
+            ("COPI", true, Some("COPY")),
+            ("SOMETHING", false, None),
+            ("", false, None),
+        ] {
+            assert_eq!(suggest(typed, options, sensitive).as_deref(), expected, "{typed}");
+        }
     }
 }

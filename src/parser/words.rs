@@ -1,467 +1,396 @@
-//! Quotes, escapes and variables of a word (Dockerfile reference, "Environment replacement").
+//! Expansion of variables, quotes and escapes in words and in heredoc bodies.
 //!
-//! `$name`, `${name}` and its modifiers, single and double quotes, the escape
-//! character. Nothing here knows where variables come from: a closure answers.
+//! One scanner reads a word once from left to right. Substitutions nest, so it
+//! calls itself, to a fixed depth; a result is bounded in size, since a variable
+//! may hold what earlier expansions made.
 
-use super::error::WordError;
+use std::collections::HashSet;
+
 use super::pattern::Pattern;
 
-/// How deep expansions may stand in expansions.
-const MAX_DEPTH: usize = 64;
+/// Nesting of `${…}` beyond which a word is refused.
+const MAX_DEPTH: usize = 50;
 
-/// What became of a word.
+/// Bytes beyond which a result is refused; no program could get such a variable.
+const MAX_RESULT: usize = 16 << 20;
+
+/// A word after expansion.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Expanded {
-    /// The value, without quotes.
+    /// The text, quotes and escapes removed.
     pub value: String,
-    /// Variables that were asked for and not set, in order.
+    /// Variables that were looked up and not set, in order of appearance, each once.
     pub unset: Vec<String>,
 }
 
-/// Returns the value of a variable, if it is set.
-pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
-
-/// Expands a word into one value; blanks in it stay.
-///
-/// # Errors
-/// The quotes or a substitution are malformed, or `${v:?}` asks for an error.
-pub fn expand(word: &str, escape: char, env: &Env<'_>) -> Result<Expanded, WordError> {
-    let mut lexer = Lexer::new(word, escape, env);
-    let value = lexer.run(None, false)?.text;
-    Ok(Expanded { value, unset: lexer.unset })
+/// Why a word cannot be expanded; whoever reports it names the word.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WordError {
+    /// `${v`
+    #[error("syntax error: missing '}}'")]
+    MissingBrace,
+    /// `${v/p}`
+    #[error("syntax error: missing '/' in ${{}}")]
+    MissingSlash,
+    /// `${}`, `${{`, `${:`
+    #[error("syntax error: bad substitution")]
+    BadSubstitution,
+    /// `${v^}` and the like.
+    #[error("unsupported modifier ({modifier}) in substitution")]
+    UnsupportedModifier {
+        /// The modifier.
+        modifier: String,
+    },
+    /// A quote that is not closed.
+    #[error("unexpected end of statement while looking for matching {quote}")]
+    Unbalanced {
+        /// `single-quote` or `double-quote`.
+        quote: &'static str,
+    },
+    /// `${v:?w}` where `v` has no value.
+    #[error("{name}: {message}")]
+    Required {
+        /// The variable.
+        name: String,
+        /// `w`, or docker's words.
+        message: String,
+    },
+    /// An escape in a pattern that means nothing.
+    #[error("invalid pattern ({pattern}) in substitution: invalid escape '\\{}'", escaped.unwrap_or('\u{fffd}'))]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What was escaped.
+        escaped: Option<char>,
+    },
+    /// Too many levels of `${…}`.
+    #[error("substitutions are nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+    /// A result beyond all use.
+    #[error("the result would be larger than {MAX_RESULT} bytes")]
+    TooLarge,
 }
 
-/// Expands a word and splits it at the blanks that are not quoted, those in values of variables included.
+/// How variables are looked up; none is unset.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Expands a word: variables, then quotes and escapes removed.
+///
+/// # Errors
+/// Fails on unbalanced quotes, bad substitutions and `${v:?}`, in docker's words.
+pub fn expand(word: &str, escape: char, env: Lookup<'_>) -> Result<Expanded, WordError> {
+    let (out, unset) = run(Scanner::new(word, Some(escape), true, env), false)?;
+    Ok(Expanded { value: out.text, unset })
+}
+
+/// Expands a word and splits the result at blanks that are not quoted, as `EXPOSE` needs it.
 ///
 /// # Errors
 /// As [`expand`].
-pub fn expand_list(word: &str, escape: char, env: &Env<'_>) -> Result<(Vec<String>, Vec<String>), WordError> {
-    let mut lexer = Lexer::new(word, escape, env);
-    let words = lexer.run(None, false)?.into_words();
-    Ok((words, lexer.unset))
+pub fn expand_list(
+    word: &str,
+    escape: char,
+    env: Lookup<'_>,
+) -> Result<(Vec<String>, Vec<String>), WordError> {
+    let (out, unset) = run(Scanner::new(word, Some(escape), true, env), true)?;
+    Ok((out.finish(), unset))
 }
 
-/// Expands the body of a heredoc: quotes are ordinary characters, the escape is always a backslash.
+/// Expands the body of an unquoted heredoc of `COPY` or `ADD`: quotes stay, and a backslash is
+/// removed and keeps the next character, whatever the file's escape character is.
 ///
 /// # Errors
 /// As [`expand`].
-pub fn expand_heredoc(body: &str, env: &Env<'_>) -> Result<Expanded, WordError> {
-    let mut lexer = Lexer::new(body, '\\', env);
-    lexer.quotes = false;
-    let value = lexer.run(None, false)?.text;
-    Ok(Expanded { value, unset: lexer.unset })
+pub fn expand_heredoc(body: &str, env: Lookup<'_>) -> Result<Expanded, WordError> {
+    let (out, unset) = run(Scanner::new(body, Some('\\'), false, env), false)?;
+    Ok(Expanded { value: out.text, unset })
 }
 
-/// Text with the places where a list of words is cut.
+fn run(mut scanner: Scanner<'_>, split: bool) -> Result<(Output, Vec<String>), WordError> {
+    let mut out = Output { split, ..Output::default() };
+    scanner.until(None, false, &mut out)?;
+    Ok((out, scanner.unset))
+}
+
+/// The result so far, as one text or as words.
 #[derive(Default)]
 struct Output {
     text: String,
+    split: bool,
     words: Vec<String>,
-    word: String,
-    in_word: bool,
 }
 
 impl Output {
-    /// Adds a character that ends a word if it is blank.
-    fn push(&mut self, c: char) {
-        self.text.push(c);
-        if c.is_whitespace() {
-            if self.in_word {
-                self.words.push(std::mem::take(&mut self.word));
-                self.in_word = false;
+    /// Adds text whose blanks split words.
+    fn push_split(&mut self, text: &str) {
+        if !self.split {
+            self.text.push_str(text);
+            return;
+        }
+        for c in text.chars() {
+            if !c.is_whitespace() {
+                self.text.push(c);
+            } else if !self.text.is_empty() {
+                self.words.push(std::mem::take(&mut self.text));
             }
-        } else {
-            self.in_word = true;
-            self.word.push(c);
         }
     }
 
-    /// Adds a character that belongs to a word whatever it is.
-    fn push_quoted(&mut self, c: char) {
-        self.text.push(c);
-        self.in_word = true;
-        self.word.push(c);
-    }
-
-    fn into_words(mut self) -> Vec<String> {
-        if self.in_word {
-            self.words.push(self.word);
+    /// Returns the words.
+    fn finish(mut self) -> Vec<String> {
+        if !self.text.is_empty() {
+            self.words.push(self.text);
         }
         self.words
     }
 }
 
-struct Lexer<'a> {
-    chars: std::iter::Peekable<std::str::Chars<'a>>,
-    escape: char,
-    env: &'a Env<'a>,
+struct Scanner<'a> {
+    rest: &'a str,
+    escape: Option<char>,
     quotes: bool,
+    env: Lookup<'a>,
     unset: Vec<String>,
+    seen: HashSet<String>,
     depth: usize,
+    made: usize,
 }
 
-impl<'a> Lexer<'a> {
-    fn new(text: &'a str, escape: char, env: &'a Env<'a>) -> Self {
-        Self { chars: text.chars().peekable(), escape, env, quotes: true, unset: Vec::new(), depth: 0 }
+impl<'a> Scanner<'a> {
+    fn new(rest: &'a str, escape: Option<char>, quotes: bool, env: Lookup<'a>) -> Self {
+        Self { rest, escape, quotes, env, unset: Vec::new(), seen: HashSet::new(), depth: 0, made: 0 }
     }
 
-    /// Reads up to `stop`, which is consumed, or to the end. With `raw`, escapes stay in the text.
-    fn run(&mut self, stop: Option<char>, raw: bool) -> Result<Output, WordError> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(WordError::new("substitutions are nested too deeply"));
-        }
-        let mut out = Output::default();
-        while let Some(c) = self.chars.peek().copied() {
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.rest = &self.rest[c.len_utf8()..];
+        Some(c)
+    }
+
+    /// Returns what stands before the next character that `stops`, and goes there.
+    fn take_until(&mut self, stops: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(stops).unwrap_or(self.rest.len());
+        let (text, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        text
+    }
+
+    /// Counts bytes that did not come from the word itself.
+    fn grow(&mut self, bytes: usize) -> Result<(), WordError> {
+        self.made = self.made.saturating_add(bytes);
+        if self.made > MAX_RESULT { Err(WordError::TooLarge) } else { Ok(()) }
+    }
+
+    /// Reads to the end, or beyond `stop`. With `raw` an escape stays in front of what it escapes.
+    fn until(&mut self, stop: Option<char>, raw: bool, out: &mut Output) -> Result<(), WordError> {
+        let (escape, quotes) = (self.escape, self.quotes);
+        loop {
+            let plain = self.take_until(|c| {
+                c == '$' || Some(c) == stop || Some(c) == escape || (quotes && matches!(c, '\'' | '"'))
+            });
+            out.push_split(plain);
+            let Some(c) = self.peek() else { break };
             if Some(c) == stop {
-                self.chars.next();
-                self.depth -= 1;
-                return Ok(out);
-            }
-            match c {
-                '\'' if self.quotes => self.single_quoted(&mut out)?,
-                '"' if self.quotes => self.double_quoted(&mut out, raw)?,
-                '$' => {
-                    for c in self.dollar()?.chars() {
-                        out.push(c);
-                    }
-                }
-                c if c == self.escape => {
-                    self.chars.next();
-                    if raw {
-                        out.push_quoted(c);
-                    }
-                    if let Some(next) = self.chars.next() {
-                        out.push_quoted(next);
-                    }
-                }
-                c => {
-                    self.chars.next();
-                    out.push(c);
-                }
-            }
-        }
-        self.depth -= 1;
-        match stop {
-            Some(stop) => Err(WordError::new(format!("syntax error: missing '{stop}'"))),
-            None => Ok(out),
-        }
-    }
-
-    fn single_quoted(&mut self, out: &mut Output) -> Result<(), WordError> {
-        self.chars.next();
-        out.in_word = true;
-        for c in self.chars.by_ref() {
-            if c == '\'' {
+                self.next();
                 return Ok(());
             }
-            out.push_quoted(c);
+            match c {
+                '$' => {
+                    let value = self.dollar()?;
+                    out.push_split(&value);
+                }
+                '\'' if quotes => self.single_quote(&mut out.text)?,
+                '"' if quotes => self.double_quote(raw, &mut out.text)?,
+                _ => {
+                    self.next();
+                    if raw {
+                        out.text.push(c);
+                    }
+                    out.text.extend(self.next());
+                }
+            }
         }
-        Err(WordError::new("unexpected end of statement while looking for matching single-quote"))
+        // The callers know which mistake an end without `stop` is.
+        if stop.is_some() { Err(WordError::MissingBrace) } else { Ok(()) }
     }
 
-    fn double_quoted(&mut self, out: &mut Output, raw: bool) -> Result<(), WordError> {
-        self.chars.next();
-        out.in_word = true;
+    fn single_quote(&mut self, out: &mut String) -> Result<(), WordError> {
+        self.next();
+        out.push_str(self.take_until(|c| c == '\''));
+        self.next().map(drop).ok_or(WordError::Unbalanced { quote: "single-quote" })
+    }
+
+    fn double_quote(&mut self, raw: bool, out: &mut String) -> Result<(), WordError> {
+        self.next();
+        let escape = self.escape;
         loop {
-            match self.chars.peek().copied() {
-                None => {
-                    return Err(WordError::new(
-                        "unexpected end of statement while looking for matching double-quote",
-                    ));
-                }
+            out.push_str(self.take_until(|c| matches!(c, '"' | '$') || Some(c) == escape));
+            match self.peek() {
+                None => return Err(WordError::Unbalanced { quote: "double-quote" }),
                 Some('"') => {
-                    self.chars.next();
+                    self.next();
                     return Ok(());
                 }
-                Some('$') => {
-                    for c in self.dollar()?.chars() {
-                        out.push_quoted(c);
+                Some('$') => out.push_str(&self.dollar()?),
+                Some(escape) => {
+                    self.next();
+                    if raw {
+                        out.push(escape);
                     }
-                }
-                Some(c) => {
-                    self.chars.next();
-                    if c != self.escape {
-                        out.push_quoted(c);
-                        continue;
-                    }
-                    match self.chars.peek().copied() {
-                        // A lone escape at the end vanishes; the missing quote is the error then.
+                    match self.peek() {
                         None => {}
-                        Some(next) if next == '"' || next == '$' || next == self.escape => {
-                            self.chars.next();
-                            if raw {
-                                out.push_quoted(c);
-                            }
-                            out.push_quoted(next);
-                        }
-                        Some(_) => out.push_quoted(c),
+                        Some(c) if c == '"' || c == '$' || c == escape => out.extend(self.next()),
+                        Some(_) => out.push(escape),
                     }
                 }
             }
         }
     }
 
-    /// Reads what follows a dollar and returns what it stands for.
+    /// Reads `$name` or `${…}` and returns its value.
     fn dollar(&mut self) -> Result<String, WordError> {
-        self.chars.next();
-        if self.chars.peek() != Some(&'{') {
+        self.next();
+        if self.peek() != Some('{') {
             let name = self.name();
-            return Ok(if name.is_empty() {
-                "$".to_owned()
-            } else {
-                self.look_up(&name).unwrap_or_default()
-            });
+            return if name.is_empty() { Ok("$".into()) } else { self.value_of(name) };
         }
-        self.chars.next();
-        match self.chars.peek() {
-            None => return Err(WordError::new("syntax error: missing '}'")),
-            Some('{' | '}' | ':') => return Err(WordError::new("syntax error: bad substitution")),
+        self.next();
+        match self.peek() {
+            None => return Err(WordError::MissingBrace),
+            Some('{' | '}' | ':') => return Err(WordError::BadSubstitution),
             Some(_) => {}
         }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(WordError::TooDeep);
+        }
         let name = self.name();
-        match self.chars.next() {
-            None => Err(WordError::new("syntax error: missing '}'")),
-            Some('}') => Ok(self.look_up(&name).unwrap_or_default()),
-            Some(':') => match self.chars.next() {
-                Some(c @ ('+' | '-' | '?')) => self.conditional(&name, c, true),
-                other => Err(unsupported(&format!(":{}", other.map_or(String::new(), String::from)))),
-            },
-            Some(c @ ('+' | '-' | '?')) => self.conditional(&name, c, false),
-            Some(c @ ('#' | '%')) => self.trim(&name, c),
-            Some('/') => self.replace(&name),
-            Some(c) => Err(unsupported(&c.to_string())),
-        }
-    }
-
-    fn conditional(&mut self, name: &str, modifier: char, empty_is_unset: bool) -> Result<String, WordError> {
-        let word = self.run(Some('}'), false)?.text;
-        let value = (self.env)(name);
-        let counts = value.as_ref().is_some_and(|value| !(empty_is_unset && value.is_empty()));
-        match modifier {
-            '-' if counts => Ok(value.unwrap_or_default()),
-            '-' => Ok(word),
-            '+' => Ok(if counts { word } else { String::new() }),
-            _ if counts => Ok(value.unwrap_or_default()),
-            _ => {
-                let missing = if value.is_none() { "unset" } else { "empty" };
-                let reason = if word.is_empty() { format!("is not allowed to be {missing}") } else { word };
-                Err(WordError::new(format!("{name}: {reason}")))
-            }
-        }
-    }
-
-    fn trim(&mut self, name: &str, end: char) -> Result<String, WordError> {
-        let word = self.run(Some('}'), true)?.text;
-        let (longest, word) = match word.strip_prefix(end) {
-            Some(rest) => (true, rest),
-            None => (false, word.as_str()),
+        let value = match self.next() {
+            None => Err(WordError::MissingBrace),
+            Some('}') => self.value_of(name),
+            Some('/') => self.replaced(name),
+            Some(modifier) => self.modified(name, modifier),
         };
-        let pattern = Pattern::parse(word)?;
-        let value = self.look_up(name).unwrap_or_default();
-        Ok(if end == '#' {
-            pattern.without_prefix(&value, longest)
-        } else {
-            pattern.without_suffix(&value, longest)
-        })
-    }
-
-    fn replace(&mut self, name: &str) -> Result<String, WordError> {
-        let all = self.chars.next_if_eq(&'/').is_some();
-        let pattern = self.run(Some('/'), true)?.text;
-        let replacement = self.run(Some('}'), true)?.text;
-        let pattern = Pattern::parse(&pattern)?;
-        let replacement = unescape(&replacement);
-        let value = self.look_up(name).unwrap_or_default();
-        Ok(pattern.replace(&value, &replacement, all))
-    }
-
-    fn look_up(&mut self, name: &str) -> Option<String> {
-        let value = (self.env)(name);
-        if value.is_none() {
-            self.unset.push(name.to_owned());
-        }
+        self.depth -= 1;
         value
     }
 
-    /// Reads a name: letters, digits and `_`; or digits alone; or one special character.
-    fn name(&mut self) -> String {
-        let mut name = String::new();
-        match self.chars.peek() {
-            Some(c) if c.is_ascii_digit() => {
-                while let Some(digit) = self.chars.next_if(char::is_ascii_digit) {
-                    name.push(digit);
-                }
+    /// Reads a name: letters, digits and `_`; or digits alone; or one special parameter.
+    fn name(&mut self) -> &'a str {
+        let mut chars = self.rest.chars();
+        let end = match chars.next() {
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!' | '0') if !self.rest.starts_with('0') => 1,
+            Some(c) if c.is_numeric() => {
+                self.rest.find(|c: char| !c.is_numeric()).unwrap_or(self.rest.len())
             }
-            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => name.extend(self.chars.next()),
-            _ => {
-                while let Some(c) = self.chars.next_if(|c| c.is_alphanumeric() || *c == '_') {
-                    name.push(c);
-                }
-            }
-        }
+            _ => self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len()),
+        };
+        let (name, rest) = self.rest.split_at(end);
+        self.rest = rest;
         name
     }
-}
 
-fn unsupported(modifier: &str) -> WordError {
-    WordError::new(format!("unsupported modifier ({modifier}) in substitution"))
-}
-
-/// Drops the backslashes that embed `/`, `}` and themselves in a replacement.
-fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        out.push(if c == '\\' { chars.next().unwrap_or('\\') } else { c });
+    fn lookup(&mut self, name: &str) -> Result<Option<String>, WordError> {
+        let value = (self.env)(name);
+        match &value {
+            Some(value) => self.grow(value.len())?,
+            None if !self.seen.insert(name.to_owned()) => {}
+            None => self.unset.push(name.to_owned()),
+        }
+        Ok(value)
     }
-    out
+
+    fn value_of(&mut self, name: &str) -> Result<String, WordError> {
+        Ok(self.lookup(name)?.unwrap_or_default())
+    }
+
+    /// Reads to `stop`; any mistake that reaches the end of the word is the missing `stop`.
+    fn word(&mut self, stop: char, raw: bool) -> Result<String, WordError> {
+        let mut out = Output::default();
+        match self.until(Some(stop), raw, &mut out) {
+            Ok(()) => Ok(out.text),
+            Err(error @ (WordError::TooDeep | WordError::TooLarge)) => Err(error),
+            Err(_) if self.rest.is_empty() && stop == '/' => Err(WordError::MissingSlash),
+            Err(_) if self.rest.is_empty() => Err(WordError::MissingBrace),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `${name-w}` and its kin, behind the modifier.
+    fn modified(&mut self, name: &str, modifier: char) -> Result<String, WordError> {
+        let unsupported = |modifier: String| Err(WordError::UnsupportedModifier { modifier });
+        let colon = modifier == ':';
+        let modifier = if colon { self.next().unwrap_or('\u{fffd}') } else { modifier };
+        match modifier {
+            '#' | '%' if colon => unsupported(format!(":{modifier}")),
+            '#' | '%' => self.trimmed(name, modifier),
+            '+' | '-' | '?' => {
+                let word = self.word('}', false)?;
+                let value = self.lookup(name)?;
+                let set = value.as_ref().is_some_and(|value| !(colon && value.is_empty()));
+                match modifier {
+                    '-' => Ok(if set { value.unwrap_or_default() } else { word }),
+                    '+' => Ok(if set { word } else { String::new() }),
+                    _ if set => Ok(value.unwrap_or_default()),
+                    _ => Err(required(name, word, value.is_some())),
+                }
+            }
+            _ if colon => {
+                // Docker reads on to the brace first, and misses that before the modifier.
+                self.word('}', false)?;
+                unsupported(format!(":{modifier}"))
+            }
+            _ => unsupported(modifier.into()),
+        }
+    }
+
+    /// `${name#p}`, `${name##p}`, `${name%p}` and `${name%%p}`.
+    fn trimmed(&mut self, name: &str, side: char) -> Result<String, WordError> {
+        let word = self.word('}', true)?;
+        let (longest, pattern) = match word.strip_prefix(side) {
+            Some(pattern) => (true, pattern),
+            None => (false, word.as_str()),
+        };
+        let value = self.value_of(name)?;
+        let pattern = pattern_of(pattern, &value)?;
+        Ok(if side == '#' { pattern.trim_start(&value, longest) } else { pattern.trim_end(&value, longest) })
+    }
+
+    /// `${name/p/r}` and `${name//p/r}`.
+    fn replaced(&mut self, name: &str) -> Result<String, WordError> {
+        let all = self.peek() == Some('/');
+        if all {
+            self.next();
+        }
+        let pattern = self.word('/', true)?;
+        let with = self.word('}', true)?;
+        let value = self.value_of(name)?;
+        let pattern = pattern_of(&pattern, &value)?;
+        let result = pattern.replace(&value, &with, all, MAX_RESULT).ok_or(WordError::TooLarge)?;
+        self.grow(result.len())?;
+        Ok(result)
+    }
+}
+
+fn required(name: &str, word: String, set: bool) -> WordError {
+    let message = match (word.is_empty(), set) {
+        (false, _) => word,
+        (true, false) => "is not allowed to be unset".into(),
+        (true, true) => "is not allowed to be empty".into(),
+    };
+    WordError::Required { name: name.into(), message }
+}
+
+fn pattern_of(text: &str, value: &str) -> Result<Pattern, WordError> {
+    let pattern =
+        Pattern::parse(text).map_err(|escaped| WordError::Pattern { pattern: text.into(), escaped })?;
+    if pattern.is_too_much(value.len()) { Err(WordError::TooLarge) } else { Ok(pattern) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn env(name: &str) -> Option<String> {
-        Some(
-            match name {
-                "PWD" => "/home",
-                "SHELL" => "bash",
-                "EMPTY" => "",
-                "LIST" => "one two  three",
-                "FILE" => "archive.tar.gz",
-                "STARS" => "a*b?c",
-                "ÄÖ" => "umlaut",
-                "X1" => "x1",
-                _ => return None,
-            }
-            .to_owned(),
-        )
-    }
-
-    /// `input | expected`; `!text` expects an error that contains the text.
-    const TABLE: &str = r#"
-hello | hello
-he'll'o | hello
-he'll | !looking for matching single-quote
-he"ll | !looking for matching double-quote
-"a 'b' c" | a 'b' c
-'a "b" $PWD' | a "b" $PWD
-he\'llo | he'llo
-he\\llo | he\llo
-he\ | he
-"he\"ll\$\\o\n" | he"ll$\o\n
-'he\'llo | he\llo
-"he\a" | he\a
-$PWD | /home
-'$PWD' | $PWD
-"$PWD" | /home
-\$PWD | $PWD
-\\$PWD | \/home
-a$PWDb | a
-a${PWD}b | a/homeb
-a${PWD | !missing '}'
-${ | !missing '}'
-${} | !bad substitution
-${:} | !bad substitution
-${{PWD}} | !bad substitution
-$ | $
-a$ | a$
-$.a | $.a
-$1x$22y | xy
-$@$*$#$?$-$!|x
-$X1. | x1.
-$ÄÖ | umlaut
-${NOPE:-w} | w
-${NOPE-w} | w
-${EMPTY:-w} | w
-${EMPTY-w} |
-${PWD:-w} | /home
-${NOPE:-$PWD} | /home
-${NOPE:-${NOPE2:-x}} | x
-${NOPE:-"a b"} | a b
-${NOPE:-'$PWD'} | $PWD
-${PWD:+w} | w
-${PWD+w} | w
-${EMPTY:+w} |
-${EMPTY+w} | w
-${NOPE:+w} |
-${NOPE+w} |
-${NOPE:?} | !NOPE: is not allowed to be unset
-${NOPE:?because} | !NOPE: because
-${NOPE?because} | !NOPE: because
-${EMPTY:?} | !EMPTY: is not allowed to be empty
-${EMPTY?x} |
-${PWD:?x} | /home
-${PWD:=w} | !unsupported modifier (:=) in substitution
-${PWD=w} | !unsupported modifier (=) in substitution
-${PWD:#w} | !unsupported modifier (:#) in substitution
-${PWD^} | !unsupported modifier (^) in substitution
-${FILE#*.} | tar.gz
-${FILE##*.} | gz
-${FILE%.*} | archive.tar
-${FILE%%.*} | archive
-${FILE%nope} | archive.tar.gz
-${FILE#?r} | chive.tar.gz
-${FILE/a/A} | Archive.tar.gz
-${FILE//a/A} | Archive.tAr.gz
-${FILE/a*r/X} | X.gz
-${FILE//.} | !missing '/'
-${FILE//./} | archivetargz
-${PWD/\//x} | xhome
-${STARS/\*/-} | a-b?c
-${STARS//\?/-} | a*b-c
-${STARS/[/-} | a*b?c
-${FILE/\q/-} | !invalid escape '\q'
-${NOPE/a/b} |
-${FILE/$SHELL/x} | archive.tar.gz
-"#;
-
-    #[test]
-    fn words_expand() {
-        for line in TABLE.lines().filter(|line| !line.is_empty()) {
-            let Some((input, expected)) = line.rsplit_once(" |") else { continue };
-            let expected = expected.strip_prefix(' ').unwrap_or(expected);
-            match (expand(input, '\\', &env), expected.strip_prefix('!')) {
-                (Ok(expanded), None) => assert_eq!(expanded.value, expected, "{input}"),
-                (Err(error), Some(part)) => assert!(error.message.contains(part), "{input}: {error}"),
-                (other, _) => panic!("{input}: {other:?}, expected {expected}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_other_escape_character() {
-        let value = |word: &str| expand(word, '`', &env).unwrap().value;
-        assert_eq!(value(r"c:\dir`$x"), r"c:\dir$x");
-        assert_eq!(value("\"`\"\""), "\"");
-        assert_eq!(value("a`b``"), "ab`");
-    }
-
-    #[test]
-    fn lists_are_cut_after_expansion() {
-        let list = |word: &str| expand_list(word, '\\', &env).unwrap().0;
-        assert_eq!(list("a $LIST b"), ["a", "one", "two", "three", "b"]);
-        assert_eq!(list("\"$LIST\" 'x y' z\\ z"), ["one two  three", "x y", "z z"]);
-        assert_eq!(list("a\"\" '' "), ["a", ""]);
-        assert!(list("  ").is_empty());
-    }
-
-    #[test]
-    fn unset_names_are_reported() {
-        let expanded = expand("$A ${B} ${C:-x} $PWD \"$D\"", '\\', &env).unwrap();
-        assert_eq!(expanded.unset, ["A", "B", "D"]);
-    }
-
-    #[test]
-    fn heredocs_keep_quotes_and_process_backslashes() {
-        let body = "it's \"$PWD\" \\$PWD \\\\ \\x\n'$PWD'\n";
-        assert_eq!(expand_heredoc(body, &env).unwrap().value, "it's \"/home\" $PWD \\ x\n'/home'\n");
-    }
-
-    #[test]
-    fn deep_nesting_is_refused() {
-        let deep = "${A:-".repeat(100_000);
-        assert!(expand(&deep, '\\', &env).is_err());
-    }
-}
+#[path = "words_tests.rs"]
+mod tests;
