@@ -5,7 +5,7 @@ use nom::character::complete::char;
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
-use super::error::{ParseError, Problem};
+use super::error::Problem;
 use super::instruction::Directives;
 use super::source::Span;
 
