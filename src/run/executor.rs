@@ -1,0 +1,292 @@
+//! Starting processes: the boundary that RUN steps and containers share.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, OnceLock};
+
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions};
+
+use super::assemble::{Prepared, assemble};
+use super::cgroup::Leaf;
+use super::child::{self, DIRECTORY, EXISTS, Op, Plan, What};
+use super::error::{RunError, Warning};
+use super::host::Host;
+use super::root::{Created, Stubs};
+use super::spec::{Io, ProcessSpec, Rootfs};
+use super::{sys, terminal};
+
+/// Starts processes.
+pub trait Executor: Send + Sync {
+    /// Starts a process; its program runs when this returns.
+    ///
+    /// # Errors
+    /// See [`RunError`]; nothing of it is left then.
+    fn start(&self, spec: &ProcessSpec, rootfs: Rootfs, io: Io) -> Result<Box<dyn Running>, RunError>;
+}
+
+/// A process that was started.
+///
+/// Dropped without [`Running::wait`], the process is killed and its traces are removed.
+pub trait Running: Send {
+    /// Returns its number in the caller's namespace.
+    fn pid(&self) -> i32;
+
+    /// Returns a descriptor that becomes readable when it ends, and by which another thread may kill it.
+    fn pidfd(&self) -> BorrowedFd<'_>;
+
+    /// Sends a signal. In a process namespace of its own, its end by SIGKILL ends all others in it.
+    ///
+    /// # Errors
+    /// The kernel refuses the number; a process that has ended is no error.
+    fn kill(&self, signal: i32) -> Result<(), RunError>;
+
+    /// Waits for its end, and removes what was made for it. Again, it returns the same.
+    ///
+    /// # Errors
+    /// The kernel does not know it any more.
+    fn wait(&mut self) -> Result<Exit, RunError>;
+
+    /// Sets the size of its terminal.
+    ///
+    /// # Errors
+    /// It has none.
+    fn resize(&self, rows: u16, columns: u16) -> Result<(), RunError>;
+
+    /// Returns our end of its terminal, to read what it writes and to write what it reads.
+    fn terminal(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Returns what it runs without though it was asked for.
+    fn warnings(&self) -> &[Warning];
+
+    /// Whether one of its processes was killed for lack of memory, where a memory limit was set. Known after the wait.
+    fn out_of_memory(&self) -> bool;
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with a code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Returns the code that a shell and docker give it: 128 and the signal's number for a death by signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+
+    /// Whether it ended well.
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+/// Sends a signal by the descriptor of [`Running::pidfd`], e.g. from another thread; a process that has ended is no error.
+///
+/// # Errors
+/// The kernel refuses the number.
+pub fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), RunError> {
+    match sys::signal_pidfd(pidfd, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(errno) => Err(RunError::setup(format!("send signal {signal}"), errno)),
+    }
+}
+
+/// Starts processes in namespaces of this machine.
+#[derive(Debug, Default)]
+pub struct NamespaceExecutor {
+    host: OnceLock<Host>,
+    stubs: Stubs,
+}
+
+impl NamespaceExecutor {
+    /// Returns an executor; nothing is looked at before the first start.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns an executor that makes missing mount targets in the root and removes them afterwards, as it does by
+    /// itself on kernels before 6.15.
+    pub fn with_targets_in_root() -> Self {
+        Self { host: OnceLock::new(), stubs: Stubs::in_root() }
+    }
+
+    fn host(&self) -> Result<&Host, RunError> {
+        if let Some(host) = self.host.get() {
+            return Ok(host);
+        }
+        let host = Host::find()?;
+        Ok(self.host.get_or_init(|| host))
+    }
+}
+
+impl Executor for NamespaceExecutor {
+    fn start(&self, spec: &ProcessSpec, rootfs: Rootfs, io: Io) -> Result<Box<dyn Running>, RunError> {
+        let prepared = assemble(spec, self.host()?, &self.stubs, rootfs, io)?;
+        launch(prepared).map(|running| Box::new(running) as Box<dyn Running>)
+    }
+}
+
+/// How many children share this process's memory.
+static SHARING: Mutex<usize> = Mutex::new(0);
+
+fn launch(prepared: Prepared) -> Result<Process, RunError> {
+    let Prepared { plan, flags, created, terminal, leaf, warnings } = prepared;
+    *SHARING.lock().expect("nobody panics with this lock") += 1;
+    let made = sys::clone_vfork(flags, child::run, &plan);
+    share_no_more();
+    let traces = Traces { created, leaf };
+    let (pid, pidfd) = match made {
+        Ok(made) => made,
+        Err(errno) => {
+            traces.remove();
+            return Err(RunError::setup("make a process in new namespaces", errno));
+        }
+    };
+    let mut process =
+        Process { pid, pidfd, terminal, warnings, traces: Some(traces), exit: None, oom: false };
+    let errno = plan.report.errno.load(Ordering::Relaxed);
+    if errno == 0 {
+        return Ok(process);
+    }
+    process.wait()?;
+    Err(failure(&plan, errno))
+}
+
+/// Notes that a child has memory of its own. When the last one has, this process may be looked at again: what the
+/// children changed of themselves (commit_creds, prctl(2)) has made their common memory undumpable, and with it
+/// `/proc/self` belongs to root.
+fn share_no_more() {
+    let mut sharing = SHARING.lock().expect("nobody panics with this lock");
+    *sharing -= 1;
+    if *sharing == 0 {
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
+    }
+}
+
+/// Puts the child's report in words.
+fn failure(plan: &Plan, errno: i32) -> RunError {
+    let source = io::Error::from_raw_os_error(errno);
+    let step = &plan.steps[plan.report.step.load(Ordering::Relaxed)];
+    if let Op::Execute(program) = &step.op {
+        let detail = plan.report.detail.load(Ordering::Relaxed);
+        let candidate = &program.candidates[plan.report.candidate.load(Ordering::Relaxed)];
+        let command = program.arguments.strings()[0].to_string_lossy().into_owned();
+        let searched = !command.contains('/');
+        let path = candidate.to_string_lossy().into_owned();
+        return match (errno, detail) {
+            (libc::EACCES, DIRECTORY) if !searched => RunError::IsDirectory { path },
+            (libc::ENOENT | libc::ENOTDIR, EXISTS) => RunError::NoInterpreter { path },
+            (libc::ENOENT | libc::ENOTDIR | libc::EACCES, _) if searched => {
+                RunError::NotInPath { name: command }
+            }
+            (libc::ENOENT | libc::ENOTDIR, _) => RunError::NoSuchFile { path },
+            (libc::EACCES | libc::EPERM, _) => RunError::NotExecutable { path },
+            _ => RunError::Exec { path, source },
+        };
+    }
+    let action = match &step.what {
+        What::Plain(what) => (*what).to_owned(),
+        What::At(what, path) => format!("{what} {}", path.display()),
+    };
+    RunError::Setup { action, source }
+}
+
+/// What has to go when the process has ended.
+struct Traces {
+    created: Option<Created>,
+    leaf: Option<Leaf>,
+}
+
+impl Traces {
+    fn remove(self) {
+        if let Some(created) = self.created {
+            created.remove();
+        }
+        if let Some(leaf) = self.leaf {
+            leaf.remove();
+        }
+    }
+}
+
+struct Process {
+    pid: i32,
+    pidfd: OwnedFd,
+    terminal: Option<OwnedFd>,
+    warnings: Vec<Warning>,
+    traces: Option<Traces>,
+    exit: Option<Exit>,
+    oom: bool,
+}
+
+impl Running for Process {
+    fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    fn kill(&self, number: i32) -> Result<(), RunError> {
+        signal(self.pidfd.as_fd(), number)
+    }
+
+    fn wait(&mut self) -> Result<Exit, RunError> {
+        if let Some(exit) = self.exit {
+            return Ok(exit);
+        }
+        let status = loop {
+            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Err(Errno::INTR) | Ok(None) => {}
+                Ok(Some(status)) => break status,
+                Err(errno) => return Err(RunError::setup("wait for the process", errno)),
+            }
+        };
+        let exit = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
+        };
+        self.exit = Some(exit);
+        if let Some(traces) = self.traces.take() {
+            self.oom = traces.leaf.as_ref().is_some_and(Leaf::out_of_memory);
+            traces.remove();
+        }
+        Ok(exit)
+    }
+
+    fn resize(&self, rows: u16, columns: u16) -> Result<(), RunError> {
+        match &self.terminal {
+            Some(fd) => terminal::resize(fd, rows, columns),
+            None => Err(RunError::Refused("the process has no terminal".into())),
+        }
+    }
+
+    fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        self.terminal.as_ref().map(AsFd::as_fd)
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    fn out_of_memory(&self) -> bool {
+        self.oom
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            let _ = self.kill(libc::SIGKILL);
+            let _ = self.wait();
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! System calls that rustix lacks, and the making of the child process: the only unsafe code of `run`.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use rustix::io::Errno;
+
+/// Bytes of the child's stack. The child nests a handful of calls with small frames.
+const STACK: usize = 256 << 10;
+const GUARD: usize = 4096;
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
+    if result < 0 { Err(last_errno()) } else { Ok(result) }
+}
+
+/// A stack with an unmapped page below it.
+struct Stack(*mut c_void);
+
+impl Stack {
+    fn new() -> Result<Self, Errno> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory of ours.
+        let base = unsafe {
+            libc::mmap(ptr::null_mut(), STACK + GUARD, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        let stack = Self(base);
+        // SAFETY: the first page of the mapping made above, which nobody uses yet.
+        check(libc::c_long::from(unsafe { libc::mprotect(base, GUARD, libc::PROT_NONE) }))?;
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut c_void {
+        self.0.wrapping_byte_add(STACK + GUARD)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`; the child that used it has its own memory or is gone.
+        unsafe { libc::munmap(self.0, STACK + GUARD) };
+    }
+}
+
+struct Entry<'a, T> {
+    run: fn(&T) -> c_int,
+    data: &'a T,
+}
+
+extern "C" fn entry<T>(argument: *mut c_void) -> c_int {
+    // SAFETY: `clone_vfork` passes a pointer to an `Entry<T>` on the stack of the parent's thread, which stands still
+    // until the child executes a program or exits.
+    let entry = unsafe { &*argument.cast::<Entry<'_, T>>() };
+    (entry.run)(entry.data)
+}
+
+/// Makes a child process that shares the memory of this one until it executes a program or exits, and waits for that.
+///
+/// `run` must be fit for it: only system calls on what was prepared, no allocation, no lock, no panic. It starts with
+/// every signal blocked and no signal handler. `flags` are namespaces (`CLONE_NEW*`).
+pub fn clone_vfork<T: Sync>(flags: c_int, run: fn(&T) -> c_int, data: &T) -> Result<(i32, OwnedFd), Errno> {
+    let stack = Stack::new()?;
+    let mut argument = Entry { run, data };
+    let mut pidfd: c_int = -1;
+    let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let all = u64::MAX;
+    let mut before = 0u64;
+    // SAFETY: both masks are 64 bits as the kernel's; the thread's old mask is put back below.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8usize)
+    };
+    // SAFETY: the stack is as large as said and this child's alone; the argument and the descriptor's place outlive the
+    // call, which returns when the child no longer uses this memory (CLONE_VFORK). The child, by this function's
+    // contract, touches only `data` and its own stack, and `errno` of this thread, which stands still.
+    let pid = unsafe {
+        libc::clone(entry::<T>, stack.top(), flags, (&raw mut argument).cast(), &raw mut pidfd as *mut c_void)
+    };
+    let result = check(libc::c_long::from(pid));
+    // SAFETY: as above; the mask is the one read there.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const before,
+            ptr::null_mut::<u64>(),
+            8usize,
+        )
+    };
+    result?;
+    // SAFETY: the kernel stored a new descriptor there, which nobody else owns.
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
+/// Gives every signal its default effect.
+pub fn reset_signals() {
+    // A kernel `struct sigaction` of zeros: SIG_DFL, no flags, empty mask.
+    let default = [0u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the structure is as large as the kernel's and only read; signals that can't be changed give an error.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<u64>(), 8usize)
+        };
+    }
+}
+
+/// Blocks no signal, or every one, in this thread.
+pub fn block_signals(blocked: bool) {
+    let mask = if blocked { u64::MAX } else { 0 };
+    // SAFETY: the mask is 64 bits as the kernel's and only read.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            ptr::null_mut::<u64>(),
+            8usize,
+        )
+    };
+}
+
+/// Ends this process at once, without any destructor.
+pub fn exit_now(code: c_int) -> ! {
+    // SAFETY: the call does not return and runs no code of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes every descriptor from `first` on.
+pub fn close_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: only called in the child, whose table is its own; its `OwnedFd`s are never dropped.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
+}
+
+/// Makes `fd` available under a number; it stays open across execve unless `close_on_exec`.
+pub fn dup_onto(fd: BorrowedFd<'_>, number: RawFd, close_on_exec: bool) -> Result<(), Errno> {
+    let flags = if close_on_exec { libc::O_CLOEXEC } else { 0 };
+    // SAFETY: only called in the child, whose table is its own, with numbers that nothing of ours has.
+    check(unsafe { libc::syscall(libc::SYS_dup3, fd.as_raw_fd(), number, flags) }).map(drop)
+}
+
+/// Sets and clears `MOUNT_ATTR_*` of the mount that `fd` is the root of, or of the tree below it.
+pub fn mount_setattr(
+    fd: BorrowedFd<'_>,
+    recursive: bool,
+    set: u64,
+    clear: u64,
+    propagation: u64,
+) -> Result<(), Errno> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let attributes = [set, clear, propagation, 0];
+    // SAFETY: the path is a C string and the four words a `struct mount_attr` of version 0, only read.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+        )
+    })
+    .map(drop)
+}
+
+/// Sets the loopback interface of this network namespace up.
+pub fn loopback_up() -> Result<(), Errno> {
+    // SAFETY: plain system calls on a structure of this frame; the socket is closed before the return.
+    unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        check(libc::c_long::from(socket))?;
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as c_char;
+        request.ifr_name[1] = b'o' as c_char;
+        request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
+        let result =
+            check(libc::c_long::from(libc::ioctl(socket, libc::SIOCSIFFLAGS as _, &raw mut request)));
+        libc::close(socket);
+        result.map(drop)
+    }
+}
+
+/// Joins the namespace of kind `kind` (`CLONE_NEW*`) that a descriptor names.
+pub fn set_namespace(fd: BorrowedFd<'_>, kind: c_int) -> Result<(), Errno> {
+    // SAFETY: changes this process's view of the system, not of its memory or descriptors.
+    check(libc::c_long::from(unsafe { libc::setns(fd.as_raw_fd(), kind) })).map(drop)
+}
+
+/// Enters new namespaces (`CLONE_NEW*`).
+pub fn unshare(flags: c_int) -> Result<(), Errno> {
+    // SAFETY: only namespaces are unshared, no descriptor table.
+    check(libc::c_long::from(unsafe { libc::unshare(flags) })).map(drop)
+}
+
+/// Makes a terminal the controlling one of this session.
+pub fn set_controlling_terminal(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: this ioctl takes a number.
+    check(libc::c_long::from(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY as _, 0) })).map(drop)
+}
+
+/// One instruction of a seccomp filter, `struct sock_filter`.
+pub type Instruction = libc::sock_filter;
+
+/// Installs a seccomp filter for this thread.
+pub fn install_seccomp(program: &[Instruction]) -> Result<(), Errno> {
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the kernel copies the program, which is as long as said, and checks it.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) })
+        .map(drop)
+}
+
+/// Sends a signal, real-time ones included, to the process of a pidfd.
+pub fn signal_pidfd(fd: BorrowedFd<'_>, signal: c_int) -> Result<(), Errno> {
+    // SAFETY: the call takes numbers and an optional pointer, here none.
+    check(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, ptr::null::<c_void>(), 0u32)
+    })
+    .map(drop)
+}
+
+/// C strings with the pointer table that execve wants.
+#[derive(Debug)]
+pub struct CStrings {
+    strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+// SAFETY: the pointers lead into `strings`, which live as long and are never changed.
+unsafe impl Sync for CStrings {}
+// SAFETY: as above; the strings' heap blocks move with no one.
+unsafe impl Send for CStrings {}
+
+impl CStrings {
+    /// Returns the table of `strings`, ended by a null pointer.
+    pub fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect();
+        Self { strings, pointers }
+    }
+
+    /// Returns the strings.
+    pub fn strings(&self) -> &[CString] {
+        &self.strings
+    }
+}
+
+/// Executes a program; returns only on failure.
+pub fn execve(path: &CStr, arguments: &CStrings, environment: &CStrings) -> Errno {
+    // SAFETY: both tables end with a null pointer and lead to C strings; the kernel only reads them.
+    unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    last_errno()
+}
+
+/// The arguments of the built-in init: its name, the program's path (chosen late), the program's arguments.
+#[derive(Debug)]
+pub struct InitArguments {
+    _strings: Vec<CString>,
+    table: Vec<AtomicPtr<c_char>>,
+}
+
+impl InitArguments {
+    /// Returns the table for a program with these arguments.
+    pub fn new(arguments: &[CString]) -> Self {
+        let strings: Vec<CString> =
+            [c"skiff-init".to_owned()].into_iter().chain(arguments.to_vec()).collect();
+        let mut pointers: Vec<*mut c_char> = strings.iter().map(|s| s.as_ptr().cast_mut()).collect();
+        pointers.insert(1, ptr::null_mut());
+        pointers.push(ptr::null_mut());
+        Self { _strings: strings, table: pointers.into_iter().map(AtomicPtr::new).collect() }
+    }
+}
+
+/// Executes the init that descriptor `program` is open on, to start the program at `path`; returns only on failure.
+pub fn execute_init(program: RawFd, path: &CStr, arguments: &InitArguments, environment: &CStrings) -> Errno {
+    arguments.table[1].store(path.as_ptr().cast_mut(), Ordering::Relaxed);
+    let table: *const *const c_char = arguments.table.as_ptr().cast();
+    // SAFETY: an `AtomicPtr` is laid out as a pointer; both tables end with a null pointer and lead to C strings, which
+    // the kernel only reads; the path is empty and the descriptor names the program.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program,
+            c"".as_ptr(),
+            table,
+            environment.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    last_errno()
+}
+
+/// Calls prctl with an operation that takes one number.
+pub fn prctl(operation: c_int, argument: u64) -> Result<c_int, Errno> {
+    // SAFETY: only used for operations whose argument is a number (PR_CAPBSET_DROP and its kind).
+    let result = unsafe { libc::prctl(operation, argument, 0u64, 0u64, 0u64) };
+    check(libc::c_long::from(result)).map(|r| r as c_int)
+}

@@ -1,0 +1,7 @@
+//! Processes for real, on a root that holds busybox.
+
+mod support;
+
+mod mounts;
+mod process;
+mod security;
