@@ -171,7 +171,7 @@ pub enum Problem {
         kind: String,
     },
     /// A time of `HEALTHCHECK` that is not one.
-    #[error("{0}")]
+    #[error(transparent)]
     Duration(#[from] super::duration::DurationError),
     /// A time below the minimum.
     #[error("Interval {} cannot be less than 1ms", quoted(flag))]

@@ -74,10 +74,8 @@ mod tests {
             [(9, 1, 1, 1..=3), (1, 1, 1, 1..=2), (9, 4, 6, 3..=7), (9, 10, 10, 8..=10), (2, 1, 99, 1..=3)]
         {
             let shown = excerpt(&numbered(count), Span { first, last });
-            let numbers: Vec<u32> = shown
-                .lines()
-                .filter_map(|line| line.split_once(" | ")?.0.trim().parse().ok())
-                .collect();
+            let numbers: Vec<u32> =
+                shown.lines().filter_map(|line| line.split_once(" | ")?.0.trim().parse().ok()).collect();
             assert_eq!(numbers, expected.collect::<Vec<_>>(), "{count} {first} {last}");
         }
         assert_eq!(excerpt(&numbered(3), Span::line(9)), "");

@@ -88,7 +88,8 @@ impl Flags {
                 return Err((Problem::UnknownFlag { name: name() }, hint));
             };
             // Only as many flags as are known come this far without being repeated.
-            let repeated = *kind != Kind::List && given[..index].iter().any(|earlier| earlier.name == flag.name);
+            let repeated =
+                *kind != Kind::List && given[..index].iter().any(|earlier| earlier.name == flag.name);
             if repeated {
                 return Err((Problem::DuplicateFlag { name: name() }, None));
             }

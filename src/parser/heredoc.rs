@@ -128,7 +128,8 @@ fn unquoted(word: &str) -> (String, bool) {
             '"' => {
                 quoted = true;
                 while let Some(c) = chars.next().filter(|c| *c != '"') {
-                    let escaped = if c == '\\' { chars.next_if(|c| matches!(c, '"' | '$' | '\\')) } else { None };
+                    let escaped =
+                        if c == '\\' { chars.next_if(|c| matches!(c, '"' | '$' | '\\')) } else { None };
                     name.push(escaped.unwrap_or(c));
                 }
             }
@@ -170,7 +171,10 @@ mod tests {
             ("<< -EOF", vec![("-EOF", true, false, None)]),
             ("<<  EOF  > foo", vec![("EOF", true, false, None)]),
             ("4<<EOF", vec![("EOF", true, false, Some(4))]),
-            ("<<A <<'B' 3<<-\"C\"", vec![("A", true, false, None), ("B", false, false, None), ("C", false, true, Some(3))]),
+            (
+                "<<A <<'B' 3<<-\"C\"",
+                vec![("A", true, false, None), ("B", false, false, None), ("C", false, true, Some(3))],
+            ),
             ("<<eo'f'", vec![("eof", false, false, None)]),
             ("<<eo\\'f", vec![("eo'f", true, false, None)]),
             ("<<'e'o\\'f", vec![("eo'f", false, false, None)]),

@@ -56,8 +56,7 @@ pub(super) fn pairs(text: &str, keyword: &'static str, escape: char) -> Result<O
     }
     let mut pairs = Vec::with_capacity(words.len());
     for word in words {
-        let (key, value) =
-            word.split_once('=').ok_or_else(|| Problem::NoEquals { word: word.to_owned() })?;
+        let (key, value) = word.split_once('=').ok_or_else(|| Problem::NoEquals { word: word.to_owned() })?;
         pairs.push((key.to_owned(), value.to_owned()));
     }
     Ok(Some(KeyValues { pairs, legacy: false }))

@@ -27,8 +27,10 @@ pub mod instruction;
 mod json;
 mod keyvalue;
 mod line;
+mod lint;
 mod mount;
 mod pattern;
+mod print;
 mod quote;
 pub mod source;
 mod statement;
@@ -40,12 +42,12 @@ pub use duration::{DurationError, parse_duration, parse_size};
 pub use error::{ParseError, Problem};
 pub use excerpt::excerpt;
 pub use instruction::{Dockerfile, Instruction, InstructionKind};
+pub use print::{print, print_instruction};
 pub use quote::quoted;
 pub use source::{Source, Span};
 pub use suggest::{suggest, suggestion};
 pub use words::WordError;
 
-use instruction::Warning;
 use line::Reader;
 use statement::Statement;
 
@@ -59,11 +61,10 @@ pub fn parse(source: &Source) -> Result<Dockerfile, ParseError> {
     }
     let mut reader = Reader::new(source.text());
     let statements = statements(&mut reader)?;
-    let mut warnings = Vec::new();
+    let blanks: Vec<_> = statements.iter().map(|statement| statement.blank).collect();
     let mut instructions = Vec::with_capacity(statements.len());
     let mut in_stage = false;
     for statement in statements {
-        warnings.extend(statement.blank.map(empty_continuation));
         let instruction = build::instruction(statement)?;
         in_stage |= matches!(instruction.kind, InstructionKind::From(_));
         if !in_stage && !matches!(instruction.kind, InstructionKind::Arg(_)) {
@@ -74,6 +75,7 @@ pub fn parse(source: &Source) -> Result<Dockerfile, ParseError> {
     if !in_stage {
         return Err(ParseError::new(Problem::NoStages, None));
     }
+    let warnings = lint::warnings(&instructions, &blanks);
     let directives = directive::directives(source.text(), reader.escape);
     Ok(Dockerfile { directives, instructions, warnings })
 }
@@ -110,12 +112,4 @@ fn statements(reader: &mut Reader<'_>) -> Result<Vec<Statement>, ParseError> {
         return Err(ParseError::new(Problem::NoInstructions, last));
     }
     Ok(statements)
-}
-
-fn empty_continuation(line: u32) -> Warning {
-    Warning {
-        rule: "NoEmptyContinuation",
-        message: "Empty continuation line".into(),
-        span: Span::line(line),
-    }
 }

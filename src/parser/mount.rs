@@ -300,7 +300,8 @@ mod tests {
     fn resolve(text: &str) -> Result<Mount, String> {
         let env = |name: &str| (name == "UID").then(|| "1000".to_owned());
         let flag = MountFlag::new(text.into()).map_err(|e| e.to_string())?;
-        flag.resolve(Span::line(1), &mut |word| Ok(expand(word, '\\', &env)?.value)).map_err(|e| e.to_string())
+        flag.resolve(Span::line(1), &mut |word| Ok(expand(word, '\\', &env)?.value))
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -309,7 +310,10 @@ mod tests {
         for (text, expected) in [
             ("", empty()),
             ("type=bind,TARGET=/a,RO", Mount { target: some("/a"), read_only: Some(true), ..empty() }),
-            ("src=a,dst=/b,rw", Mount { source: some("a"), target: some("/b"), read_only: Some(false), ..empty() }),
+            (
+                "src=a,dst=/b,rw",
+                Mount { source: some("a"), target: some("/b"), read_only: Some(false), ..empty() },
+            ),
             ("ro=false,destination=/b", Mount { target: some("/b"), read_only: Some(false), ..empty() }),
             ("from=s,\"source=a,b\"", Mount { from: some("s"), source: some("a,b"), ..empty() }),
             (

@@ -192,11 +192,9 @@ fn form_of(keyword: Keyword, arguments: &str, escape: char) -> Result<Form, Prob
             let command = if rest.is_empty() { Form::Nothing } else { text_or_json(rest)? };
             Ok(Form::Health(kind.to_owned(), Box::new(command)))
         }
-        Keyword::Maintainer
-        | Keyword::Onbuild
-        | Keyword::StopSignal
-        | Keyword::User
-        | Keyword::Workdir => Ok(Form::Text(arguments.to_owned())),
+        Keyword::Maintainer | Keyword::Onbuild | Keyword::StopSignal | Keyword::User | Keyword::Workdir => {
+            Ok(Form::Text(arguments.to_owned()))
+        }
     }
 }
 

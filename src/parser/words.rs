@@ -284,9 +284,7 @@ impl<'a> Scanner<'a> {
         let mut chars = self.rest.chars();
         let end = match chars.next() {
             Some('@' | '*' | '#' | '?' | '-' | '$' | '!' | '0') if !self.rest.starts_with('0') => 1,
-            Some(c) if c.is_numeric() => {
-                self.rest.find(|c: char| !c.is_numeric()).unwrap_or(self.rest.len())
-            }
+            Some(c) if c.is_numeric() => self.rest.find(|c: char| !c.is_numeric()).unwrap_or(self.rest.len()),
             _ => self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len()),
         };
         let (name, rest) = self.rest.split_at(end);

@@ -7,12 +7,8 @@ use super::super::instruction::{Command, Healthcheck, MountFlag, Network, Run, S
 use super::super::statement::{Form, Statement};
 use super::as_command;
 
-const RUN_FLAGS: [(&str, Kind); 4] = [
-    ("mount", Kind::List),
-    ("network", Kind::Value),
-    ("security", Kind::Value),
-    ("device", Kind::List),
-];
+const RUN_FLAGS: [(&str, Kind); 4] =
+    [("mount", Kind::List), ("network", Kind::Value), ("security", Kind::Value), ("device", Kind::List)];
 
 const HEALTH_FLAGS: [(&str, Kind); 5] = [
     ("interval", Kind::Value),

@@ -64,11 +64,7 @@ fn arguments(statement: &Statement) -> Result<Vec<Argument>, Hinted> {
     Ok(arguments)
 }
 
-fn transfer(
-    statement: &Statement,
-    mut arguments: Vec<Argument>,
-    flags: &Flags,
-) -> Result<Transfer, Hinted> {
+fn transfer(statement: &Statement, mut arguments: Vec<Argument>, flags: &Flags) -> Result<Transfer, Hinted> {
     let Some(Argument::Word(destination)) = arguments.pop() else {
         return Err((Problem::HeredocDestination { keyword: statement.name() }, None));
     };
