@@ -11,7 +11,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::caps::CapSet;
 use super::cgroup::Leaf;
-use super::child::{Credentials, Op, Plan, Program, Report, Step, What};
+use super::child::{Credentials, Op, Plan, Program, Report, Slot, Step, What};
 use super::error::{RunError, Warning};
 use super::host::Host;
 use super::mounts::{self, Mounter, Usual, c_string, existing, step};
@@ -65,24 +65,33 @@ pub(super) fn assemble(
 
     let mut steps = vec![step(What::Plain("start a session"), Op::Session)];
     enter_namespaces(spec, leaf.as_ref(), &mut steps)?;
-    let mut mounter = Mounter { spec, host, usual: &usual, scratch, steps: Vec::with_capacity(80), nodev };
+    let mut mounter = Mounter {
+        spec,
+        host,
+        usual: &usual,
+        scratch,
+        takes: Vec::new(),
+        steps: Vec::with_capacity(80),
+        nodev,
+    };
     mounter.usual(devpts, tty.is_some())?;
     for mount in &placed {
         mounter.add(mount)?;
     }
     parameters(spec, &mut mounter.steps)?;
     mounter.restrict()?;
-    let Mounter { scratch, steps: mount_steps, .. } = mounter;
+    let Mounter { scratch, takes, steps: mount_steps, .. } = mounter;
+    let slots = takes.iter().map(|_| Slot::default()).collect();
     steps.push(step(What::Plain("keep mounts private"), Op::PrivateMounts));
     steps.push(step(What::Plain("attach files in memory"), Op::Cover(scratch.into_mount())));
+    steps.extend(takes);
     steps.push(step(What::Plain("enter the root"), Op::EnterRoot));
     steps.extend(mount_steps);
-    steps.push(step(What::Plain("leave the host's root"), Op::LeaveOldRoot));
     limits(spec, host, &mut steps, &mut warnings);
     finish(spec, host, rootfs.read_only, standard, tty, &mut steps)?;
     credentials(spec, host, program, &mut steps)?;
 
-    let plan = Plan { root: ready.mount, steps, report: Report::default() };
+    let plan = Plan { root: ready.mount, steps, slots, report: Report::default() };
     let flags = namespaces(spec, leaf.is_some());
     Ok(Prepared { plan, flags, created: ready.created, terminal, leaf, warnings })
 }

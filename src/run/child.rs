@@ -5,9 +5,9 @@
 //! and on failure leaves the number of the step and the kernel's answer in the plan, where the parent finds them.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -29,7 +29,20 @@ pub(super) struct Plan {
     /// The root of the container, a mount that is attached nowhere yet.
     pub root: OwnedFd,
     pub steps: Vec<Step>,
+    pub slots: Vec<Slot>,
     pub report: Report,
+}
+
+/// A mount that the child clones before it leaves the host's root, and attaches after that.
+pub(super) struct Slot {
+    fd: AtomicI32,
+    attached: AtomicBool,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self { fd: AtomicI32::new(-1), attached: AtomicBool::new(false) }
+    }
 }
 
 /// A step with what it does, for the error message.
@@ -103,9 +116,14 @@ pub(super) enum Op {
     PrivateMounts,
     /// Attaches a mount over the root, so that parts of it can be cloned.
     Cover(OwnedFd),
-    /// Attaches the container's root and makes it the root; the old one stays on top of it.
+    /// Clones a part of the covering mount, to be attached later.
+    Take {
+        source: Arc<OwnedFd>,
+        slot: usize,
+        attributes: u64,
+    },
+    /// Attaches the container's root, makes it the root and lets go of the host's.
     EnterRoot,
-    LeaveOldRoot,
     /// Mounts what depends on the child's own namespaces; where it may not, `instead` is attached.
     Mount {
         kind: &'static CStr,
@@ -118,11 +136,10 @@ pub(super) enum Op {
         mount: OwnedFd,
         target: Target,
     },
-    /// Attaches a clone of a part of the covering mount.
-    Clone {
-        source: Arc<OwnedFd>,
+    /// Attaches what was taken.
+    Give {
+        slot: usize,
         target: Target,
-        attributes: u64,
     },
     /// Attaches a clone of a path of the container.
     CloneInside {
@@ -132,8 +149,8 @@ pub(super) enum Op {
     /// Shows an empty file or directory instead of a path, if it is there.
     Mask {
         target: Target,
-        file: Arc<OwnedFd>,
-        directory: Arc<OwnedFd>,
+        file: usize,
+        directory: usize,
     },
     /// Makes a path read-only, if it is there.
     ReadOnly(Target),
@@ -149,7 +166,7 @@ pub(super) enum Op {
     /// Puts the three standard descriptors in place, gives pipes to the user, closes all others.
     Descriptors {
         standard: [OwnedFd; 3],
-        init: Option<OwnedFd>,
+        init: Option<Arc<OwnedFd>>,
         owner: Option<u32>,
     },
     /// Goes to the working directory, making it first where it is missing.
@@ -199,17 +216,18 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::PrivateMounts => mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE),
         Op::Cover(fd) => attach_at(fd.as_fd(), CWD, c"/"),
         Op::EnterRoot => enter_root(plan),
-        Op::LeaveOldRoot => leave_old_root(plan),
+        Op::Take { source, slot, attributes } => take(plan, source, *slot, *attributes),
         Op::Mount { kind, flags, target, instead } => {
             mount_kind(plan, kind, *flags, target, instead.as_ref())
         }
         Op::Attach { mount, target } => attach(plan, mount.as_fd(), target),
-        Op::Clone { source, target, attributes } => attach_clone(plan, source.as_fd(), target, *attributes),
+        Op::Give { slot, target } => give(plan, *slot, open_target(plan, target)?.as_fd()),
         Op::CloneInside { source, target } => {
             let source = open(plan, source, OFlags::PATH, ResolveFlags::empty())?;
-            attach_clone(plan, source.as_fd(), target, 0)
+            let place = open_target(plan, target)?;
+            attach_at(clone_of(source.as_fd(), 0)?.as_fd(), place.as_fd(), c"")
         }
-        Op::Mask { target, file, directory } => mask(plan, target, file, directory),
+        Op::Mask { target, file, directory } => mask(plan, target, *file, *directory),
         Op::ReadOnly(target) => read_only(plan, target),
         Op::Write { target, bytes } => {
             let file = open(plan, &target.path, OFlags::WRONLY, ResolveFlags::empty())?;
@@ -219,7 +237,7 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::DomainName(name) => rustix::system::setdomainname(name),
         Op::Limit(resource, limit) => rustix::process::setrlimit(*resource, *limit),
         Op::Terminal(fd) => sys::set_controlling_terminal(fd.as_fd()),
-        Op::Descriptors { standard, init, owner } => descriptors(standard, init.as_ref(), *owner),
+        Op::Descriptors { standard, init, owner } => descriptors(standard, init.as_deref(), *owner),
         Op::Directory { path, prefixes, owner } => change_directory(path, prefixes, *owner),
         Op::RootAttributes(set) => {
             let root = rustix::fs::openat2(
@@ -303,19 +321,28 @@ fn clone_of(source: BorrowedFd<'_>, attributes: u64) -> Result<OwnedFd, Errno> {
     Ok(clone)
 }
 
-fn attach_clone(plan: &Plan, source: BorrowedFd<'_>, target: &Target, attributes: u64) -> Result<(), Errno> {
-    let place = open_target(plan, target)?;
-    attach_at(clone_of(source, attributes)?.as_fd(), place.as_fd(), c"")
+fn take(plan: &Plan, source: &OwnedFd, slot: usize, attributes: u64) -> Result<(), Errno> {
+    let clone = clone_of(source.as_fd(), attributes)?;
+    plan.slots[slot].fd.store(clone.into_raw_fd(), Ordering::Relaxed);
+    Ok(())
+}
+
+/// Attaches a taken mount, or a clone of it once it is attached somewhere.
+fn give(plan: &Plan, slot: usize, place: BorrowedFd<'_>) -> Result<(), Errno> {
+    let slot = &plan.slots[slot];
+    let mount = sys::borrow(slot.fd.load(Ordering::Relaxed));
+    if slot.attached.swap(true, Ordering::Relaxed) {
+        return attach_at(clone_of(mount, 0)?.as_fd(), place, c"");
+    }
+    attach_at(mount, place, c"")
 }
 
 fn enter_root(plan: &Plan) -> Result<(), Errno> {
     attach_at(plan.root.as_fd(), CWD, c"/")?;
     rustix::process::fchdir(&plan.root)?;
-    rustix::process::pivot_root(c".", c".")
-}
-
-fn leave_old_root(plan: &Plan) -> Result<(), Errno> {
-    // On top of the new root lies the old one, and on top of that what covered it.
+    rustix::process::pivot_root(c".", c".")?;
+    // On top of the new root lies the old one, and on top of that what covered it. They must go before any path is
+    // looked up: `..` at the root leads to what is on top of it.
     for _ in 0..2 {
         rustix::process::fchdir(&plan.root)?;
         unmount(c".", UnmountFlags::DETACH)?;
@@ -344,17 +371,14 @@ fn is_missing(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR)
 }
 
-fn mask(plan: &Plan, target: &Target, file: &OwnedFd, directory: &OwnedFd) -> Result<(), Errno> {
+fn mask(plan: &Plan, target: &Target, file: usize, directory: usize) -> Result<(), Errno> {
     let place = match open(plan, &target.path, OFlags::PATH, ResolveFlags::empty()) {
         Err(errno) if is_missing(errno) => return Ok(()),
         other => other?,
     };
     let mode = rustix::fs::fstat(&place)?.st_mode;
-    let (source, attributes) = match FileType::from_raw_mode(mode) {
-        FileType::Directory => (directory, libc::MOUNT_ATTR_RDONLY),
-        _ => (file, 0),
-    };
-    attach_at(clone_of(source.as_fd(), attributes)?.as_fd(), place.as_fd(), c"")
+    let is_directory = FileType::from_raw_mode(mode) == FileType::Directory;
+    give(plan, if is_directory { directory } else { file }, place.as_fd())
 }
 
 fn read_only(plan: &Plan, target: &Target) -> Result<(), Errno> {

@@ -65,6 +65,12 @@ pub enum RunError {
     /// A mount names a target that can't be one.
     #[error("invalid mount target {}: {reason}", target.display())]
     Target { target: PathBuf, reason: &'static str },
+    /// A directory does not fit on a file, nor a file on a directory.
+    #[error(
+        "cannot mount {}: not a directory: are you trying to mount a directory onto a file (or vice-versa)?",
+        target.display()
+    )]
+    MountKind { target: PathBuf },
     /// A user namespace could not be entered.
     #[error("cannot enter a user namespace: {action}{hint}")]
     Rootless { action: String, hint: &'static str, source: io::Error },

@@ -192,6 +192,10 @@ fn failure(plan: &Plan, errno: i32) -> RunError {
             _ => RunError::Exec { path, source },
         };
     }
+    let mounts = matches!(step.op, Op::Attach { .. } | Op::Give { .. });
+    if let (true, What::At(_, target), libc::EINVAL | libc::ENOTDIR) = (mounts, &step.what, errno) {
+        return RunError::MountKind { target: target.clone() };
+    }
     let action = match &step.what {
         What::Plain(what) => (*what).to_owned(),
         What::At(what, path) => format!("{what} {}", path.display()),

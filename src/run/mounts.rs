@@ -137,6 +137,8 @@ pub(super) struct Mounter<'a> {
     pub host: &'a Host,
     pub usual: &'a Usual,
     pub scratch: Scratch,
+    /// Steps before the host's root is left.
+    pub takes: Vec<Step>,
     pub steps: Vec<Step>,
     /// Whether devices are kept from being opened elsewhere than in `/dev` by mount flags.
     pub nodev: bool,
@@ -172,6 +174,14 @@ impl Mounter<'_> {
     ) {
         let op = Op::Mount { kind, flags, target: existing(path), instead };
         self.steps.push(Step { what: mounting(path), op, optional });
+    }
+
+    /// Has a part of the scratch file system cloned in time; returns where the clone will be.
+    fn take(&mut self, source: Arc<OwnedFd>, attributes: u64) -> usize {
+        let slot = self.takes.len();
+        let op = Op::Take { source, slot, attributes };
+        self.takes.push(step(What::Plain("bind a file in memory"), op));
+        slot
     }
 
     fn attach(&mut self, path: &str, mount: OwnedFd) {
@@ -210,7 +220,7 @@ impl Mounter<'_> {
             let target = existing(&path);
             let op = match self.host.in_user_namespace {
                 true => Op::Attach { mount: clone_of(host::host_device(name)?.as_fd(), &path)?, target },
-                false => Op::Clone { source: self.scratch.open(name)?, target, attributes: 0 },
+                false => Op::Give { slot: self.take(self.scratch.open(name)?, 0), target },
             };
             self.steps.push(step(mounting(&path), op));
         }
@@ -316,7 +326,7 @@ impl Mounter<'_> {
         let op = match &wanted.source {
             MountSource::File { bytes, mode, uid, gid } => {
                 let source = self.scratch.file(bytes, *mode, *uid, *gid)?;
-                Op::Clone { source, target, attributes: attribute_bits(attributes) }
+                Op::Give { slot: self.take(source, attribute_bits(attributes)), target }
             }
             MountSource::Bind(fd) => {
                 let tree = mount::clone_tree(fd.as_fd(), wanted.recursive).map_err(RunError::mount(&what))?;
@@ -354,9 +364,9 @@ impl Mounter<'_> {
             true => self.scratch.file(b"", 0o444, 0, 0)?,
             false => self.scratch.open("null")?,
         };
+        let (file, directory) = (self.take(file, 0), self.take(directory, libc::MOUNT_ATTR_RDONLY));
         for path in masked {
-            let target = existing(clean(path)?);
-            let op = Op::Mask { target, file: Arc::clone(&file), directory: Arc::clone(&directory) };
+            let op = Op::Mask { target: existing(clean(path)?), file, directory };
             self.steps.push(step(What::At("mask", path.clone()), op));
         }
         for path in &self.spec.read_only_paths {

@@ -145,6 +145,13 @@ pub fn dup_onto(fd: BorrowedFd<'_>, number: RawFd, close_on_exec: bool) -> Resul
     check(unsafe { libc::syscall(libc::SYS_dup3, fd.as_raw_fd(), number, flags) }).map(drop)
 }
 
+/// Borrows a descriptor that the child has opened and never closes by itself.
+pub fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    assert!(fd >= 0);
+    // SAFETY: only called in the child, for numbers whose owner it has given up with `into_raw_fd`.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
 /// Sets and clears `MOUNT_ATTR_*` of the mount that `fd` is the root of, or of the tree below it.
 pub fn mount_setattr(
     fd: BorrowedFd<'_>,
@@ -299,4 +306,145 @@ pub fn prctl(operation: c_int, argument: u64) -> Result<c_int, Errno> {
     // SAFETY: only used for operations whose argument is a number (PR_CAPBSET_DROP and its kind).
     let result = unsafe { libc::prctl(operation, argument, 0u64, 0u64, 0u64) };
     check(libc::c_long::from(result)).map(|r| r as c_int)
+}
+
+// The program of `init.rs`. Registers: r15 = stack at entry (argc, arguments, environment), r13 = the program's process,
+// r14 = its wait status or -1. System calls clobber rax, rcx and r11 only.
+#[cfg(target_arch = "x86_64")]
+core::arch::global_asm!(
+    ".pushsection .rodata.skiff_init, \"a\", @progbits",
+    ".balign 16",
+    ".globl skiff_init_start",
+    ".globl skiff_init_end",
+    ".hidden skiff_init_start",
+    ".hidden skiff_init_end",
+    "skiff_init_start:",
+    "mov r15, rsp",
+    "sub rsp, 64",
+    "and rsp, -16",
+    "mov eax, 157", // prctl(PR_SET_NAME, name)
+    "mov edi, 15",
+    "lea rsi, [rip + 90f]",
+    "syscall",
+    "mov qword ptr [rsp], -1",
+    "mov eax, 14", // rt_sigprocmask(SIG_SETMASK, all, null, 8)
+    "mov edi, 2",
+    "mov rsi, rsp",
+    "xor edx, edx",
+    "mov r10d, 8",
+    "syscall",
+    "mov eax, 56", // clone(SIGCHLD)
+    "mov edi, 17",
+    "xor esi, esi",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "xor r8d, r8d",
+    "syscall",
+    "test rax, rax",
+    "jz 50f",
+    "js 60f",
+    "mov r13d, eax",
+    "mov r14, -1",
+    "20:",
+    "mov qword ptr [rsp], -1",
+    "mov eax, 128", // rt_sigtimedwait(all, null, null, 8)
+    "mov rdi, rsp",
+    "xor esi, esi",
+    "xor edx, edx",
+    "mov r10d, 8",
+    "syscall",
+    "test eax, eax",
+    "js 20b",
+    "cmp eax, 17",
+    "je 30f",
+    "cmp eax, 21", // SIGTTIN and SIGTTOU concern init alone
+    "je 20b",
+    "cmp eax, 22",
+    "je 20b",
+    "mov esi, eax", // kill(program, signal)
+    "mov edi, r13d",
+    "mov eax, 62",
+    "syscall",
+    "jmp 20b",
+    "30:", // wait4(-1, status, WNOHANG, null) until nobody is left
+    "mov eax, 61",
+    "mov rdi, -1",
+    "lea rsi, [rsp + 16]",
+    "mov edx, 1",
+    "xor r10d, r10d",
+    "syscall",
+    "test eax, eax",
+    "jle 40f",
+    "cmp eax, r13d",
+    "jne 30b",
+    "mov r14d, dword ptr [rsp + 16]",
+    "jmp 30b",
+    "40:",
+    "cmp r14, -1",
+    "je 20b",
+    "mov edi, r14d",
+    "and edi, 127",
+    "jnz 45f",
+    "mov edi, r14d",
+    "shr edi, 8",
+    "and edi, 255",
+    "jmp 70f",
+    "45:",
+    "add edi, 128",
+    "jmp 70f",
+    "50:", // the program: setpgid(0, 0)
+    "mov eax, 109",
+    "xor edi, edi",
+    "xor esi, esi",
+    "syscall",
+    "mov eax, 39", // getpid()
+    "syscall",
+    "mov dword ptr [rsp + 16], eax",
+    "mov eax, 16", // ioctl(0, TIOCSPGRP, own group); no terminal is no harm
+    "xor edi, edi",
+    "mov esi, 0x5410",
+    "lea rdx, [rsp + 16]",
+    "syscall",
+    "mov qword ptr [rsp], 0",
+    "mov eax, 14", // rt_sigprocmask(SIG_SETMASK, none, null, 8)
+    "mov edi, 2",
+    "mov rsi, rsp",
+    "xor edx, edx",
+    "mov r10d, 8",
+    "syscall",
+    "mov rcx, qword ptr [r15]", // execve(argv[1], argv + 2, environment)
+    "mov rdi, qword ptr [r15 + 16]",
+    "lea rsi, [r15 + 24]",
+    "lea rdx, [r15 + rcx * 8 + 16]",
+    "mov eax, 59",
+    "syscall",
+    "mov edi, 126",
+    "cmp eax, -2",
+    "jne 70f",
+    "mov edi, 127",
+    "jmp 70f",
+    "60:",
+    "mov edi, 125",
+    "70:", // exit_group(edi)
+    "mov eax, 231",
+    "syscall",
+    "ud2",
+    "90:",
+    ".asciz \"skiff-init\"",
+    "skiff_init_end:",
+    ".popsection",
+);
+
+#[cfg(target_arch = "x86_64")]
+unsafe extern "C" {
+    static skiff_init_start: u8;
+    static skiff_init_end: u8;
+}
+
+/// Returns the machine code of the init program, which may lie anywhere.
+#[cfg(target_arch = "x86_64")]
+pub fn init_code() -> &'static [u8] {
+    let (start, end) = (&raw const skiff_init_start, &raw const skiff_init_end);
+    // SAFETY: both labels are in one read-only section, the second behind the first, and are never written.
+    unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) }
 }

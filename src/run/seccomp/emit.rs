@@ -157,10 +157,10 @@ fn test(condition: &Condition, body: usize) -> Code {
         Comparison::Masked(mask) => vec![
             load_high,
             instruction(AND, 0, 0, (mask >> 32) as u32),
-            instruction(EQUAL, 0, skip(3), high & (mask >> 32) as u32),
+            instruction(EQUAL, 0, skip(3), high),
             load_low,
             instruction(AND, 0, 0, mask as u32),
-            instruction(EQUAL, 0, skip(0), low & mask as u32),
+            instruction(EQUAL, 0, skip(0), low),
         ],
         // The greater half decides, unless it is equal.
         Comparison::Greater | Comparison::GreaterOrEqual => {

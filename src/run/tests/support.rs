@@ -149,3 +149,21 @@ pub fn open_descriptors() -> usize {
     let _ = directory.as_raw_fd();
     std::fs::read_dir("/proc/self/fd").expect("proc is mounted").count() - 1
 }
+
+/// Whether this process was started for the test of that name only. If not, starts one and checks that it passed.
+#[track_caller]
+pub fn alone(test: &str) -> bool {
+    if std::env::var_os("SKIFF_TEST_ALONE").is_some() {
+        return true;
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().expect("known"));
+    let output = command
+        .args(["--exact", test, "--nocapture"])
+        .env("SKIFF_TEST_ALONE", "1")
+        .output()
+        .expect("the test binary starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let text = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}
