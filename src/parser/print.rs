@@ -35,9 +35,9 @@ pub fn print(file: &Dockerfile) -> String {
 
 /// Returns the canonical text of one instruction with its heredocs, ended by a newline.
 pub fn print_instruction(instruction: &Instruction, escape: char) -> String {
-    let mut line = Line { text: instruction.keyword.clone() };
+    let mut line = Line { text: instruction.keyword.clone(), escape };
     let bodies = line.kind(&instruction.kind);
-    let mut out = line.wrapped(escape);
+    let mut out = line.wrapped();
     out.push('\n');
     out.push_str(&bodies);
     out
@@ -45,6 +45,7 @@ pub fn print_instruction(instruction: &Instruction, escape: char) -> String {
 
 struct Line {
     text: String,
+    escape: char,
 }
 
 impl Line {
@@ -147,9 +148,16 @@ impl Line {
     }
 
     fn pairs(&mut self, pairs: &KeyValues) {
-        let between = if pairs.legacy { " " } else { "=" };
-        let all: Vec<String> =
-            pairs.pairs.iter().map(|(key, value)| format!("{key}{between}{value}")).collect();
+        let item = |(key, value): &(String, String)| {
+            // One blank behind the escape character would belong to the key.
+            let between = match pairs.legacy {
+                true if key.ends_with(self.escape) => "  ",
+                true => " ",
+                false => "=",
+            };
+            format!("{key}{between}{value}")
+        };
+        let all: Vec<String> = pairs.pairs.iter().map(item).collect();
         self.rest(&all.join(" "));
     }
 
@@ -226,8 +234,8 @@ impl Line {
     }
 
     /// Returns the text with continuations where a physical line would be too long.
-    fn wrapped(self, escape: char) -> String {
-        let mut text = self.text;
+    fn wrapped(self) -> String {
+        let Self { mut text, escape } = self;
         if text.ends_with(escape) && !text.ends_with(&[escape, escape].iter().collect::<String>()) {
             // An argument's last character, not a continuation: a blank that is none of those after one.
             text.push('\u{b}');
