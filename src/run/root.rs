@@ -253,11 +253,7 @@ impl Created {
         let root = Root::from_fd(duplicate(mount)?);
         let mut created = Self { root, places: Vec::new(), parents: Vec::new() };
         for place in missing {
-            let result = created.make_one(place);
-            if let Err(error) = result {
-                created.remove();
-                return Err(error);
-            }
+            created.make_one(place)?;
         }
         Ok(created)
     }
@@ -301,7 +297,9 @@ impl Created {
     /// Removes what is still empty and puts the times of parents back that nothing else has changed.
     ///
     /// What can't be removed is left: the process may have changed anything meanwhile.
-    pub fn remove(self) {
+    pub fn remove(self) {}
+
+    fn undo(&self) {
         let unchanged: Vec<bool> = self
             .parents
             .iter()
@@ -321,5 +319,11 @@ impl Created {
             let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             let _ = self.root.set_times(path, *before);
         }
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        self.undo();
     }
 }

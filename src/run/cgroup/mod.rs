@@ -1,25 +1,248 @@
-//! placeholder
+//! Limits by cgroup: a leaf per process that asks for any, in whatever hierarchies the machine has.
+//!
+//! | layout | controllers |
+//! |---|---|
+//! | unified | all in one tree (v2), mounted at `/sys/fs/cgroup` |
+//! | legacy | a tree each (v1), at `/sys/fs/cgroup/NAME` |
+//! | hybrid | v1 trees, and a v2 one beside them that has the rest |
+//! | none | none; every limit becomes a warning |
+//!
+//! The leaf is made below the caller's own cgroup (in v2, below the nearest ancestor that can have children with
+//! controllers, for a cgroup with processes cannot). Only controllers that a limit needs are touched, for moving a process
+//! into a cgroup is among the dearest steps of its start. The child moves itself, so nothing of it runs outside.
+//! A leaf goes when it is dropped.
+
+mod find;
+mod v1;
+mod v2;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
 use super::error::{RunError, Warning};
 use super::spec::{Device, Limits};
-use std::os::fd::OwnedFd;
-pub(super) struct Leaf {}
-impl Leaf {
-    pub fn make(limits: &Limits, _devices: &[Device]) -> Result<(Option<Self>, Vec<Warning>), RunError> {
-        let warnings =
-            if limits.is_empty() { vec![] } else { vec![Warning("limits by cgroup are not applied".into())] };
-        Ok((None, warnings))
-    }
-    pub fn controls_devices(&self) -> bool {
-        false
-    }
-    pub fn process_lists(&self) -> Result<Vec<OwnedFd>, RunError> {
-        Ok(Vec::new())
-    }
-    pub fn out_of_memory(&self) -> bool {
-        false
-    }
-    pub fn remove(self) {}
+use crate::fs::{FileKind, Root, stat_fd};
+
+pub(super) use find::is_unified;
+
+/// How often a leaf is tried to remove, a millisecond apart, while the last of its processes vanish.
+const REMOVALS: usize = 20;
+
+/// Device files that every container may use: type, numbers, access. Making any is allowed, opening is not.
+const DEVICE_RULES: [&str; 11] = [
+    "c *:* m",
+    "b *:* m",
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 1:8 rwm",
+    "c 1:9 rwm",
+    "c 5:0 rwm",
+    "c 5:1 rwm",
+    "c 5:2 rwm",
+    "c 136:* rwm",
+];
+
+/// The cgroups of one process.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    groups: Vec<Group>,
+    devices: bool,
 }
-pub(super) fn is_unified() -> bool {
-    false
+
+/// One directory of a leaf.
+#[derive(Debug)]
+struct Group {
+    parent: Root,
+    name: String,
+    root: Root,
+    /// The file into which a process writes itself.
+    list: &'static str,
+    /// The file that counts kills for lack of memory, if the group limits that.
+    oom_file: Option<&'static str>,
+}
+
+impl Leaf {
+    /// Makes what the limits need; none when there are no limits. What can't be limited becomes a warning.
+    ///
+    /// # Errors
+    /// The kernel refuses a value.
+    pub fn make(limits: &Limits, devices: &[Device]) -> Result<(Option<Self>, Vec<Warning>), RunError> {
+        let mut warnings = Vec::new();
+        if limits.is_empty() {
+            return Ok((None, warnings));
+        }
+        let found = find::Hierarchies::find()?;
+        let mut leaf = Self { groups: Vec::new(), devices: false };
+        let name = name()?;
+        let rest = v1::apply(&mut leaf, &found, &name, limits, devices, &mut warnings)?;
+        v2::apply(&mut leaf, &found, &name, limits, &rest, &mut warnings)?;
+        let some = !leaf.groups.is_empty();
+        Ok((some.then_some(leaf), warnings))
+    }
+
+    /// Whether device files are controlled by number.
+    pub fn controls_devices(&self) -> bool {
+        self.devices
+    }
+
+    /// Returns the open files into which the process writes itself.
+    pub fn process_lists(&self) -> Result<Vec<OwnedFd>, RunError> {
+        let open = |group: &Group| {
+            open_to_write(&group.root, group.list).map_err(|e| RunError::setup("join the cgroup", e))
+        };
+        self.groups.iter().map(open).collect()
+    }
+
+    /// Whether a process was killed for lack of memory.
+    pub fn out_of_memory(&self) -> bool {
+        let kills = |group: &Group| {
+            let text = group.root.read(group.oom_file?, 4096).ok()?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse::<u64>().ok())
+        };
+        self.groups.iter().filter_map(kills).any(|count| count > 0)
+    }
+
+    /// Kills what is left inside and removes it.
+    pub fn remove(self) {}
+
+    fn add(
+        &mut self,
+        parent: &Root,
+        name: &str,
+        list: &'static str,
+    ) -> Result<&mut Group, crate::fs::FsError> {
+        parent.create_dir(name, 0o755)?;
+        let root = parent.dir(name)?;
+        let group = Group { parent: parent.clone(), name: name.to_owned(), root, list, oom_file: None };
+        self.groups.push(group);
+        Ok(self.groups.last_mut().expect("one was just added"))
+    }
+}
+
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            for attempt in 0..REMOVALS {
+                match group.parent.remove_dir(&group.name) {
+                    Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                        kill(&group.root);
+                        if attempt > 0 {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+/// Kills all processes of a cgroup.
+fn kill(root: &Root) {
+    if write(root, "cgroup.kill", "1").is_ok() {
+        return;
+    }
+    let processes = root.read("cgroup.procs", 1 << 20).unwrap_or_default();
+    for line in String::from_utf8_lossy(&processes).lines() {
+        if let Some(pid) = line.parse().ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Returns a name that no other leaf has.
+fn name() -> Result<String, RunError> {
+    let mut random = [0u8; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+        .map_err(|e| RunError::setup("name a cgroup", e))?;
+    Ok(format!("skiff-{:016x}", u64::from_ne_bytes(random)))
+}
+
+fn open_to_write(root: &Root, file: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root.as_fd(), file, flags, Mode::empty(), resolve)
+}
+
+fn write(root: &Root, file: &str, value: &str) -> Result<(), Errno> {
+    rustix::io::write(open_to_write(root, file)?, value.as_bytes()).map(drop)
+}
+
+/// Writes a limit; where the controller or the right is missing, it becomes a warning.
+fn limit(
+    root: &Root,
+    file: &str,
+    value: &str,
+    what: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), RunError> {
+    match write(root, file, value) {
+        Ok(()) => Ok(()),
+        Err(errno @ (Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::OPNOTSUPP)) => {
+            let why = std::io::Error::from(errno);
+            warnings.push(Warning(format!("the {what} is not limited: cgroup file {file}: {why}")));
+            Ok(())
+        }
+        Err(errno) => Err(RunError::setup(format!("limit the {what} to {value}"), errno)),
+    }
+}
+
+/// Returns the whole device list: the default ones, those shown to the process, and further rules.
+fn device_rules(limits: &Limits, devices: &[Device]) -> Result<Vec<String>, RunError> {
+    let mut rules: Vec<String> = DEVICE_RULES.iter().map(|rule| (*rule).to_owned()).collect();
+    for device in devices {
+        let stat = stat_fd(&device.source)?;
+        let letter = if stat.kind == FileKind::BlockDevice { 'b' } else { 'c' };
+        let (major, minor) = stat.rdev;
+        rules.push(format!("{letter} {major}:{minor} {}", device.access));
+    }
+    rules.extend(limits.device_rules.iter().cloned());
+    Ok(rules)
+}
+
+/// A resource that limits may be about, by its controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Cpu,
+    Cpuset,
+    Pids,
+    Devices,
+}
+
+impl Controller {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Cpuset => "cpuset",
+            Self::Pids => "pids",
+            Self::Devices => "devices",
+        }
+    }
+
+    /// Returns those that the limits need.
+    fn needed(limits: &Limits) -> Vec<Self> {
+        let l = limits;
+        [
+            (l.memory.is_some() || l.memory_swap.is_some() || l.memory_reservation.is_some(), Self::Memory),
+            (l.cpu_quota.is_some() || l.cpu_period.is_some() || l.cpu_shares.is_some(), Self::Cpu),
+            (l.cpuset_cpus.is_some() || l.cpuset_mems.is_some(), Self::Cpuset),
+            (l.pids.is_some(), Self::Pids),
+            (l.devices || !l.device_rules.is_empty(), Self::Devices),
+        ]
+        .into_iter()
+        .filter_map(|(needed, controller)| needed.then_some(controller))
+        .collect()
+    }
+}
+
+/// Returns memory and swap together as docker has it: twice the memory unless given.
+fn memory_and_swap(limits: &Limits) -> Option<u64> {
+    limits.memory_swap.or_else(|| limits.memory.map(|memory| memory.saturating_mul(2)))
 }

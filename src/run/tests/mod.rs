@@ -2,6 +2,7 @@
 
 mod support;
 
+mod limits;
 mod mounts;
 mod process;
 mod security;
