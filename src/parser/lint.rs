@@ -47,7 +47,7 @@ impl Lint {
     }
 
     fn add_at(&mut self, about: &Instruction, span: Span, rule: &'static str, message: String) {
-        if !skips(&about.comments, rule) {
+        if !about.skips_check(rule) {
             self.found.push(Warning { rule, message, span });
         }
     }
@@ -192,15 +192,69 @@ fn as_keyword(instruction: &Instruction) -> &str {
     words.nth(1).unwrap_or_default()
 }
 
-/// Whether the comments above an instruction hold `check=skip=RULE`.
-fn skips(comments: &[String], rule: &str) -> bool {
-    comments.iter().any(|comment| {
-        let first = comment.split_whitespace().next().unwrap_or_default();
-        first.strip_prefix("check=").is_some_and(|options| {
+impl Instruction {
+    /// Returns what the comment above says about `name`, a stage or an argument: `# NAME text`.
+    pub fn description(&self, name: &str) -> Option<&str> {
+        self.comments.iter().find_map(|comment| comment.strip_prefix(name)?.strip_prefix(' '))
+    }
+
+    /// Whether the comment above holds `check=skip=RULE` for this build check.
+    pub fn skips_check(&self, rule: &str) -> bool {
+        self.comments.iter().any(|comment| {
+            let first = comment.split_whitespace().next().unwrap_or_default();
+            let Some(options) = first.strip_prefix("check=") else { return false };
             let lists = options.split(';').filter_map(|option| option.trim().strip_prefix("skip="));
             lists
                 .flat_map(|list| list.split(','))
                 .any(|name| name.eq_ignore_ascii_case(rule) || name == "all")
         })
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parser::{Source, parse};
+
+    fn rules(text: &str) -> Vec<(&'static str, u32)> {
+        let file = parse(&Source::new("Dockerfile", text)).expect("a good file");
+        file.warnings.iter().map(|warning| (warning.rule, warning.span.first)).collect()
+    }
+
+    #[test]
+    fn warns() {
+        for (text, expected) in [
+            ("FROM a\nRUN x\n", vec![]),
+            ("FROM a AS Up\n", vec![("StageNameCasing", 1)]),
+            ("FROM a as up\n", vec![("FromAsCasing", 1)]),
+            ("FROM a AS x\nFROM b AS x\n", vec![("DuplicateStageName", 2)]),
+            ("FROM a AS scratch\n", vec![("ReservedStageName", 1)]),
+            ("FROM a\nrun x\n", vec![("ConsistentInstructionCasing", 2)]),
+            ("from a\nrun x\nRUN y\n", vec![("ConsistentInstructionCasing", 3)]),
+            ("arg X\nFROM a\n", vec![]),
+            ("FROM a\nMAINTAINER x\n", vec![("MaintainerDeprecated", 2)]),
+            ("FROM a\nCMD x\nCMD y\nFROM b\nCMD z\n", vec![("MultipleInstructionsDisallowed", 2)]),
+            ("FROM a\nENV A b\nLABEL a b\n", vec![("LegacyKeyValueFormat", 2), ("LegacyKeyValueFormat", 3)]),
+            ("FROM --platform=$TARGETPLATFORM a\n", vec![("RedundantTargetPlatform", 1)]),
+            ("FROM --platform=linux/arm64 a AS build-arm64\n", vec![]),
+            ("FROM --platform=linux/arm64 a\n", vec![("FromPlatformFlagConstDisallowed", 1)]),
+            (
+                "ARG TOKEN\nFROM a\nARG API_TOKEN\nENV MY_PASSWORD=x\n",
+                vec![("SecretsUsedInArgOrEnv", 3), ("SecretsUsedInArgOrEnv", 4)],
+            ),
+            ("FROM a\nENV PUBLIC_KEY=x TOKEN_FILE=y TOKENS=z\n", vec![]),
+            ("FROM a\nRUN x \\\n\n y\n", vec![("NoEmptyContinuation", 4)]),
+            ("\n# check=skip=StageNameCasing it is fine\nFROM a AS Up\n", vec![]),
+            ("FROM a\n# check=skip=all\nENV A b\n", vec![]),
+        ] {
+            assert_eq!(rules(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_describe() {
+        let text = "# build makes it\n# A is first\nARG A B\nFROM x\n";
+        let file = parse(&Source::new("Dockerfile", text)).expect("a good file");
+        let arg = &file.instructions[0];
+        assert_eq!((arg.description("A"), arg.description("B")), (Some("is first"), None));
+    }
 }
