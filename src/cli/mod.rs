@@ -1,14 +1,141 @@
 //! Arguments, rendering, exit codes: the only module that prints.
+//!
+//! One command is one file. `commands.rs` has their tree, `global.rs` what they
+//! share, `usage.rs` docker's words for mistakes, `format/` the templates of
+//! `--format`, `render/` what a build looks like while it runs.
 
+mod build;
+mod changes;
+mod commands;
+mod completion;
+mod df;
 mod error;
+mod files;
+mod filter;
 mod format;
+mod global;
+mod history;
 mod human;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod load;
 mod output;
+mod prune;
+mod render;
+mod rmi;
+mod run;
+mod save;
+mod signals;
 mod table;
+mod tag;
+mod usage;
 
+use std::path::Path;
 use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use commands::{BuilderCommand, Cli, Command, ContainerCommand, ImageCommand, SystemCommand};
+use error::CliError;
+use global::Global;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let mut words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let first = if words.is_empty() { "skiff".to_owned() } else { words.remove(0) };
+    let name = Path::new(&first).file_name().map(|name| name.to_string_lossy().into_owned());
+    let program = if name.as_deref() == Some("docker") { "docker" } else { "skiff" };
+    match dispatch(program, &words) {
+        Ok(code) => code,
+        Err(error) => {
+            if !error.text.is_empty() {
+                output::talk(&error.text);
+            }
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliError> {
+    let parsed = Cli::command()
+        .name(program)
+        .bin_name(program)
+        .try_get_matches_from(std::env::args_os())
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error, program, words).map(|()| ExitCode::SUCCESS),
+    };
+    if cli.version {
+        output::line(&format!("Skiff version {}", env!("CARGO_PKG_VERSION")))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(host) = &cli.global.host {
+        return Err(CliError::new(format!(
+            "--host {host}: talking to an engine is not available in this version; {program} works on the local store"
+        )));
+    }
+    let Some(command) = cli.command else {
+        output::data(&Cli::command().name(program).bin_name(program).render_help().to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let rootless = !rustix::process::geteuid().is_root();
+    if rootless && needs_ids(&command) {
+        // Before any thread starts: a process with threads can't enter a user namespace.
+        crate::run::rootless::enter().map_err(|e| CliError::new(error::chain(&e)))?;
+    }
+    let global = Global::new(program.to_owned(), cli.global, rootless);
+    execute(command, &global)
+}
+
+/// Whether a command touches files of many owners or mounts something, so that an ordinary user
+/// needs a user namespace for it.
+fn needs_ids(command: &Command) -> bool {
+    !matches!(command, Command::Version(_) | Command::Completion(_))
+}
+
+fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Build(args) => return build::run(&args, global),
+        Command::Image(group) => match group.command {
+            ImageCommand::Build(args) => return build::run(&args, global),
+            ImageCommand::Ls(args) => images::run(&args, global),
+            ImageCommand::Tag(args) => tag::run(&args, global),
+            ImageCommand::Rm(args) => rmi::run(&args, global),
+            ImageCommand::Inspect(args) => inspect::run(&args, global, inspect::Scope::Image),
+            ImageCommand::History(args) => history::run(&args, global),
+            ImageCommand::Save(args) => save::run(&args, global),
+            ImageCommand::Load(args) => load::run(&args, global),
+            ImageCommand::Import(args) => import::run(&args, global),
+            ImageCommand::Prune(args) => prune::image(&args, global),
+        },
+        Command::Builder(group) | Command::Buildx(group) => match group.command {
+            BuilderCommand::Build(args) => return build::run(&args, global),
+            BuilderCommand::Prune(args) => prune::builder(&args, global),
+        },
+        Command::Container(group) => match group.command {
+            ContainerCommand::Run(args) => return run::run(*args, global),
+        },
+        Command::System(group) => match group.command {
+            SystemCommand::Df(args) => df::run(&args, global),
+            SystemCommand::Info(args) => info::info(&args, global),
+            SystemCommand::Prune(args) => prune::system(&args, global),
+        },
+        Command::Run(args) => return run::run(*args, global),
+        Command::Images(args) => images::run(&args, global),
+        Command::Tag(args) => tag::run(&args, global),
+        Command::Rmi(args) => rmi::run(&args, global),
+        Command::Inspect(args) => inspect::run(&args, global, inspect::Scope::Any),
+        Command::History(args) => history::run(&args, global),
+        Command::Save(args) => save::run(&args, global),
+        Command::Load(args) => load::run(&args, global),
+        Command::Import(args) => import::run(&args, global),
+        Command::Version(args) => info::version(&args, global),
+        Command::Info(args) => info::info(&args, global),
+        Command::Completion(args) => completion::run(&args, global),
+    }
+    .map(|()| ExitCode::SUCCESS)
 }

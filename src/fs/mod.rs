@@ -9,6 +9,7 @@ mod atomic;
 mod error;
 mod list;
 pub mod mount;
+mod named;
 mod remove;
 mod root;
 mod stat;
@@ -21,5 +22,6 @@ mod tests;
 
 pub use atomic::write_atomic;
 pub use error::FsError;
+pub use named::{canonical, is_directory, is_special, open_for_reading, open_for_writing, open_path};
 pub use root::{DirEntry, Follow, Root, stat_fd};
 pub use stat::{FileKind, Stat, Time};

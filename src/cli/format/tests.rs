@@ -54,7 +54,7 @@ fn templates_render() {
             "   42|ab   |001.2|\"q\\\"\"|ff|[1 2 3]|true|%",
         ),
         (r#"{{printf "%s" 1}} {{printf "%d"}}"#, "%!s(int=1) %!d(MISSING)"),
-        (r#"{{print 1 2 "a" "b" 3}}{{println "x" 1}}"#, "1 2a b3x 1\n"),
+        (r#"{{print 1 2 "a" "b" 3}}{{println "x" 1}}"#, "1 2ab3x 1\n"),
         (
             r#"{{html "<a&'\">"}} {{urlquery "a b&c"}} {{js "it's"}}"#,
             "&lt;a&amp;&#39;&#34;&gt; a+b%26c it\\'s",

@@ -6,6 +6,8 @@ use super::super::entry::{Entry, EntryKind};
 use super::super::error::LayerError;
 use super::{BLOCK, OPAQUE, WHITEOUT, padding};
 
+/// Bytes that are copied at once.
+const COPY: usize = 512 << 10;
 const ZEROS: [u8; 1024] = [0; 1024];
 /// Largest value of an octal field with so many digits.
 const OCTAL_7: u64 = 0o7_777_777;
@@ -69,6 +71,24 @@ impl<W: Write> TarWriter<W> {
     pub fn finish(mut self) -> Result<W, LayerError> {
         self.write(&ZEROS)?;
         Ok(self.out)
+    }
+
+    /// Copies `size` bytes, or fewer if `data` ends before, in large pieces.
+    fn copy(&mut self, data: &mut dyn Read, size: u64) -> Result<u64, LayerError> {
+        let mut buffer = vec![0u8; size.min(COPY as u64) as usize];
+        let mut copied = 0;
+        while copied < size {
+            let wanted = (size - copied).min(COPY as u64) as usize;
+            let count = match data.read(&mut buffer[..wanted]) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(LayerError::Io { action: "read content", source }),
+            };
+            self.out.write_all(&buffer[..count]).map_err(LayerError::io("write tar"))?;
+            copied += count as u64;
+        }
+        Ok(copied)
     }
 
     fn append_header(&mut self, entry: &Entry) -> Result<u64, LayerError> {

@@ -1,0 +1,110 @@
+//! `build`
+
+mod args;
+mod explain;
+mod failure;
+mod images;
+mod options;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+
+pub use args::BuildArgs;
+pub use options::add_host;
+
+use super::error::CliError;
+use super::global::Global;
+use super::render::{self, Mode, Renderer};
+use super::{files, output};
+use crate::builder::context::{ContextOptions, open_context};
+use crate::builder::{BuildEnv, BuildOutcome, Cancel, build};
+use crate::run::NamespaceExecutor;
+
+/// Exit code after an interruption, as docker's.
+const CANCELLED: u8 = 130;
+
+/// Runs the command.
+pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
+    options::refuse_what_is_not_there(args)?;
+    let mode = match (args.quiet, args.progress.as_deref()) {
+        (true, None | Some("" | "auto" | "quiet")) => Mode::Quiet,
+        (true, Some(other)) => {
+            return Err(CliError::new(format!("progress={other} and quiet cannot be used together")));
+        }
+        (false, given) => Mode::parse(given.unwrap_or_default())?,
+    };
+    if let Some(path) = &args.iidfile {
+        files::remove(path)?;
+    }
+    let tags = options::tags(args)?;
+    let secrets = options::secrets(&args.secret)?;
+    let store = global.store()?;
+    let lease = store.lease()?;
+    let spool = store.begin_layer()?;
+    let renderer = render::choose(mode);
+    let look_up = |id: &str| options::secret_bytes(secrets.get(id)?);
+    let context_options =
+        ContextOptions { store: Some(store), spool: spool.root(), secret: &look_up, reporter: &*renderer };
+    let context = open_context(options::context(args)?, options::dockerfile(args)?, &context_options)
+        .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
+    let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
+    let options = options::build_options(args, source, &context, tags, secrets, store)?;
+    let cancel = Cancel::new();
+    stop_on_signals(&cancel)?;
+    let images = images::StoredImages::new(store);
+    let executor = NamespaceExecutor::new();
+    let reporter: &dyn Renderer = &*renderer;
+    let env = BuildEnv { store, executor: &executor, images: &images, reporter, cancel: &cancel };
+    let result = build(&options, &env);
+    renderer.finish();
+    context.save_index();
+    drop(lease);
+    match result {
+        Ok(outcome) => {
+            succeed(args, &outcome, &options.tags, &renderer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if error.is_cancelled() => {
+            output::talk("ERROR: failed to build: failed to solve: Canceled: context canceled");
+            Ok(ExitCode::from(CANCELLED))
+        }
+        Err(error) => {
+            output::talk(&failure::text(&error, renderer.failed_logs()));
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+fn succeed(
+    args: &BuildArgs,
+    outcome: &BuildOutcome,
+    tags: &[crate::image::Reference],
+    renderer: &Arc<dyn Renderer>,
+) -> Result<(), CliError> {
+    let _ = renderer;
+    if args.explain {
+        output::talk(&explain::text(outcome));
+    }
+    if let Some(path) = &args.iidfile {
+        files::write(path, outcome.image.to_string().as_bytes())?;
+    }
+    if let Some(path) = &args.metadata_file {
+        let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
+        let metadata = json!({
+            "containerimage.config.digest": outcome.image.to_string(),
+            "containerimage.digest": outcome.manifest.to_string(),
+            "image.name": names.join(","),
+        });
+        let text = serde_json::to_string_pretty(&metadata).expect("JSON serialises");
+        files::write(path, text.as_bytes())?;
+    }
+    if args.quiet { output::line(&outcome.image.to_string()) } else { Ok(()) }
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP stops the build, a second one ends the process at once.
+fn stop_on_signals(cancel: &Cancel) -> Result<(), CliError> {
+    let cancel = cancel.clone();
+    super::signals::on_first(move || cancel.cancel())
+}

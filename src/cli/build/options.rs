@@ -1,0 +1,357 @@
+//! Flags to [`BuildOptions`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::error::{CliError, chain};
+use super::super::human;
+use super::args::BuildArgs;
+use crate::builder::context::{
+    Context, ContextSource, DockerfileSource, Tree, open_named_directory, parse_context,
+};
+use crate::builder::{
+    AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
+};
+use crate::image::{Platform, Reference};
+use crate::parser::{ParseError, Source};
+use crate::store::Store;
+
+/// Refuses by name what this version does not do.
+pub fn refuse_what_is_not_there(args: &BuildArgs) -> Result<(), CliError> {
+    let refuse = |flag: &str| Err(CliError::new(format!("ERROR: {flag} is not available in this version")));
+    let is_false =
+        |value: &Option<String>| value.as_deref().is_none_or(|v| v == "false" || v.contains("disabled=true"));
+    if args.push {
+        return refuse("--push");
+    }
+    if !args.cache_from.is_empty() || !args.cache_to.is_empty() {
+        return refuse("--cache-from/--cache-to");
+    }
+    if !is_false(&args.provenance) || !is_false(&args.sbom) || !args.attest.is_empty() {
+        return refuse("making attestations (--provenance, --sbom, --attest)");
+    }
+    if !args.annotation.is_empty() {
+        return refuse("--annotation");
+    }
+    if args.check || args.call.as_deref().is_some_and(|call| call != "build") {
+        return refuse("--check/--call");
+    }
+    for output in &args.output {
+        if !["type=docker", "type=image", "docker", "image"].contains(&output.as_str()) {
+            return refuse(&format!("--output {output}"));
+        }
+    }
+    if args.platform.len() > 1 || args.platform.iter().any(|p| p.contains(',')) {
+        return refuse("building for several platforms at once");
+    }
+    Ok(())
+}
+
+/// Returns the names that the image gets.
+pub fn tags(args: &BuildArgs) -> Result<Vec<Reference>, CliError> {
+    args.tag
+        .iter()
+        .map(|tag| {
+            let parsed = Reference::parse(tag).map(Reference::or_latest);
+            parsed.map_err(|e| CliError::new(format!("ERROR: failed to build: invalid tag {tag:?}: {e}")))
+        })
+        .collect()
+}
+
+/// Returns where the context is.
+pub fn context(args: &BuildArgs) -> Result<ContextSource, CliError> {
+    if args.context != "-" {
+        return parse_context(&args.context).map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))));
+    }
+    Ok(ContextSource::Stdin(Box::new(std::io::stdin())))
+}
+
+/// Returns where the Dockerfile is.
+pub fn dockerfile(args: &BuildArgs) -> Result<DockerfileSource, CliError> {
+    Ok(match args.file.as_deref() {
+        None | Some("") => DockerfileSource::Default,
+        Some("-") => DockerfileSource::Stdin(Box::new(std::io::stdin())),
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+            DockerfileSource::Url(url.to_owned())
+        }
+        Some(path) => DockerfileSource::Path(PathBuf::from(path)),
+    })
+}
+
+/// Returns the Dockerfile as text.
+pub fn source(context: &Context) -> Result<Source, ParseError> {
+    Source::from_bytes(context.dockerfile_name.clone(), &context.dockerfile)
+}
+
+/// Returns the secrets by id.
+pub fn secrets(given: &[String]) -> Result<BTreeMap<String, Secret>, CliError> {
+    let mut secrets = BTreeMap::new();
+    for text in given {
+        let bad = |why: &str| CliError::new(format!("ERROR: invalid secret {text:?}: {why}"));
+        let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
+        for field in text.split(',') {
+            let (key, value) = field.split_once('=').ok_or_else(|| bad("expected key=value"))?;
+            match key.trim().to_lowercase().as_str() {
+                "id" => id = Some(value.to_owned()),
+                "src" | "source" => file = Some(PathBuf::from(value)),
+                "env" => variable = Some(value.to_owned()),
+                "type" if value == "file" || value == "env" => kind = Some(value.to_owned()),
+                "type" => return Err(bad("type must be file or env")),
+                key => return Err(bad(&format!("unexpected key '{key}'"))),
+            }
+        }
+        let id = id.filter(|id| !id.is_empty()).ok_or_else(|| bad("id is missing"))?;
+        if kind.as_deref() == Some("env") && variable.is_none() {
+            variable = file.take().map(|name| name.display().to_string());
+        }
+        let variable = variable.or_else(|| {
+            // Without a source, a variable of the secret's name serves, else a file of that name.
+            (file.is_none() && kind.as_deref() != Some("file") && std::env::var_os(&id).is_some())
+                .then(|| id.clone())
+        });
+        let value = match (variable, file) {
+            (Some(name), _) => {
+                let value = std::env::var_os(&name).unwrap_or_default();
+                SecretValue::Bytes(value.as_encoded_bytes().to_vec())
+            }
+            (None, file) => {
+                let path = file.unwrap_or_else(|| PathBuf::from(&id));
+                if !path.exists() {
+                    return Err(bad(&format!(
+                        "failed to stat {}: no such file or directory",
+                        path.display()
+                    )));
+                }
+                SecretValue::File(path)
+            }
+        };
+        secrets.insert(id, Secret { value });
+    }
+    Ok(secrets)
+}
+
+/// Returns a secret's bytes.
+pub fn secret_bytes(secret: &Secret) -> Option<Vec<u8>> {
+    match &secret.value {
+        SecretValue::Bytes(bytes) => Some(bytes.clone()),
+        SecretValue::File(path) => {
+            use std::io::Read as _;
+            let mut bytes = Vec::new();
+            crate::fs::open_for_reading(path).ok()?.take(500 << 10).read_to_end(&mut bytes).ok()?;
+            Some(bytes)
+        }
+    }
+}
+
+/// Puts everything together.
+pub fn build_options(
+    args: &BuildArgs,
+    source: Source,
+    context: &Context,
+    tags: Vec<Reference>,
+    secrets: BTreeMap<String, Secret>,
+    store: &Store,
+) -> Result<BuildOptions, CliError> {
+    let mut options = BuildOptions::new(source, Arc::clone(&context.tree));
+    options.scope = scope(args);
+    options.tags = tags;
+    options.secrets = secrets;
+    options.target.clone_from(&args.target);
+    options.build_args = build_args(args);
+    options.labels = labels(args)?;
+    options.no_cache = args.no_cache;
+    options.no_cache_filter.clone_from(&args.no_cache_filter);
+    if args.no_cache && !args.no_cache_filter.is_empty() {
+        return Err(CliError::new(
+            "ERROR: --no-cache and --no-cache-filter cannot currently be used together",
+        ));
+    }
+    options.pull = args.pull;
+    options.platform = platform(args)?;
+    options.network = network(args)?;
+    options.ssh = ssh(&args.ssh)?;
+    options.add_hosts = args.add_host.iter().map(|text| add_host(text)).collect::<Result<_, _>>()?;
+    options.ulimits = args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?;
+    options.shm_size = args.shm_size.as_deref().map(size).transpose()?;
+    options.cgroup_parent.clone_from(&args.cgroup_parent);
+    options.limits = limits(args)?;
+    options.entitlements = entitlements(&args.allow, options.network)?;
+    options.named_contexts = named_contexts(&args.build_context, store)?;
+    options.ignore_syntax = args.ignore_syntax;
+    options.jobs = args.jobs;
+    Ok(options)
+}
+
+/// Tells builds of different contexts and files apart, for explanations.
+fn scope(args: &BuildArgs) -> String {
+    let context = crate::fs::canonical(Path::new(&args.context));
+    let context = context.map_or_else(|_| args.context.clone(), |path| path.display().to_string());
+    format!("{context}\n{}", args.file.as_deref().unwrap_or_default())
+}
+
+/// `K=V`, or `K` with its value from the environment, dropped when unset there.
+fn build_args(args: &BuildArgs) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for text in &args.build_arg {
+        match text.split_once('=') {
+            Some((key, value)) => {
+                found.insert(key.to_owned(), value.to_owned());
+            }
+            None => {
+                if let Ok(value) = std::env::var(text) {
+                    found.insert(text.clone(), value);
+                }
+            }
+        }
+    }
+    if !found.contains_key("SOURCE_DATE_EPOCH")
+        && let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH")
+        && !epoch.is_empty()
+    {
+        found.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
+    }
+    found
+}
+
+fn labels(args: &BuildArgs) -> Result<Vec<(String, String)>, CliError> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some(("", _)) => Err(CliError::new(format!("ERROR: invalid label {text:?}: empty name"))),
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Ok((text.clone(), String::new())),
+    };
+    args.label.iter().map(pair).collect()
+}
+
+fn platform(args: &BuildArgs) -> Result<Option<Platform>, CliError> {
+    let typed = args.platform.first().cloned();
+    let typed =
+        typed.or_else(|| std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|text| !text.is_empty()));
+    let parsed = typed.as_deref().map(Platform::parse).transpose();
+    parsed.map_err(|e| CliError::new(format!("ERROR: {e}")))
+}
+
+fn network(args: &BuildArgs) -> Result<NetworkMode, CliError> {
+    match args.network.as_deref() {
+        None | Some("" | "default") => Ok(NetworkMode::Default),
+        Some("none") => Ok(NetworkMode::None),
+        Some("host") => Ok(NetworkMode::Host),
+        Some(other) => Err(CliError::new(format!(
+            "ERROR: network mode {other:?} not supported by the builder: use default, none or host"
+        ))),
+    }
+}
+
+/// `ID[=SOCKET]`; without a socket the agent of the environment.
+fn ssh(given: &[String]) -> Result<BTreeMap<String, SshAgent>, CliError> {
+    let mut agents = BTreeMap::new();
+    for text in given {
+        let (id, socket) = text.split_once('=').map_or((text.as_str(), None), |(id, s)| (id, Some(s)));
+        let socket = match socket {
+            Some(socket) => PathBuf::from(socket),
+            None => std::env::var_os("SSH_AUTH_SOCK")
+                .filter(|s| !s.is_empty())
+                .map(PathBuf::from)
+                .ok_or_else(|| {
+                    CliError::new(format!(
+                        "ERROR: invalid empty ssh agent socket for {id:?}: make sure SSH_AUTH_SOCK is set"
+                    ))
+                })?,
+        };
+        if !crate::fs::is_special(&socket) {
+            return Err(CliError::new(format!(
+                "ERROR: --ssh {text}: {} is no socket; keys are not read in this version, add them to an agent",
+                socket.display()
+            )));
+        }
+        agents.insert(id.to_owned(), SshAgent { socket });
+    }
+    Ok(agents)
+}
+
+/// `NAME:IP` or `NAME=IP`, several addresses separated by commas.
+pub fn add_host(text: &str) -> Result<AddHost, CliError> {
+    let bad = || CliError::new(format!("ERROR: invalid host {text:?}: expected host:ip"));
+    let (name, addresses) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    let addresses = addresses
+        .split(',')
+        .map(|address| address.trim_matches(['[', ']']).parse().map_err(|_| bad()))
+        .collect::<Result<_, _>>()?;
+    Ok(AddHost { name: name.to_owned(), addresses })
+}
+
+/// `NAME=SOFT[:HARD]`
+fn ulimit(text: &str) -> Result<Ulimit, CliError> {
+    let bad = || CliError::new(format!("ERROR: invalid ulimit {text:?}: expected type=soft[:hard]"));
+    let (name, values) = text.split_once('=').ok_or_else(bad)?;
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let number = |text: &str| match text {
+        "-1" | "unlimited" => Ok(u64::MAX),
+        text => text.parse().map_err(|_| bad()),
+    };
+    let (soft, hard) = (number(soft)?, number(hard)?);
+    if soft > hard {
+        return Err(CliError::new(format!(
+            "ERROR: ulimit soft limit must be less than or equal to hard limit: {text}"
+        )));
+    }
+    Ok(Ulimit { name: name.to_owned(), soft, hard })
+}
+
+fn size(text: &str) -> Result<u64, CliError> {
+    human::parse_size(text).ok_or_else(|| CliError::new(format!("ERROR: invalid size: '{text}'")))
+}
+
+fn limits(args: &BuildArgs) -> Result<Limits, CliError> {
+    let swap = args.memory_swap.as_deref().map(|text| match text {
+        "-1" => Ok(-1),
+        text => size(text).map(u64::cast_signed),
+    });
+    Ok(Limits {
+        memory: args.memory.as_deref().map(size).transpose()?,
+        memory_swap: swap.transpose()?,
+        cpu_shares: args.cpu_shares,
+        cpu_period: args.cpu_period,
+        cpu_quota: args.cpu_quota,
+        cpuset_cpus: args.cpuset_cpus.clone(),
+        cpuset_mems: args.cpuset_mems.clone(),
+    })
+}
+
+/// What `--allow` gives; `--network host` on the command line is a permission in itself.
+fn entitlements(allowed: &[String], network: NetworkMode) -> Result<BTreeSet<Entitlement>, CliError> {
+    let mut found = BTreeSet::new();
+    if network == NetworkMode::Host {
+        found.insert(Entitlement::NetworkHost);
+    }
+    for text in allowed {
+        found.insert(match text.as_str() {
+            "network.host" => Entitlement::NetworkHost,
+            "security.insecure" => Entitlement::SecurityInsecure,
+            other => return Err(CliError::new(format!("ERROR: unknown entitlement key {other}"))),
+        });
+    }
+    Ok(found)
+}
+
+/// `NAME=VALUE`: a directory or an image.
+fn named_contexts(given: &[String], store: &Store) -> Result<BTreeMap<String, Input>, CliError> {
+    let mut found = BTreeMap::new();
+    for text in given {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            CliError::new(format!("ERROR: invalid context value: {text}, expected key=value"))
+        })?;
+        let input = if let Some(image) = value.strip_prefix("docker-image://") {
+            Input::Image(image.to_owned())
+        } else if value.contains("://") {
+            return Err(CliError::new(format!(
+                "ERROR: --build-context {text}: only directories and docker-image:// are available in this version"
+            )));
+        } else {
+            let tree = open_named_directory(Path::new(value), name, Some(store));
+            Input::Tree(tree.map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))))? as Arc<dyn Tree>)
+        };
+        found.insert(name.to_lowercase(), input);
+    }
+    Ok(found)
+}

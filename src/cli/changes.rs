@@ -1,0 +1,138 @@
+//! `--change`: Dockerfile instructions applied to a config without building.
+
+use super::error::{CliError, chain};
+use crate::image::ContainerConfig;
+use crate::image::HealthConfig;
+use crate::image::config::Empty;
+use crate::parser::instruction::{Command, Healthcheck, InstructionKind};
+use crate::parser::{Source, parse, words};
+
+/// Applies instructions in order.
+///
+/// # Errors
+/// A text is no instruction, or one that needs a build.
+pub fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), CliError> {
+    for change in changes {
+        let failed = |why: String| CliError::new(format!("invalid --change {change:?}: {why}"));
+        let text = format!("FROM scratch\n{change}\n");
+        let file = parse(&Source::new("--change", text)).map_err(|e| failed(chain(&e)))?;
+        for instruction in &file.instructions[1..] {
+            one(config, &instruction.kind).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn one(config: &mut ContainerConfig, kind: &InstructionKind) -> Result<(), String> {
+    let env = config.env.clone();
+    let look_up = move |name: &str| {
+        env.iter().rev().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+    };
+    let word = |text: &str| words::expand(text, '\\', &look_up).map(|w| w.value).map_err(|e| chain(&e));
+    match kind {
+        InstructionKind::Cmd(command) => {
+            config.args_escaped = matches!(command, Command::Shell(_));
+            config.cmd = Some(words_of(command, config));
+        }
+        InstructionKind::Entrypoint(command) => config.entrypoint = Some(words_of(command, config)),
+        InstructionKind::Env(pairs) => {
+            for (key, value) in &pairs.pairs {
+                let (key, value) = (word(key)?, word(value)?);
+                let prefix = format!("{key}=");
+                match config.env.iter_mut().find(|pair| pair.starts_with(&prefix)) {
+                    Some(pair) => *pair = prefix + &value,
+                    None => config.env.push(prefix + &value),
+                }
+            }
+        }
+        InstructionKind::Label(pairs) => {
+            for (key, value) in &pairs.pairs {
+                config.labels.insert(word(key)?, word(value)?);
+            }
+        }
+        InstructionKind::Expose(ports) => {
+            for port in ports {
+                let (list, _) = words::expand_list(port, '\\', &look_up).map_err(|e| chain(&e))?;
+                for port in list {
+                    let port = if port.contains('/') { port.to_lowercase() } else { format!("{port}/tcp") };
+                    config.exposed_ports.insert(port, Empty {});
+                }
+            }
+        }
+        InstructionKind::Volume(paths) => {
+            for path in paths {
+                config.volumes.insert(word(path)?, Empty {});
+            }
+        }
+        InstructionKind::User(user) => config.user = word(user)?,
+        InstructionKind::Workdir(dir) => config.working_dir = word(dir)?,
+        InstructionKind::StopSignal(signal) => config.stop_signal = word(signal)?,
+        InstructionKind::Onbuild(trigger) => config.on_build.push(trigger.clone()),
+        InstructionKind::Shell(shell) => config.shell = Some(shell.clone()),
+        InstructionKind::Healthcheck(check) => config.healthcheck = Some(health(check)),
+        _ => return Err("only CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME and WORKDIR change a config".to_owned()),
+    }
+    Ok(())
+}
+
+fn words_of(command: &Command, config: &ContainerConfig) -> Vec<String> {
+    match command {
+        Command::Exec(words) => words.clone(),
+        Command::Shell(text) => {
+            let shell = config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
+            shell.into_iter().chain([text.clone()]).collect()
+        }
+    }
+}
+
+fn health(check: &Healthcheck) -> HealthConfig {
+    match check {
+        Healthcheck::None => HealthConfig { test: vec!["NONE".to_owned()], ..HealthConfig::default() },
+        Healthcheck::Probe { command, interval, timeout, start_period, start_interval, retries } => {
+            HealthConfig {
+                test: match command {
+                    Command::Exec(words) => [vec!["CMD".to_owned()], words.clone()].concat(),
+                    Command::Shell(text) => vec!["CMD-SHELL".to_owned(), text.clone()],
+                },
+                interval: *interval,
+                timeout: *timeout,
+                start_period: *start_period,
+                start_interval: *start_interval,
+                retries: *retries,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_change_a_config() {
+        let mut config = ContainerConfig::default();
+        let changes = [
+            "CMD [\"a\", \"b\"]",
+            "ENTRYPOINT exec x",
+            "ENV A=1 B=two",
+            "ENV C=$A",
+            "EXPOSE 80 90/UDP",
+            "USER me",
+            "WORKDIR /w/$A",
+            "LABEL k=v",
+            "VOLUME /v",
+            "STOPSIGNAL INT",
+            "HEALTHCHECK --interval=1s CMD true",
+        ];
+        apply(&mut config, &changes.map(str::to_owned)).unwrap();
+        assert_eq!(config.cmd.unwrap(), ["a", "b"]);
+        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "exec x"]);
+        assert_eq!(config.env, ["A=1", "B=two", "C=1"]);
+        assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["80/tcp", "90/udp"]);
+        assert_eq!((config.working_dir.as_str(), config.labels["k"].as_str()), ("/w/1", "v"));
+        assert_eq!(config.healthcheck.unwrap().interval, 1_000_000_000);
+        for bad in ["RUN true", "FROM x", "NOSUCH"] {
+            assert!(apply(&mut ContainerConfig::default(), &[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The tree of commands.
+
+use clap::{Args, Parser, Subcommand};
+
+use super::build::BuildArgs;
+use super::completion::CompletionArgs;
+use super::df::DfArgs;
+use super::global::GlobalArgs;
+use super::history::HistoryArgs;
+use super::images::ImagesArgs;
+use super::import::ImportArgs;
+use super::info::{InfoArgs, VersionArgs};
+use super::inspect::InspectArgs;
+use super::load::LoadArgs;
+use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
+use super::rmi::RmiArgs;
+use super::run::RunArgs;
+use super::save::SaveArgs;
+use super::tag::TagArgs;
+
+/// Builds container images from Dockerfiles, stores them, moves them and runs them
+#[derive(Debug, Parser)]
+#[command(name = "skiff", disable_help_subcommand = true, disable_version_flag = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// Print version information and quit
+    #[arg(short = 'v', long)]
+    pub version: bool,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image from a Dockerfile
+    #[command(visible_alias = "b")]
+    Build(Box<BuildArgs>),
+    /// Create and run a new container from an image
+    #[command(disable_help_flag = true)]
+    Run(Box<RunArgs>),
+    /// List images
+    Images(ImagesArgs),
+    /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
+    Tag(TagArgs),
+    /// Remove one or more images
+    Rmi(RmiArgs),
+    /// Return low-level information on images
+    Inspect(InspectArgs),
+    /// Show the history of an image
+    History(HistoryArgs),
+    /// Save one or more images to a tar archive (streamed to STDOUT by default)
+    Save(SaveArgs),
+    /// Load an image from a tar archive or STDIN
+    Load(LoadArgs),
+    /// Import the contents from a tarball to create a filesystem image
+    Import(ImportArgs),
+    /// Manage images
+    Image(Group<ImageCommand>),
+    /// Manage builds
+    Builder(Group<BuilderCommand>),
+    /// Manage builds (docker's extended build commands)
+    Buildx(Group<BuilderCommand>),
+    /// Manage containers
+    Container(Group<ContainerCommand>),
+    /// Manage Skiff
+    System(Group<SystemCommand>),
+    /// Show the version information
+    Version(VersionArgs),
+    /// Display system-wide information
+    Info(InfoArgs),
+    /// Generate the completion script for a shell
+    Completion(CompletionArgs),
+}
+
+/// A command that only holds others.
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct Group<T: Subcommand> {
+    #[command(subcommand)]
+    pub command: T,
+}
+
+/// `image ...`
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildArgs>),
+    /// List images
+    #[command(alias = "list")]
+    Ls(ImagesArgs),
+    /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
+    Tag(TagArgs),
+    /// Remove one or more images
+    #[command(alias = "remove")]
+    Rm(RmiArgs),
+    /// Display detailed information on one or more images
+    Inspect(InspectArgs),
+    /// Show the history of an image
+    History(HistoryArgs),
+    /// Save one or more images to a tar archive (streamed to STDOUT by default)
+    Save(SaveArgs),
+    /// Load an image from a tar archive or STDIN
+    Load(LoadArgs),
+    /// Import the contents from a tarball to create a filesystem image
+    Import(ImportArgs),
+    /// Remove unused images
+    Prune(ImagePruneArgs),
+}
+
+/// `builder ...` and `buildx ...`
+#[derive(Debug, Subcommand)]
+pub enum BuilderCommand {
+    /// Build an image from a Dockerfile
+    #[command(visible_alias = "b")]
+    Build(Box<BuildArgs>),
+    /// Remove build cache
+    Prune(BuilderPruneArgs),
+}
+
+/// `container ...`
+#[derive(Debug, Subcommand)]
+pub enum ContainerCommand {
+    /// Create and run a new container from an image
+    #[command(disable_help_flag = true)]
+    Run(Box<RunArgs>),
+}
+
+/// `system ...`
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    /// Show disk usage
+    Df(DfArgs),
+    /// Display system-wide information
+    Info(InfoArgs),
+    /// Remove unused data
+    Prune(SystemPruneArgs),
+}

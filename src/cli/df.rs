@@ -1,0 +1,131 @@
+//! `system df`
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::error::CliError;
+use super::format::{Column, List};
+use super::global::Global;
+use super::{human, output};
+use crate::store::{Summary, Usage};
+
+/// Show disk usage
+#[derive(Debug, Args)]
+pub struct DfArgs {
+    /// Show detailed information on space usage
+    #[arg(short, long)]
+    verbose: bool,
+    /// Format output: table, table TEMPLATE, json, or a template
+    #[arg(long, value_name = "STRING")]
+    format: Option<String>,
+}
+
+const COLUMNS: &[Column] = &[
+    Column { field: "Type", title: "TYPE" },
+    Column { field: "TotalCount", title: "TOTAL" },
+    Column { field: "Active", title: "ACTIVE" },
+    Column { field: "Size", title: "SIZE" },
+    Column { field: "Reclaimable", title: "RECLAIMABLE" },
+];
+
+const IMAGE_COLUMNS: &[Column] = &[
+    Column { field: "Repository", title: "REPOSITORY" },
+    Column { field: "Tag", title: "TAG" },
+    Column { field: "ID", title: "IMAGE ID" },
+    Column { field: "CreatedSince", title: "CREATED" },
+    Column { field: "Size", title: "SIZE" },
+    Column { field: "SharedSize", title: "SHARED SIZE" },
+    Column { field: "UniqueSize", title: "UNIQUE SIZE" },
+    Column { field: "Containers", title: "CONTAINERS" },
+];
+
+const CACHE_COLUMNS: &[Column] = &[
+    Column { field: "ID", title: "CACHE ID" },
+    Column { field: "CacheType", title: "CACHE TYPE" },
+    Column { field: "Size", title: "SIZE" },
+    Column { field: "CreatedSince", title: "CREATED" },
+    Column { field: "LastUsedSince", title: "LAST USED" },
+    Column { field: "Shared", title: "SHARED" },
+];
+
+/// Runs the command.
+pub fn run(args: &DfArgs, global: &Global) -> Result<(), CliError> {
+    let usage = global.store()?.usage(&[])?;
+    if args.verbose {
+        return verbose(&usage);
+    }
+    let none = Summary::default();
+    let rows = [
+        ("Images", &usage.images),
+        ("Containers", &none),
+        ("Local Volumes", &none),
+        ("Build Cache", &usage.cache),
+    ];
+    let rows = rows.iter().filter_map(|(kind, summary)| row(kind, summary)).collect();
+    let default = &["Type", "TotalCount", "Active", "Size", "Reclaimable"];
+    output::data(&List { columns: COLUMNS, default, rows }.render(args.format.as_deref())?)
+}
+
+fn row(kind: &str, summary: &Summary) -> Option<Map<String, Value>> {
+    let percent = (summary.size > 0).then(|| summary.reclaimable * 100 / summary.size);
+    let share = percent.filter(|_| kind != "Build Cache").map(|p| format!(" ({p}%)")).unwrap_or_default();
+    let row = json!({
+        "Type": kind,
+        "TotalCount": summary.total.to_string(),
+        "Active": summary.active.to_string(),
+        "Size": human::size(summary.size),
+        "Reclaimable": format!("{}{share}", human::size(summary.reclaimable)),
+    });
+    row.as_object().cloned()
+}
+
+fn verbose(usage: &Usage) -> Result<(), CliError> {
+    let mut images = Vec::new();
+    for entry in &usage.image_list {
+        let names: Vec<Option<_>> =
+            if entry.names.is_empty() { vec![None] } else { entry.names.iter().map(Some).collect() };
+        for name in names {
+            let row = json!({
+                "Repository": name.map_or("<none>".to_owned(), |n| n.familiar_repository()),
+                "Tag": name.and_then(|n| n.tag()).unwrap_or("<none>"),
+                "ID": entry.image.id.short(),
+                "CreatedSince": human::ago(entry.image.created),
+                "Size": human::size(entry.image.size),
+                "SharedSize": human::size(entry.shared),
+                "UniqueSize": human::size(entry.unique),
+                "Containers": entry.containers.to_string(),
+            });
+            images.extend(row.as_object().cloned());
+        }
+    }
+    let mut cache = Vec::new();
+    for entry in &usage.cache_list {
+        let row = json!({
+            "ID": entry.record.key.hex()[..12].to_owned(),
+            "CacheType": "regular",
+            "Size": human::size(entry.size),
+            "CreatedSince": human::ago(Some(entry.record.created)),
+            "LastUsedSince": human::ago(Some(entry.record.last_used)),
+            "Shared": entry.shared.to_string(),
+        });
+        cache.extend(row.as_object().cloned());
+    }
+    for mount in &usage.mounts {
+        let row = json!({
+            "ID": mount.mount.name.chars().rev().take(12).collect::<String>().chars().rev().collect::<String>(),
+            "CacheType": "exec.cachemount",
+            "Size": human::size(mount.size),
+            "CreatedSince": "N/A", "LastUsedSince": "N/A", "Shared": "false",
+        });
+        cache.extend(row.as_object().cloned());
+    }
+    let fields = |columns: &'static [Column]| columns.iter().map(|c| c.field).collect::<Vec<_>>();
+    let images =
+        List { columns: IMAGE_COLUMNS, default: &fields(IMAGE_COLUMNS), rows: images }.render(None)?;
+    let cached =
+        List { columns: CACHE_COLUMNS, default: &fields(CACHE_COLUMNS), rows: cache }.render(None)?;
+    output::data(&format!(
+        "Images space usage:\n\n{images}\nContainers space usage:\n\nLocal Volumes space usage:\n\nBuild cache usage: {}\n\n{cached}",
+        human::size(usage.cache.size)
+    ))
+}

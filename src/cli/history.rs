@@ -1,0 +1,92 @@
+//! `history`, `image history`
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::error::CliError;
+use super::format::{Column, List};
+use super::global::Global;
+use super::{human, output, table};
+use crate::image::Platform;
+
+/// Show the history of an image
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Image
+    image: String,
+    /// Format output: table, table TEMPLATE, json, or a template
+    #[arg(long, value_name = "STRING")]
+    format: Option<String>,
+    /// Print sizes and dates in human readable format
+    #[arg(short = 'H', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set)]
+    human: bool,
+    /// Don't truncate output
+    #[arg(long)]
+    no_trunc: bool,
+    /// Only show image IDs
+    #[arg(short, long)]
+    quiet: bool,
+    /// Show history for this platform
+    #[arg(long)]
+    platform: Option<String>,
+}
+
+const COLUMNS: &[Column] = &[
+    Column { field: "ID", title: "IMAGE" },
+    Column { field: "CreatedSince", title: "CREATED" },
+    Column { field: "CreatedAt", title: "CREATED AT" },
+    Column { field: "CreatedBy", title: "CREATED BY" },
+    Column { field: "Size", title: "SIZE" },
+    Column { field: "Comment", title: "COMMENT" },
+];
+
+/// Runs the command.
+pub fn run(args: &HistoryArgs, global: &Global) -> Result<(), CliError> {
+    let store = global.store()?;
+    let platform = args.platform.as_deref().map(Platform::parse).transpose();
+    let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
+    let image = store.find_image(&args.image, platform.as_ref())?;
+    let (config, _) = store.config(image.id)?;
+    let mut layers = config.rootfs.diff_ids.iter();
+    let mut sizes = Vec::new();
+    for entry in &config.history {
+        let layer = if entry.empty_layer { None } else { layers.next() };
+        let layer = layer.map(|diff_id| store.layer(*diff_id)).transpose()?.flatten();
+        sizes.push(layer.map_or(0, |layer| layer.size()));
+    }
+    let mut rows = Vec::new();
+    for (number, (entry, size)) in config.history.iter().zip(sizes).enumerate().rev() {
+        let id = match number + 1 == config.history.len() {
+            true if args.no_trunc => image.id.to_string(),
+            true => image.id.short(),
+            false => "<missing>".to_owned(),
+        };
+        let created: Option<Timestamp> = entry.created.as_deref().and_then(|text| text.parse().ok());
+        let command = entry.created_by.replace('\t', " ");
+        let command = if args.no_trunc { command } else { table::ellipsis(&command.replace('\n', " "), 45) };
+        let row = json!({
+            "ID": id,
+            "CreatedSince": if args.human { human::ago(created) } else { rfc3339(created) },
+            "CreatedAt": rfc3339(created),
+            "CreatedBy": command,
+            "Size": if args.human { human::size(size) } else { size.to_string() },
+            "Comment": entry.comment,
+        });
+        rows.extend(row.as_object().cloned());
+    }
+    if args.quiet {
+        let ids = |row: &Map<String, Value>| row["ID"].as_str().unwrap_or_default().to_owned() + "\n";
+        return output::data(&rows.iter().map(ids).collect::<String>());
+    }
+    let default: &[&str] = if args.human {
+        &["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
+    } else {
+        &["ID", "CreatedAt", "CreatedBy", "Size", "Comment"]
+    };
+    output::data(&List { columns: COLUMNS, default, rows }.render(args.format.as_deref())?)
+}
+
+fn rfc3339(moment: Option<Timestamp>) -> String {
+    moment.map(|m| m.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
+}

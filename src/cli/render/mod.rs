@@ -1,0 +1,83 @@
+//! What a build looks like while it runs: plain lines, a live view, JSON lines, or nothing.
+//!
+//! A renderer is a [`Reporter`] that draws on standard error. Names and logs
+//! come from Dockerfiles and programs, so control characters in them are made
+//! harmless before a terminal sees them.
+
+mod clean;
+mod json;
+mod plain;
+mod quiet;
+mod tail;
+mod transfers;
+mod tty;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use super::error::CliError;
+use crate::progress::Reporter;
+
+pub use tail::FailedLogs;
+pub use transfers::transfers;
+
+/// A reporter that draws.
+pub trait Renderer: Reporter {
+    /// Ends drawing; what is on the screen then stays.
+    fn finish(&self);
+
+    /// Returns the step that failed with the last of its output.
+    fn failed_logs(&self) -> Option<FailedLogs>;
+}
+
+/// `--progress`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A live view on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// A live view.
+    Tty,
+    /// Nothing but warnings.
+    Quiet,
+    /// An object a line.
+    RawJson,
+}
+
+impl Mode {
+    /// Reads the flag's value.
+    ///
+    /// # Errors
+    /// There is no such mode.
+    pub fn parse(text: &str) -> Result<Self, CliError> {
+        Ok(match text {
+            "" | "auto" => Self::Auto,
+            "plain" => Self::Plain,
+            "tty" => Self::Tty,
+            "quiet" | "none" => Self::Quiet,
+            "rawjson" => Self::RawJson,
+            other => {
+                return Err(CliError::new(format!(
+                    "invalid progress mode {other:?}: use auto, plain, tty, quiet or rawjson"
+                )));
+            }
+        })
+    }
+}
+
+/// Returns the renderer for a mode.
+pub fn choose(mode: Mode) -> Arc<dyn Renderer> {
+    let terminal = std::io::stderr().is_terminal();
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    match mode {
+        Mode::Quiet => Arc::new(quiet::Quiet::default()),
+        Mode::RawJson => Arc::new(json::Json::default()),
+        Mode::Tty if terminal => tty::Tty::start(),
+        Mode::Auto if terminal && !dumb => tty::Tty::start(),
+        _ => Arc::new(plain::Plain::new(std::io::stderr())),
+    }
+}

@@ -1,0 +1,151 @@
+//! A live view: a line per step with its time, the tail of what the running ones say.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use super::Renderer;
+use super::clean;
+use super::tail::{Change, FailedLogs, Step, Steps};
+use crate::cli::table::{ellipsis, width};
+use crate::progress::{Event, Outcome, Reporter};
+
+/// Time between two frames.
+const FRAME: Duration = Duration::from_millis(100);
+/// Lines of output shown below a running step.
+const TAIL: usize = 6;
+
+/// Draws frames over each other.
+pub struct Tty {
+    state: Mutex<State>,
+    over: AtomicBool,
+    colours: bool,
+}
+
+struct State {
+    steps: Steps,
+    began: SystemTime,
+    /// Lines of the last frame, to be drawn over.
+    drawn: usize,
+    warnings: Vec<String>,
+}
+
+impl Tty {
+    /// Starts drawing; a thread draws until the view is finished or forgotten.
+    pub fn start() -> Arc<Self> {
+        let state =
+            State { steps: Steps::default(), began: SystemTime::now(), drawn: 0, warnings: Vec::new() };
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let tty = Arc::new(Self { state: Mutex::new(state), over: AtomicBool::new(false), colours });
+        let weak: Weak<Self> = Arc::downgrade(&tty);
+        let drawing = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
+            while let Some(tty) = weak.upgrade() {
+                if tty.over.load(Ordering::Acquire) {
+                    break;
+                }
+                tty.draw(false);
+                drop(tty);
+                std::thread::sleep(FRAME);
+            }
+        });
+        // Without the thread the view is drawn once, at the end.
+        drop(drawing);
+        tty
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self, last: bool) {
+        let mut state = self.state();
+        if self.over.load(Ordering::Acquire) && !last {
+            return;
+        }
+        let (rows, columns) = console::Term::stderr().size();
+        let (rows, columns) = (usize::from(rows).max(5), usize::from(columns).max(20));
+        let mut lines = frame(&state, columns, self.colours, last);
+        if !last && lines.len() + 1 > rows {
+            // The head and the newest lines; a terminal can't be drawn over beyond its top.
+            let cut = lines.len() + 1 - rows;
+            lines.drain(1..=cut);
+        }
+        let mut text = String::new();
+        if state.drawn > 0 {
+            text.push_str(&format!("\x1b[{}A", state.drawn));
+        }
+        text.push_str("\x1b[?25l");
+        for line in &lines {
+            text.push_str(&format!("\r\x1b[2K{line}\n"));
+        }
+        text.push_str("\x1b[J\x1b[?25h");
+        state.drawn = lines.len();
+        let mut out = std::io::stderr().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+/// Returns the lines of a frame.
+fn frame(state: &State, columns: usize, colours: bool, last: bool) -> Vec<String> {
+    let now = SystemTime::now();
+    let steps = &state.steps.steps;
+    let done = steps.values().filter(|step| step.ended.is_some()).count();
+    let total = state.steps.total.max(steps.len());
+    let elapsed = now.duration_since(state.began).unwrap_or_default().as_secs_f64();
+    let ending = if last { " FINISHED" } else { "" };
+    let mut lines = vec![format!("[+] Building {elapsed:.1}s ({done}/{total}){ending}")];
+    for step in steps.values() {
+        lines.push(step_line(step, now, columns, colours));
+        let running = step.ended.is_none();
+        if running && !last {
+            let tail: Vec<_> = step.last.iter().rev().take(TAIL).collect();
+            for (_, line) in tail.into_iter().rev() {
+                let line = format!(" => => # {}", clean::line(line, false).replace('\t', "    "));
+                lines.push(painted(&ellipsis(&line, columns - 1), "2", colours));
+            }
+        }
+    }
+    lines.extend(state.warnings.iter().map(|warning| painted(&format!("WARNING: {warning}"), "33", colours)));
+    lines
+}
+
+fn step_line(step: &Step, now: SystemTime, columns: usize, colours: bool) -> String {
+    let time = format!("{:.1}s", step.duration(now).as_secs_f64());
+    let (mark, colour) = match step.ended.as_ref().map(|(_, outcome)| outcome) {
+        _ if step.cached => ("CACHED ", "34"),
+        None => ("", ""),
+        Some(Outcome::Done) => ("", "34"),
+        Some(Outcome::Failed(_)) => ("ERROR ", "31"),
+        Some(Outcome::Canceled) => ("CANCELED ", "33"),
+    };
+    let room = columns.saturating_sub(width(&time) + 2);
+    let left = ellipsis(&format!(" => {mark}{}", clean::name(&step.name)), room);
+    let gap = " ".repeat((room + 1).saturating_sub(width(&left)));
+    painted(&format!("{left}{gap}{time}"), colour, colours)
+}
+
+fn painted(text: &str, colour: &str, colours: bool) -> String {
+    if colours && !colour.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+impl Reporter for Tty {
+    fn report(&self, event: Event) {
+        let mut state = self.state();
+        if let Change::Warning(_, message) = state.steps.apply(event) {
+            state.warnings.push(clean::name(&message));
+        }
+    }
+}
+
+impl Renderer for Tty {
+    fn finish(&self) {
+        if !self.over.swap(true, Ordering::AcqRel) {
+            self.draw(true);
+        }
+    }
+
+    fn failed_logs(&self) -> Option<FailedLogs> {
+        self.state().steps.failed_logs()
+    }
+}

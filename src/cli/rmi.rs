@@ -1,0 +1,48 @@
+//! `rmi`, `image rm`
+
+use clap::Args;
+
+use super::error::CliError;
+use super::global::Global;
+use super::output;
+use crate::store::Removed;
+
+/// Remove one or more images
+#[derive(Debug, Args)]
+pub struct RmiArgs {
+    /// Images
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Force removal of the image
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
+    force: bool,
+    /// Do not delete untagged parents
+    #[arg(long)]
+    no_prune: bool,
+}
+
+/// Runs the command: every image is tried, the exit code tells whether all went.
+pub fn run(args: &RmiArgs, global: &Global) -> Result<(), CliError> {
+    let store = global.store()?;
+    let mut failed = false;
+    for image in &args.images {
+        let result = store.plan_remove(image, args.force, &[]).and_then(|plan| store.apply(&plan));
+        match result {
+            Ok(removed) => output::data(&lines(&removed))?,
+            Err(error) => {
+                // With -f a missing image is said and forgiven.
+                let missing = matches!(error, crate::store::StoreError::NoImage(_));
+                failed |= !(missing && args.force);
+                output::talk(&CliError::from(error).text);
+            }
+        }
+    }
+    if failed { Err(CliError::silent(1)) } else { Ok(()) }
+}
+
+/// Returns docker's lines for what was removed.
+fn lines(removed: &Removed) -> String {
+    let untagged = removed.untagged.iter().map(|name| format!("Untagged: {name}\n"));
+    let deleted = removed.deleted.iter().map(|id| format!("Deleted: {id}\n"));
+    untagged.chain(deleted).collect()
+}

@@ -1,0 +1,53 @@
+//! Files by the names that the user gave: the only place where a bare path is opened.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use super::error::FsError;
+
+/// Opens a file that the user named.
+///
+/// # Errors
+/// It is not there or can't be read.
+pub fn open_for_reading(path: &Path) -> Result<File, FsError> {
+    File::open(path).map_err(|e| FsError::new("open", path, e))
+}
+
+/// Opens a file that the user named and that exists, such as a pipe, for writing.
+///
+/// # Errors
+/// It is not there or can't be written.
+pub fn open_for_writing(path: &Path) -> Result<File, FsError> {
+    OpenOptions::new().write(true).open(path).map_err(|e| FsError::new("open", path, e))
+}
+
+/// Whether a name stands for a device, a pipe or a socket, links followed.
+pub fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| {
+        let kind = meta.file_type();
+        kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket()
+    })
+}
+
+/// Returns what a path names with all links resolved.
+///
+/// # Errors
+/// It is not there.
+pub fn canonical(path: &Path) -> Result<std::path::PathBuf, FsError> {
+    path.canonicalize().map_err(|e| FsError::new("resolve", path, e))
+}
+
+/// Whether a path names a directory, links followed.
+pub fn is_directory(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Opens what a path names, links followed, as an `O_PATH` descriptor.
+///
+/// # Errors
+/// It is not there.
+pub fn open_path(path: &Path) -> Result<std::os::fd::OwnedFd, FsError> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).map_err(|e| FsError::new("open", path, e))
+}
