@@ -34,7 +34,6 @@ fn a_build_killed_at_any_instant_leaves_a_true_store_and_goes_on() {
     let start = std::time::Instant::now();
     calm.ok(&["build", "-q", "-t", "it", "."]);
     let whole = start.elapsed();
-    let layers = "{{json .RootFS.Layers}}";
     let expected_count = calm.ok(&["image", "inspect", "-f", "{{len .RootFS.Layers}}", "it"]);
 
     let env = TestEnv::new().with_busybox();
@@ -62,10 +61,6 @@ fn a_build_killed_at_any_instant_leaves_a_true_store_and_goes_on() {
     env.ok(&["system", "prune", "-af"]);
     let left = std::fs::read_dir(env.store().join("tmp")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "prune empties tmp/");
-    assert!(
-        !env.ok(&["image", "inspect", "-f", layers, "it:end"]).is_empty()
-            || !env.run(&["images"]).stdout.is_empty()
-    );
 }
 
 #[test]

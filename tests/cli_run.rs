@@ -1,0 +1,253 @@
+//! `run` as people type it, on a busybox image.
+
+mod support;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::{TestEnv, wait_until};
+
+fn run(env: &TestEnv, args: &[&str]) -> support::Ran {
+    env.run(&[&["run", "--rm", "--network", "none"][..], args].concat())
+}
+
+#[test]
+fn exit_codes_are_the_commands_own_or_dockers() {
+    let env = TestEnv::new().with_busybox();
+    run(&env, &["busybox", "true"]).success();
+    run(&env, &["busybox", "sh", "-c", "exit 7"]).fails_with(7);
+    run(&env, &["busybox", "sh", "-c", "kill -9 $$"]).fails_with(137);
+    let missing = run(&env, &["busybox", "/no/such"]).fails_with(127);
+    assert!(missing.stderr.contains("no such file or directory"), "{}", missing.stderr);
+    let named = run(&env, &["busybox", "nosuchprogram"]).fails_with(127);
+    assert!(named.stderr.contains("executable file not found in $PATH"), "{}", named.stderr);
+    let denied = run(&env, &["busybox", "/etc/passwd"]).fails_with(126);
+    assert!(denied.stderr.contains("permission denied"), "{}", denied.stderr);
+    let flag = run(&env, &["--nosuch", "busybox"]).fails_with(125);
+    assert!(flag.stderr.contains("unknown flag: --nosuch"), "{}", flag.stderr);
+    let image = run(&env, &["nosuch/image:1", "true"]).fails_with(125);
+    assert!(image.stderr.contains("Unable to find image 'nosuch/image:1' locally"), "{}", image.stderr);
+    run(&env, &["-u", "nosuchuser", "busybox", "true"]).fails_with(125);
+}
+
+#[test]
+fn environment_user_and_directory() {
+    let env = TestEnv::new().with_busybox();
+    env.write("vars", "\u{feff}# comment\n\n  FILE=a b \"c\"\nBOTH=file\n");
+    let args = [
+        "--env-file",
+        "vars",
+        "-e",
+        "BOTH=flag",
+        "-e",
+        "HOME2=x=y",
+        "-w",
+        "/made/here",
+        "-u",
+        "nobody",
+        "busybox",
+    ];
+    let said =
+        run(&env, &[&args[..], &["sh", "-c", "echo \"$FILE|$BOTH|$HOME2|$HOME\"; pwd; id -u"]].concat());
+    assert_eq!(said.success().stdout, "a b \"c\"|flag|x=y|/home\n/made/here\n65534\n");
+    env.write("bad", "A B=c\n");
+    let bad = run(&env, &["--env-file", "bad", "busybox", "true"]).fails_with(125);
+    assert!(bad.stderr.contains("contains whitespaces"), "{}", bad.stderr);
+    let said = run(
+        &env,
+        &["-u", "1234:5", "-h", "named", "busybox", "sh", "-c", "id -u; id -g; hostname; echo $HOME"],
+    );
+    assert_eq!(said.success().stdout, "1234\n5\nnamed\n/\n");
+}
+
+#[test]
+fn entrypoint_and_command_join_as_dockers_do() {
+    let env = TestEnv::new().with_busybox();
+    env.ok(&[
+        "import",
+        "-c",
+        "ENTRYPOINT [\"echo\", \"e\"]",
+        "-c",
+        "CMD [\"c\"]",
+        support::base("busybox.tar").to_str().unwrap(),
+        "ep",
+    ]);
+    assert_eq!(run(&env, &["ep"]).success().stdout, "e c\n");
+    assert_eq!(run(&env, &["ep", "-n", "x"]).success().stdout, "e -n x\n");
+    assert_eq!(run(&env, &["--entrypoint", "echo", "ep"]).success().stdout, "\n");
+    assert_eq!(run(&env, &["--entrypoint", "", "ep", "echo", "reset"]).success().stdout, "reset\n");
+    let none = run(&env, &["--entrypoint", "", "ep"]).fails_with(125);
+    assert!(none.stderr.contains("no command specified"), "{}", none.stderr);
+}
+
+#[test]
+fn volumes_binds_and_memory() {
+    let env = TestEnv::new().with_busybox();
+    env.write("data/file", "host\n");
+    let data = env.work().join("data");
+    let bind = format!("{}:/d", data.display());
+    assert_eq!(
+        run(&env, &["-v", &bind, "busybox", "sh", "-c", "cat /d/file; echo new > /d/new"]).success().stdout,
+        "host\n"
+    );
+    assert_eq!(std::fs::read_to_string(data.join("new")).unwrap(), "new\n");
+    let read_only = run(&env, &["-v", &format!("{bind}:ro"), "busybox", "touch", "/d/x"]).fails_with(1);
+    assert!(read_only.stderr.contains("Read-only file system"), "{}", read_only.stderr);
+    assert_eq!(run(&env, &["-v", "./data:/rel", "busybox", "cat", "/rel/file"]).success().stdout, "host\n");
+    // A named volume gets the image's content when it is made, and keeps what is written.
+    run(&env, &["-v", "named:/etc", "busybox", "sh", "-c", "test -s /etc/passwd && echo kept > /etc/mine"])
+        .success();
+    assert_eq!(run(&env, &["-v", "named:/v", "busybox", "cat", "/v/mine"]).success().stdout, "kept\n");
+    run(&env, &["-v", "/anonymous", "busybox", "touch", "/anonymous/x"]).success();
+    assert_eq!(std::fs::read_dir(env.store().join("volumes")).unwrap().count(), 1, "anonymous ones go");
+    let script = "grep ' /t tmpfs' /proc/mounts | grep -c noexec; touch /t/x && echo ok";
+    assert_eq!(run(&env, &["--tmpfs", "/t", "busybox", "sh", "-c", script]).success().stdout, "1\nok\n");
+    let root =
+        run(&env, &["--read-only", "--tmpfs", "/tmp", "busybox", "sh", "-c", "touch /tmp/a && ! touch /b"]);
+    assert!(root.success().stderr.contains("Read-only"));
+    let twice = run(&env, &["-v", "/x", "--tmpfs", "/x", "busybox", "true"]).fails_with(125);
+    assert!(twice.stderr.contains("Duplicate mount point: /x"), "{}", twice.stderr);
+    let missing =
+        run(&env, &["--mount", "type=bind,src=/no/such/place,dst=/x", "busybox", "true"]).fails_with(125);
+    assert!(missing.stderr.contains("bind source path does not exist: /no/such/place"), "{}", missing.stderr);
+    // Writes to the root go with the container.
+    run(&env, &["busybox", "touch", "/marker"]).success();
+    run(&env, &["busybox", "ls", "/marker"]).fails_with(1);
+}
+
+#[test]
+fn privileges() {
+    let env = TestEnv::new().with_busybox();
+    let caps = |args: &[&str]| {
+        let script = "grep CapEff /proc/self/status | cut -f2";
+        run(&env, &[args, &["busybox", "sh", "-c", script]].concat()).success().stdout.trim().to_owned()
+    };
+    assert_eq!(caps(&[]), "00000000a80425fb", "docker's default set");
+    assert_eq!(caps(&["--cap-drop", "ALL"]), "0000000000000000");
+    assert_eq!(caps(&["--cap-drop", "all", "--cap-add", "net_raw"]), "0000000000002000");
+    assert_eq!(caps(&["-u", "nobody"]), "0000000000000000");
+    assert!(u64::from_str_radix(&caps(&["--privileged"]), 16).unwrap() > 0xa804_25fb);
+    let script = "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr -s '\\t\\n' ' '";
+    assert_eq!(run(&env, &["busybox", "sh", "-c", script]).success().stdout, "NoNewPrivs: 0 Seccomp: 2 ");
+    let hardened = ["--security-opt", "no-new-privileges", "--security-opt", "seccomp=unconfined"];
+    let said = run(&env, &[&hardened[..], &["busybox", "sh", "-c", script]].concat());
+    assert_eq!(said.success().stdout, "NoNewPrivs: 1 Seccomp: 0 ");
+    run(&env, &["busybox", "mount", "-t", "tmpfs", "x", "/mnt"]).fails_with(1);
+    run(&env, &["busybox", "sh", "-c", "echo x > /proc/sys/kernel/hostname"]).fails_with(1);
+    run(&env, &["busybox", "sh", "-c", "test -s /proc/kcore"]).fails_with(1);
+}
+
+#[test]
+fn standard_streams_and_terminals() {
+    let env = TestEnv::new().with_busybox();
+    let mut child = env
+        .skiff(&["run", "--rm", "-i", "--network", "none", "busybox", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"through\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"through\n");
+    assert_eq!(
+        run(&env, &["busybox", "sh", "-c", "cat; echo out; echo err >&2"]).success().stdout,
+        "out\n",
+        "no -i, no input"
+    );
+    let both = run(&env, &["busybox", "sh", "-c", "echo out; echo err >&2"]).success();
+    assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("out\n", "err\n"));
+    assert!(run(&env, &["-t", "busybox", "tty"]).success().stdout.starts_with("/dev/pts/0"));
+    let piped = run(&env, &["-it", "busybox", "true"]);
+    assert!(piped.stderr.contains("the input device is not a TTY"), "{}", piped.stderr);
+    let inside = format!(
+        "{} run --rm -it --network none busybox sh -c 'tty; stty size; read x; echo got $x; exit 3'; echo code $?",
+        env!("CARGO_BIN_EXE_skiff")
+    );
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &format!("stty rows 33 cols 99; {inside}"), "/dev/null"])
+        .env("SKIFF_ROOT", env.store());
+    let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    script.stdin.take().unwrap().write_all(b"typed\n").unwrap();
+    let text = String::from_utf8_lossy(&script.wait_with_output().unwrap().stdout).into_owned();
+    for part in ["/dev/pts/0", "33 99", "got typed", "code 3"] {
+        assert!(text.contains(part), "{part} is missing in {text:?}");
+    }
+}
+
+#[test]
+fn signals_reach_the_container() {
+    let env = TestEnv::new().with_busybox();
+    let script =
+        "trap 'echo usr1' USR1; trap 'echo term; exit 9' TERM; echo ready; while true; do sleep 0.05; done";
+    let mut child = env
+        .skiff(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut next = || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        line
+    };
+    assert_eq!(next(), "ready\n");
+    rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+    assert_eq!(next(), "usr1\n");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(next(), "term\n");
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+#[test]
+fn an_init_reaps_and_a_dead_command_takes_its_container_with_it() {
+    let env = TestEnv::new().with_busybox();
+    let script = "(sleep 0.05 &) ; sleep 0.3; ps -o stat | grep -c Z; true";
+    assert_eq!(run(&env, &["--init", "busybox", "sh", "-c", script]).success().stdout, "0\n");
+    let mut child =
+        env.skiff(&["run", "--rm", "--network", "none", "busybox", "sleep", "987654"]).spawn().unwrap();
+    let running = || Command::new("pgrep").args(["-f", "sleep 987654"]).output().unwrap().stdout.len();
+    wait_until("the start", Duration::from_secs(5), || running() > 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the end", Duration::from_secs(5), || running() == 0);
+}
+
+#[test]
+fn limits_are_set_where_cgroups_allow() {
+    let env = TestEnv::new().with_busybox();
+    let limited = run(
+        &env,
+        &[
+            "-m",
+            "16m",
+            "--pids-limit",
+            "20",
+            "--cpus",
+            "0.5",
+            "busybox",
+            "sh",
+            "-c",
+            "head -c 200m /dev/zero | tail | wc -c",
+        ],
+    );
+    assert!(limited.stderr.contains("WARNING") || limited.stdout.trim() != "209715200", "{limited:?}");
+    assert_eq!(
+        run(&env, &["--ulimit", "nofile=77:88", "busybox", "sh", "-c", "ulimit -n; ulimit -Hn"])
+            .success()
+            .stdout,
+        "77\n88\n"
+    );
+    let small = run(&env, &["-m", "1m", "busybox", "true"]).fails_with(125);
+    assert!(small.stderr.contains("Minimum memory limit allowed is 6MB"), "{}", small.stderr);
+    assert_eq!(
+        run(
+            &env,
+            &["--shm-size", "1m", "busybox", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'"]
+        )
+        .success()
+        .stdout,
+        "1024\n"
+    );
+}
