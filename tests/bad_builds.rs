@@ -77,7 +77,7 @@ const CASES: &[Bad] = &[
     },
     Bad {
         name: "killed command",
-        dockerfile: "FROM busybox\nRUN kill -9 $$\n",
+        dockerfile: "FROM busybox\nRUN sh -c 'kill -9 $$'; exit $?\n",
         args: &[],
         says: &["exit code: 137"],
     },

@@ -17,7 +17,7 @@ fn exit_codes_are_the_commands_own_or_dockers() {
     let env = TestEnv::new().with_busybox();
     run(&env, &["busybox", "true"]).success();
     run(&env, &["busybox", "sh", "-c", "exit 7"]).fails_with(7);
-    run(&env, &["busybox", "sh", "-c", "kill -9 $$"]).fails_with(137);
+    run(&env, &["busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"]).fails_with(137);
     let missing = run(&env, &["busybox", "/no/such"]).fails_with(127);
     assert!(missing.stderr.contains("no such file or directory"), "{}", missing.stderr);
     let named = run(&env, &["busybox", "nosuchprogram"]).fails_with(127);

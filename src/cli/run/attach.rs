@@ -51,12 +51,12 @@ pub fn io(args: &RunArgs) -> Result<Io, CliError> {
 }
 
 /// Waits for the container, hands signals on to it, and returns its exit code.
-pub fn attach(args: &RunArgs, mut running: Box<dyn Running>) -> Result<u8, CliError> {
+pub fn attach(args: &RunArgs, mut running: Box<dyn Running>, signals: Signals) -> Result<u8, CliError> {
     for warning in running.warnings() {
         output::talk(&format!("WARNING: {}", warning.0));
     }
     let terminal = if args.tty { Some(Terminal::attach(args, &*running)?) } else { None };
-    proxy_signals(&*running)?;
+    proxy_signals(&*running, signals)?;
     let exit = running.wait().map_err(|e| CliError::new(chain(&e)));
     drop(running);
     if let Some(terminal) = terminal {
@@ -65,11 +65,19 @@ pub fn attach(args: &RunArgs, mut running: Box<dyn Running>) -> Result<u8, CliEr
     Ok(u8::try_from(exit?.code()).unwrap_or(255))
 }
 
-/// Hands signals on by a thread of its own, which has descriptors of its own.
-fn proxy_signals(running: &dyn Running) -> Result<(), CliError> {
+/// Signals that wait until somebody hands them on.
+pub struct Signals(SigSet);
+
+/// Keeps signals waiting from now on, so that none is lost or ends this process while the container starts.
+pub fn hold_signals() -> Result<Signals, CliError> {
     let mut set = SigSet::all();
     KEPT.iter().for_each(|signal| set.remove(*signal));
     set.thread_block().map_err(|e| CliError::new(format!("cannot block signals: {e}")))?;
+    Ok(Signals(set))
+}
+
+/// Hands signals on by a thread of its own, which has descriptors of its own.
+fn proxy_signals(running: &dyn Running, Signals(set): Signals) -> Result<(), CliError> {
     let pidfd = running.pidfd().try_clone_to_owned()?;
     let master = running.terminal().map(|fd| fd.try_clone_to_owned()).transpose()?;
     let waiting = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -53,6 +53,7 @@ fn run_inner(args: &RunArgs, global: &Global) -> Result<ExitCode, CliError> {
         files::write(path, id.as_bytes())?;
     }
     let view = store.mount(&image.layers)?;
+    let signals = attach::hold_signals()?;
     let result = start(args, store, &view, &image, &config, &id);
     if result.is_err()
         && let Some(path) = &args.cidfile
@@ -60,7 +61,7 @@ fn run_inner(args: &RunArgs, global: &Global) -> Result<ExitCode, CliError> {
         files::remove(path)?;
     }
     let (running, _held) = result?;
-    let exit = attach::attach(args, running)?;
+    let exit = attach::attach(args, running, signals)?;
     Ok(ExitCode::from(exit))
 }
 
