@@ -15,6 +15,7 @@ mod filter;
 mod format;
 mod global;
 mod history;
+mod hosts;
 mod human;
 mod images;
 mod import;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use serde_json::json;
 
 pub use args::BuildArgs;
-pub use options::add_host;
 
 use super::error::CliError;
 use super::global::Global;

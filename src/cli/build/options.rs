@@ -11,7 +11,7 @@ use crate::builder::context::{
     Context, ContextSource, DockerfileSource, Tree, open_named_directory, parse_context,
 };
 use crate::builder::{
-    AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
+    BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
 };
 use crate::image::{Platform, Reference};
 use crate::parser::{ParseError, Source};
@@ -171,7 +171,7 @@ pub fn build_options(
     options.platform = platform(args)?;
     options.network = network(args)?;
     options.ssh = ssh(&args.ssh)?;
-    options.add_hosts = args.add_host.iter().map(|text| add_host(text)).collect::<Result<_, _>>()?;
+    options.add_hosts = args.add_host.iter().map(|text| super::super::hosts::add_host(text)).collect::<Result<_, _>>()?;
     options.ulimits = args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?;
     options.shm_size = args.shm_size.as_deref().map(size).transpose()?;
     options.cgroup_parent.clone_from(&args.cgroup_parent);
@@ -267,17 +267,6 @@ fn ssh(given: &[String]) -> Result<BTreeMap<String, SshAgent>, CliError> {
         agents.insert(id.to_owned(), SshAgent { socket });
     }
     Ok(agents)
-}
-
-/// `NAME:IP` or `NAME=IP`, several addresses separated by commas.
-pub fn add_host(text: &str) -> Result<AddHost, CliError> {
-    let bad = || CliError::new(format!("ERROR: invalid host {text:?}: expected host:ip"));
-    let (name, addresses) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
-    let addresses = addresses
-        .split(',')
-        .map(|address| address.trim_matches(['[', ']']).parse().map_err(|_| bad()))
-        .collect::<Result<_, _>>()?;
-    Ok(AddHost { name: name.to_owned(), addresses })
 }
 
 /// `NAME=SOFT[:HARD]`

@@ -340,7 +340,7 @@ fn managed_files(
         host_file("etc/hosts")
     };
     for text in &args.add_host {
-        let entry = super::super::build::add_host(text)?;
+        let entry = super::super::hosts::add_host(text)?;
         for address in &entry.addresses {
             hosts.extend_from_slice(format!("{address}\t{}\n", entry.name).as_bytes());
         }
