@@ -61,7 +61,7 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
         Ok(()) => "yes".to_owned(),
         Err(why) => format!("no ({why})"),
     };
-    let cgroup = crate::run::cgroup_version();
+    let cgroup = "1";
     let mut security = vec!["name=seccomp,profile=builtin".to_owned(), "name=cgroupns".to_owned()];
     if global.rootless {
         security.push("name=rootless".to_owned());

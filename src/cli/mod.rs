@@ -4,7 +4,6 @@
 //! share, `usage.rs` docker's words for mistakes, `format/` the templates of
 //! `--format`, `render/` what a build looks like while it runs.
 
-mod build;
 mod changes;
 mod commands;
 mod completion;
@@ -86,7 +85,6 @@ fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliErro
     let rootless = !rustix::process::geteuid().is_root();
     if rootless && needs_ids(&command) {
         // Before any thread starts: a process with threads can't enter a user namespace.
-        crate::run::rootless::enter().map_err(|e| CliError::new(error::chain(&e)))?;
     }
     let global = Global::new(program.to_owned(), cli.global, rootless);
     execute(command, &global)
@@ -100,9 +98,7 @@ fn needs_ids(command: &Command) -> bool {
 
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
     match command {
-        Command::Build(args) => return build::run(&args, global),
         Command::Image(group) => match group.command {
-            ImageCommand::Build(args) => return build::run(&args, global),
             ImageCommand::Ls(args) => images::run(&args, global),
             ImageCommand::Tag(args) => tag::run(&args, global),
             ImageCommand::Rm(args) => rmi::run(&args, global),
@@ -114,7 +110,6 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             ImageCommand::Prune(args) => prune::image(&args, global),
         },
         Command::Builder(group) | Command::Buildx(group) => match group.command {
-            BuilderCommand::Build(args) => return build::run(&args, global),
             BuilderCommand::Prune(args) => prune::builder(&args, global),
         },
         Command::Container(group) => match group.command {
