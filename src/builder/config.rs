@@ -1,6 +1,5 @@
 //! Instructions that change nothing but config and history.
 
-use super::env::set_pair;
 use super::error::{BuildError, invalid};
 use super::expand::Expander;
 use super::options::BuildOptions;
@@ -21,11 +20,11 @@ pub fn apply(
     stages: &Stages<'_>,
     options: &BuildOptions,
 ) -> Result<bool, BuildError> {
-    let env = state.env.clone();
-    let expander = Expander { escape: stages.escape, env: &env };
+    let escape = stages.escape;
+    let expand = |state: &StageState, word: &str| Expander { escape, env: &state.env }.word(word);
     match kind {
-        InstructionKind::Env(pairs) => environment(pairs, state, &expander)?,
-        InstructionKind::Label(pairs) => label(pairs, state, &expander)?,
+        InstructionKind::Env(pairs) => environment(pairs, state, escape)?,
+        InstructionKind::Label(pairs) => label(pairs, state, escape)?,
         InstructionKind::Arg(items) => arguments(items, state, stages, options)?,
         InstructionKind::Cmd(command) => cmd(command, state),
         InstructionKind::Entrypoint(command) => entrypoint(command, state),
@@ -37,15 +36,15 @@ pub fn apply(
             state.image.author.clone_from(name);
             state.note(format!("MAINTAINER {name}"));
         }
-        InstructionKind::Expose(words) => expose(words, state, &expander)?,
-        InstructionKind::Volume(words) => volume(words, state, &expander)?,
+        InstructionKind::Expose(words) => expose(words, state, escape)?,
+        InstructionKind::Volume(words) => volume(words, state, escape)?,
         InstructionKind::User(word) => {
-            let user = expander.word(word)?;
+            let user = expand(state, word)?;
             state.note(format!("USER {user}"));
             state.image.config.user = user;
         }
         InstructionKind::StopSignal(word) => {
-            let signal = expander.word(word)?;
+            let signal = expand(state, word)?;
             if !is_signal(&signal) {
                 return Err(invalid(format!("invalid signal: {signal}")));
             }
@@ -64,7 +63,12 @@ pub fn apply(
 }
 
 /// Expands pairs against the environment before the instruction.
-fn expanded(pairs: &KeyValues, expander: &Expander<'_>) -> Result<Vec<(String, String)>, BuildError> {
+fn expanded(
+    pairs: &KeyValues,
+    state: &StageState,
+    escape: char,
+) -> Result<Vec<(String, String)>, BuildError> {
+    let expander = Expander { escape, env: &state.env };
     pairs.pairs.iter().map(|(key, value)| Ok((expander.word(key)?, expander.word(value)?))).collect()
 }
 
@@ -72,18 +76,18 @@ fn listed(keyword: &str, pairs: &[(String, String)]) -> String {
     pairs.iter().fold(keyword.to_owned(), |text, (key, value)| format!("{text} {key}={value}"))
 }
 
-fn environment(pairs: &KeyValues, state: &mut StageState, expander: &Expander<'_>) -> Result<(), BuildError> {
-    let pairs = expanded(pairs, expander)?;
+fn environment(pairs: &KeyValues, state: &mut StageState, escape: char) -> Result<(), BuildError> {
+    let pairs = expanded(pairs, state, escape)?;
     for (name, value) in &pairs {
         state.env.set(name, value);
-        set_pair(&mut state.image.config.env, name, value);
+        state.config_env.set(name, value);
     }
     state.note(listed("ENV", &pairs));
     Ok(())
 }
 
-fn label(pairs: &KeyValues, state: &mut StageState, expander: &Expander<'_>) -> Result<(), BuildError> {
-    let pairs = expanded(pairs, expander)?;
+fn label(pairs: &KeyValues, state: &mut StageState, escape: char) -> Result<(), BuildError> {
+    let pairs = expanded(pairs, state, escape)?;
     state.image.config.labels.extend(pairs.iter().cloned());
     state.note(listed("LABEL", &pairs));
     Ok(())
@@ -98,8 +102,8 @@ fn arguments(
 ) -> Result<(), BuildError> {
     let mut text = "ARG".to_owned();
     for item in items {
-        let env = state.env.clone();
-        let value = match argument(item, options, &Expander { escape: stages.escape, env: &env })? {
+        let expander = Expander { escape: stages.escape, env: &state.env };
+        let value = match argument(item, options, &expander)? {
             Some(value) => Some(value),
             None => stages.globals.get(&item.name).map(str::to_owned),
         };
@@ -170,7 +174,8 @@ fn healthcheck(check: &Healthcheck, state: &mut StageState) {
     state.image.config.healthcheck = Some(config);
 }
 
-fn volume(paths: &[String], state: &mut StageState, expander: &Expander<'_>) -> Result<(), BuildError> {
+fn volume(paths: &[String], state: &mut StageState, escape: char) -> Result<(), BuildError> {
+    let expander = Expander { escape, env: &state.env };
     let paths: Vec<String> = paths.iter().map(|path| expander.word(path)).collect::<Result<_, _>>()?;
     if paths.iter().any(String::is_empty) {
         return Err(invalid("VOLUME specified can not be an empty string"));
@@ -181,7 +186,8 @@ fn volume(paths: &[String], state: &mut StageState, expander: &Expander<'_>) -> 
 }
 
 /// `EXPOSE`: sorted as written, then expanded and split.
-fn expose(words: &[String], state: &mut StageState, expander: &Expander<'_>) -> Result<(), BuildError> {
+fn expose(words: &[String], state: &mut StageState, escape: char) -> Result<(), BuildError> {
+    let expander = Expander { escape, env: &state.env };
     let mut words = words.to_vec();
     words.sort();
     let mut ports = Vec::new();

@@ -1,17 +1,15 @@
 //! An ordered list of variables.
 
+use std::collections::HashMap;
+
 /// Variables in the order in which they first appeared; a new value takes the old one's place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Env(Vec<(String, String)>);
+pub struct Env {
+    list: Vec<(String, String)>,
+    places: HashMap<String, usize>,
+}
 
 impl Env {
-    /// Returns the variables of `NAME=value` pairs, later ones winning.
-    pub fn of_pairs<S: AsRef<str>>(pairs: &[S]) -> Self {
-        let mut env = Self::default();
-        env.add_pairs(pairs);
-        env
-    }
-
     /// Sets the variables of `NAME=value` pairs.
     pub fn add_pairs<S: AsRef<str>>(&mut self, pairs: &[S]) {
         for pair in pairs {
@@ -22,35 +20,33 @@ impl Env {
 
     /// Returns a variable's value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.places.get(name).map(|place| self.list[*place].1.as_str())
     }
 
     /// Sets a variable.
     pub fn set(&mut self, name: &str, value: &str) {
-        match self.0.iter_mut().find(|(n, _)| n == name) {
-            Some((_, old)) => value.clone_into(old),
-            None => self.0.push((name.to_owned(), value.to_owned())),
+        match self.places.get(name) {
+            Some(place) => value.clone_into(&mut self.list[*place].1),
+            None => {
+                self.places.insert(name.to_owned(), self.list.len());
+                self.list.push((name.to_owned(), value.to_owned()));
+            }
         }
     }
 
     /// Returns all variables in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.list.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Returns all variables in order.
     pub fn pairs(&self) -> &[(String, String)] {
-        &self.0
+        &self.list
     }
-}
 
-/// Sets a variable in a config's list of `NAME=value`: in place, or at the end.
-pub fn set_pair(pairs: &mut Vec<String>, name: &str, value: &str) {
-    let new = format!("{name}={value}");
-    let same = |pair: &&mut String| pair.split_once('=').map_or(pair.as_str(), |(n, _)| n) == name;
-    match pairs.iter_mut().find(same) {
-        Some(old) => *old = new,
-        None => pairs.push(new),
+    /// Returns all variables as `NAME=value`.
+    pub fn to_pairs(&self) -> Vec<String> {
+        self.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 }
 
@@ -60,13 +56,10 @@ mod tests {
 
     #[test]
     fn a_new_value_keeps_the_place() {
-        let mut env = Env::of_pairs(&["A=1", "B=2", "C", "A=3"]);
+        let mut env = Env::default();
+        env.add_pairs(&["A=1", "B=2", "C", "A=3"]);
         env.set("B", "x=y");
-        let all: Vec<_> = env.iter().collect();
-        assert_eq!(all, [("A", "3"), ("B", "x=y"), ("C", "")]);
-        let mut pairs = vec!["A=1".to_owned(), "AB=2".to_owned()];
-        set_pair(&mut pairs, "AB", "3");
-        set_pair(&mut pairs, "B", "4");
-        assert_eq!(pairs, ["A=1", "AB=3", "B=4"]);
+        assert_eq!(env.to_pairs(), ["A=3", "B=x=y", "C="]);
+        assert_eq!((env.get("B"), env.get("D")), (Some("x=y"), None));
     }
 }

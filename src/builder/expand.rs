@@ -66,32 +66,37 @@ impl Expander<'_> {
 
 /// Returns a line with the values of those variables that are set, for people: all else stays as typed.
 ///
-/// `masked` are variables whose values are secret.
+/// Where quotes are unbalanced the whole line stays so. `masked` are variables whose values are secret.
 pub fn shown(text: &str, env: &Env, masked: &[String]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['$', '\\', '\'']) {
+    let (mut single, mut double) = (false, false);
+    while let Some(at) = rest.find(['$', '\\', '\'', '"']) {
         out.push_str(&rest[..at]);
-        let (taken, shown) = match rest.as_bytes()[at] {
-            b'\'' => quoted_part(&rest[at..]),
-            b'\\' => escaped_part(&rest[at..]),
-            _ => variable(&rest[at..], env, masked),
+        rest = &rest[at..];
+        let (taken, shown) = match rest.as_bytes()[0] {
+            b'$' if !single => variable(rest, env, masked),
+            b'\\' if !single => {
+                let taken = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                (taken, rest[..taken].to_owned())
+            }
+            other => {
+                match other {
+                    b'\'' if !double => single = !single,
+                    b'"' if !single => double = !double,
+                    _ => {}
+                }
+                (1, rest[..1].to_owned())
+            }
         };
         out.push_str(&shown);
-        rest = &rest[at + taken..];
+        rest = &rest[taken..];
+    }
+    if single || double {
+        return text.to_owned();
     }
     out.push_str(rest);
     out
-}
-
-fn quoted_part(text: &str) -> (usize, String) {
-    let end = text[1..].find('\'').map_or(1, |end| end + 2);
-    (end, text[..end].to_owned())
-}
-
-fn escaped_part(text: &str) -> (usize, String) {
-    let end = 1 + text[1..].chars().next().map_or(0, char::len_utf8);
-    (end, text[..end].to_owned())
 }
 
 /// Returns how many bytes a variable takes, and what to show for them.
@@ -120,12 +125,14 @@ mod tests {
 
     #[test]
     fn lines_are_shown_with_what_is_set() {
-        let env = Env::of_pairs(&["A=1", "B=x y"]);
+        let mut env = Env::default();
+        env.add_pairs(&["A=1", "B=x y"]);
         for (text, expected) in [
             ("RUN echo $A ${B} $C", "RUN echo 1 x y $C"),
             ("RUN echo '$A' \"$A\" \\$A", "RUN echo '$A' \"1\" \\$A"),
             ("RUN ${A:-x} $", "RUN ${A:-x} $"),
-            ("RUN echo $S ${S} it's $A", "RUN echo **** **** it's $A"),
+            ("RUN echo $S ${S} \"it's $A\"", "RUN echo **** **** \"it's 1\""),
+            ("RUN echo it's $A", "RUN echo it's $A"),
             ("a$", "a$"),
             ("'", "'"),
             ("\\", "\\"),

@@ -246,6 +246,15 @@ pub enum CopySourceOp {
         /// Whether an archive is unpacked.
         unpack: bool,
     },
+    /// A checkout.
+    Git {
+        /// The URL with its fragment and query.
+        url: String,
+        /// `--checksum`
+        checksum: Option<String>,
+        /// Whether `.git` stays.
+        keep_git_dir: bool,
+    },
 }
 
 /// A directory.

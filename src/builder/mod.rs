@@ -19,6 +19,7 @@
 //! - No secret and no proxy variable reaches a key, a record, a config or an event.
 //! - What cannot be executed is refused by name with its lines; nothing is ignored.
 
+mod cache_key;
 mod cancel;
 mod config;
 pub mod context;
@@ -26,16 +27,24 @@ pub mod copy;
 mod env;
 mod error;
 mod expand;
+mod explain;
+mod frontend;
 pub mod graph;
+mod lower;
 mod options;
 mod quote;
+mod solve;
 mod source;
 mod stages;
 mod state;
 
 pub use cancel::{Cancel, CancelGuard};
 pub use error::{BuildError, ErrorKind, FailedStep, Place};
+pub use explain::{Difference, Explanation, Reason};
+pub use lower::{Plan, context_name};
 pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
 };
+pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};
+pub use state::{PlannedHistory, StageState};

@@ -1,38 +1,6 @@
 //! Text as Go's `fmt` prints it, since history entries and errors of docker are made with it.
 
-use std::fmt::Write as _;
-
-/// Returns what Go's `%q` prints for a string.
-pub fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\x07' => out.push_str("\\a"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x0b' => out.push_str("\\v"),
-            ' '..='~' => out.push(c),
-            c if c.is_ascii() => _ = write!(out, "\\x{:02x}", u32::from(c)),
-            c if is_printable(c) => out.push(c),
-            c if u32::from(c) > 0xffff => _ = write!(out, "\\U{:08x}", u32::from(c)),
-            c => _ = write!(out, "\\u{:04x}", u32::from(c)),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Whether a character beyond ASCII is shown as it is; Go counts no blank but the ASCII one.
-fn is_printable(c: char) -> bool {
-    // Marks that combine are printable to Go, while Rust escapes them at the beginning of a text.
-    !c.is_whitespace() && !c.is_control() && ('a'.to_string() + &c.to_string()).escape_debug().count() == 2
-}
+pub use crate::parser::quoted;
 
 /// Returns what Go's `%q` prints for a list of strings.
 pub fn quoted_list(words: &[String]) -> String {
@@ -82,17 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_quoted_as_go_does() {
-        for (text, expected) in [
-            ("a b", r#""a b""#),
-            ("a\"b\\", r#""a\"b\\""#),
-            ("\n\t\x07\x1b\x7f", r#""\n\t\a\x1b\x7f""#),
-            ("ä€e\u{301}", "\"ä€e\u{301}\""),
-            ("\u{a0}\u{200b}", r#""\u00a0\u200b""#),
-            ("it's", "\"it's\""),
-        ] {
-            assert_eq!(quoted(text), expected, "{text:?}");
-        }
+    fn lists_are_quoted_as_go_does() {
         assert_eq!(quoted_list(&["a".into(), "b c".into()]), r#"["a" "b c"]"#);
         assert_eq!(quoted_list(&[]), "[]");
     }

@@ -1,5 +1,6 @@
 //! A Dockerfile cut into stages: global arguments, names, targets.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::env::Env;
@@ -27,6 +28,8 @@ pub struct Stages<'f> {
     pub wanted: Platform,
     /// Index of the stage to build.
     pub target: usize,
+    /// Indexes by name, ascending.
+    by_name: HashMap<&'f str, Vec<usize>>,
 }
 
 /// One stage.
@@ -68,6 +71,7 @@ impl<'f> Stages<'f> {
             host: host.clone(),
             wanted: options.platform.clone().unwrap_or_else(|| host.clone()),
             target: 0,
+            by_name: HashMap::new(),
         };
         check_before(before).map_err(|(error, at)| error.at(source, at.span))?;
         let mut bodies = Vec::new();
@@ -84,6 +88,9 @@ impl<'f> Stages<'f> {
         for (head, body) in bodies {
             let InstructionKind::From(from) = &head.kind else { continue };
             let stage = stages.stage(head, from, body).map_err(|error| error.at(source, head.span))?;
+            if let Some(name) = &from.name {
+                stages.by_name.entry(name).or_default().push(stages.stages.len());
+            }
             stages.stages.push(stage);
         }
         stages.target = stages.find_target(options.target.as_deref())?;
@@ -156,13 +163,14 @@ impl<'f> Stages<'f> {
 
     /// Returns the last stage of a name in any case, as `--from` and `--target` look it up.
     pub fn last_named(&self, name: &str) -> Option<usize> {
-        let name = name.to_lowercase();
-        self.stages.iter().rposition(|stage| stage.name.as_deref() == Some(&name))
+        self.by_name.get(name.to_lowercase().as_str())?.last().copied()
     }
 
     /// Returns the nearest stage before `index` of exactly this name, as `FROM` looks it up.
     pub fn earlier_named(&self, name: &str, index: usize) -> Option<usize> {
-        self.stages[..index].iter().rposition(|stage| stage.name.as_deref() == Some(name))
+        let all = self.by_name.get(name)?;
+        let before = all.partition_point(|stage| *stage < index);
+        before.checked_sub(1).map(|last| all[last])
     }
 
     /// Returns what `COPY --from` means among the stages: a name, else a number.

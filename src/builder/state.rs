@@ -1,6 +1,8 @@
 //! What a stage is at one of its instructions: environment, directory, config, history.
 
-use super::env::{Env, set_pair};
+use std::sync::Arc;
+
+use super::env::Env;
 use super::graph::VertexIndex;
 use crate::image::{History, ImageConfig, Platform};
 
@@ -12,14 +14,16 @@ pub const COMMENT: &str = "buildkit.dockerfile.v0";
 /// The state of a stage.
 #[derive(Debug, Clone, Default)]
 pub struct StageState {
-    /// Config and platform; `history`, `rootfs` and `created` are empty.
+    /// Config and platform; `history`, `rootfs`, `created` and the variables are empty.
     pub image: ImageConfig,
+    /// The variables of the config: those of ENV alone.
+    pub config_env: Env,
     /// The history so far.
-    pub history: Vec<PlannedHistory>,
+    pub history: Vec<Arc<PlannedHistory>>,
     /// ENV and ARG values, as RUN and expansion see them.
     pub env: Env,
-    /// Names that `ARG` declared, each once, in order.
-    pub arguments: Vec<String>,
+    /// Names that `ARG` declared, each once, in order; their values are in `env`.
+    pub arguments: Env,
     /// The step whose result is the root; none is an empty one.
     pub vertex: Option<VertexIndex>,
     /// Whether this stage itself has set CMD.
@@ -54,7 +58,7 @@ impl StageState {
         image.rootfs = Default::default();
         image.created = None;
         image.config.on_build.clear();
-        let planned = |entry| PlannedHistory { entry, vertex: None, from_base: true };
+        let planned = |entry| Arc::new(PlannedHistory { entry, vertex: None, from_base: true });
         let history = history.into_iter().map(planned).collect();
         let mut state = Self { image, history, vertex, ..Self::default() };
         state.begin();
@@ -71,13 +75,19 @@ impl StageState {
 
     /// What happens at every `FROM`: a `PATH` where there is none, and the config's variables over all others.
     fn begin(&mut self) {
-        let has_path = self.image.config.env.iter().any(|pair| pair.starts_with("PATH="));
-        if !has_path && self.image.os != "windows" {
-            set_pair(&mut self.image.config.env, "PATH", DEFAULT_PATH);
-        }
         let pairs = std::mem::take(&mut self.image.config.env);
-        self.env.add_pairs(&pairs);
-        self.image.config.env = pairs;
+        self.config_env.add_pairs(&pairs);
+        if self.config_env.get("PATH").is_none() && self.image.os != "windows" {
+            self.config_env.set("PATH", DEFAULT_PATH);
+        }
+        for (name, value) in self.config_env.iter() {
+            self.env.set(name, value);
+        }
+    }
+
+    /// Puts the variables into the config, where the image has them.
+    pub fn finish(&mut self) {
+        self.image.config.env = self.config_env.to_pairs();
     }
 
     /// Returns the directory in which instructions work; absolute.
@@ -107,9 +117,7 @@ impl StageState {
 
     /// Declares an argument; without a value it changes nothing but the history of later RUNs.
     pub fn declare(&mut self, name: &str, value: Option<&str>) {
-        if !self.arguments.iter().any(|known| known == name) {
-            self.arguments.push(name.to_owned());
-        }
+        self.arguments.set(name, "");
         if let Some(value) = value {
             self.env.set(name, value);
         }
@@ -133,6 +141,6 @@ impl StageState {
             empty_layer: vertex.is_none(),
             ..History::default()
         };
-        self.history.push(PlannedHistory { entry, vertex, from_base: false });
+        self.history.push(Arc::new(PlannedHistory { entry, vertex, from_base: false }));
     }
 }

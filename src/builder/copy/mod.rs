@@ -31,6 +31,7 @@ mod write;
 pub use chmod::Chmod;
 pub use digest::{ContentDigest, Fact, content_digest};
 pub use error::CopyError;
+pub use owner::Owner;
 pub use request::{CopyRequest, CopySource};
 pub use select::{Item, Selected, Selection, select};
 pub use write::{EntrySink, Written, write};

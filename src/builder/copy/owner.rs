@@ -23,7 +23,7 @@ impl Owner {
     /// A number alone is the group too; a name alone brings its primary group; a user's name that
     /// the destination does not know (or that nothing could look up, without `parent`) is 0, as in
     /// BuildKit. An unknown group leaves the group as the user gave it.
-    pub(super) fn look_up(text: &str, parent: Option<&dyn Tree>) -> Result<Self, CopyError> {
+    pub fn look_up(text: &str, parent: Option<&dyn Tree>) -> Result<Self, CopyError> {
         let (user, group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),
             None => (text, None),

@@ -1,0 +1,277 @@
+//! What a stage stands on: another stage, an image, files, nothing; and the triggers that come with it.
+
+use std::sync::Arc;
+
+use super::{Here, Lowering, makes_step};
+use crate::builder::error::{BuildError, ErrorKind, invalid};
+use crate::builder::graph::{CopyOp, CopySourceOp, Op, Place, SourceOp, Vertex, VertexIndex};
+use crate::builder::options::Input;
+use crate::builder::quote::quoted;
+use crate::builder::source::ResolvedImage;
+use crate::builder::state::{PlannedHistory, StageState};
+use crate::image::{History, Platform, Reference};
+use crate::parser::Instruction;
+
+/// Comment of history entries for layers that nothing describes, as BuildKit's exporter writes it.
+const GAP_COMMENT: &str = "buildkit.exporter.image.v0";
+
+/// Returns a name of a context as it is looked up: lowered, normalised as an image name, without `latest`.
+pub fn context_name(name: &str) -> String {
+    let lower = name.to_lowercase();
+    match Reference::parse(&lower) {
+        Ok(reference) => {
+            let familiar = reference.or_latest().familiar();
+            familiar.strip_suffix(":latest").map_or_else(|| familiar.clone(), str::to_owned)
+        }
+        Err(_) => lower,
+    }
+}
+
+impl Lowering<'_> {
+    /// Returns the named context of a name, the one for the wanted platform first.
+    pub(super) fn named_context(&self, name: &str) -> Option<&Input> {
+        if self.options.named_contexts.is_empty() || name == "scratch" || name == "context" {
+            return None;
+        }
+        let name = context_name(name);
+        let contexts = &self.options.named_contexts;
+        contexts.get(&format!("{name}::{}", self.stages.wanted)).or_else(|| contexts.get(&name))
+    }
+
+    /// Returns the state of a stage's beginning and the triggers that run in it.
+    pub(super) fn base(&mut self, here: &mut Here) -> Result<(StageState, Vec<Instruction>), BuildError> {
+        let stage = &self.stages.stages[here.index];
+        if let Some(parent) = self.stages.earlier_named(&stage.base, here.index) {
+            let parent = self.done[parent].as_ref().expect("stages are lowered in order");
+            let triggers = triggers(&parent.image.config.on_build)?;
+            let state = parent.child();
+            here.total += count_steps(&triggers);
+            self.trigger_needs(&triggers, here.index)?;
+            return Ok((state, triggers));
+        }
+        let explicit = stage.platform.clone().or_else(|| self.options.platform.clone());
+        if stage.base == "scratch" {
+            let platform = explicit.unwrap_or_else(|| self.stages.wanted.clone());
+            return Ok((StageState::scratch(&platform), Vec::new()));
+        }
+        match self.named_context(&stage.base).cloned() {
+            Some(Input::Image(name)) => {
+                if name == "scratch" {
+                    return Ok((StageState::scratch(&self.stages.wanted), Vec::new()));
+                }
+                self.image_base(&name, explicit, here)
+            }
+            Some(Input::Tree(_)) => {
+                let name = stage.base.clone();
+                here.total += 1;
+                Ok((self.tree_state(&name, here), Vec::new()))
+            }
+            None => self.image_base(&stage.base.clone(), explicit, here),
+        }
+    }
+
+    fn image_base(
+        &mut self,
+        name: &str,
+        platform: Option<Platform>,
+        here: &mut Here,
+    ) -> Result<(StageState, Vec<Instruction>), BuildError> {
+        let image = self.resolve(name, platform.clone())?;
+        let triggers = triggers(&image.config.config.on_build)?;
+        here.total += 1 + count_steps(&triggers);
+        let line = self.numbered(&format!("FROM {}", image.name), here);
+        let vertex = self.source(name, platform.clone(), &image, line, Some(here));
+        self.warn_of_platform(&image, platform.as_ref());
+        let mut state = StageState::of_image(&image.config, vertex);
+        fill_gaps(&mut state.history, image.diff_ids.len());
+        self.trigger_needs(&triggers, here.index)?;
+        Ok((state, triggers))
+    }
+
+    /// Lowers the stages that triggers name, which no text of this file does.
+    fn trigger_needs(&mut self, triggers: &[Instruction], current: usize) -> Result<(), BuildError> {
+        for trigger in triggers {
+            let mut needs = Vec::new();
+            self.instruction_needs(trigger, &mut needs)?;
+            let stages: Vec<usize> = needs.iter().map(|need| need.stage).collect();
+            for need in &needs {
+                self.check_order(current, need)?;
+            }
+            for stage in stages {
+                self.ensure(stage)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the state of a whole stage that a named context stands for.
+    pub(super) fn replaced(
+        &mut self,
+        name: &str,
+        input: &Input,
+        index: usize,
+    ) -> Result<StageState, BuildError> {
+        let span = self.stages.stages[index].head.span;
+        let mut here = Here { index, total: 1, counted: 0, position: 0, trigger: false, span };
+        match input {
+            Input::Tree(_) => Ok(self.tree_state(name, &mut here)),
+            Input::Image(image) if image == "scratch" => Ok(StageState::scratch(&self.stages.wanted)),
+            Input::Image(image) => {
+                let platform = self.options.platform.clone();
+                let resolved = self.resolve(image, platform.clone())?;
+                let line = self.numbered(&format!("FROM {}", resolved.name), &mut here);
+                let vertex = self.source(image, platform, &resolved, line, Some(&here));
+                let mut state = StageState::of_image(&resolved.config, vertex);
+                fill_gaps(&mut state.history, resolved.diff_ids.len());
+                Ok(state)
+            }
+        }
+    }
+
+    /// Returns a root made of a named context's files.
+    fn tree_state(&mut self, name: &str, here: &mut Here) -> StageState {
+        let mut state = StageState::scratch(&self.stages.wanted);
+        let op = CopyOp {
+            sources: vec![CopySourceOp::Path {
+                place: Place::Named(context_name(name)),
+                path: "/".to_owned(),
+                unpack: false,
+            }],
+            destination: "/".to_owned(),
+            workdir: String::new(),
+            chown: None,
+            chmod: None,
+            link: true,
+            parents: false,
+            excludes: Vec::new(),
+            epoch: self.epoch,
+        };
+        let line = self.numbered(&format!("FROM {name}"), here);
+        let vertex = self.graph.add(Vertex {
+            name: line,
+            stage: self.stages.label(here.index),
+            position: 0,
+            text: format!("FROM {name}"),
+            span: Some(here.span),
+            parent: None,
+            ignore_cache: self.options.no_cache,
+            op: Op::Copy(Box::new(op)),
+        });
+        state.vertex = Some(vertex);
+        state.history.push(gap(Some(vertex)));
+        state
+    }
+
+    /// Finds an image's metadata, once for each name and platform.
+    fn resolve(&mut self, name: &str, platform: Option<Platform>) -> Result<ResolvedImage, BuildError> {
+        let key = (name.to_owned(), platform);
+        if let Some((image, _)) = self.sources.get(&key) {
+            return Ok(image.clone());
+        }
+        let reference = Reference::parse(name)
+            .map_err(|error| invalid(format!("failed to parse stage name {}: {error}", quoted(name))))?
+            .or_latest();
+        let image = self.images.resolve(&reference, key.1.as_ref(), self.options.pull).map_err(|source| {
+            BuildError::from(ErrorKind::Image { name: reference.to_string(), source })
+        })?;
+        self.resolved.push(image.clone());
+        self.sources.insert(key, (image.clone(), None));
+        Ok(image)
+    }
+
+    /// Returns the vertex of an image's layers, none if it has no layers.
+    fn source(
+        &mut self,
+        name: &str,
+        platform: Option<Platform>,
+        image: &ResolvedImage,
+        line: String,
+        here: Option<&Here>,
+    ) -> Option<VertexIndex> {
+        if image.diff_ids.is_empty() {
+            return None;
+        }
+        let key = (name.to_owned(), platform);
+        if let Some((_, Some(vertex))) = self.sources.get(&key) {
+            return Some(*vertex);
+        }
+        let op = SourceOp {
+            name: image.name.clone(),
+            manifest: image.manifest,
+            diff_ids: image.diff_ids.clone(),
+        };
+        let vertex = self.graph.add(Vertex {
+            name: line,
+            stage: here.map(|here| self.stages.label(here.index)).unwrap_or_default(),
+            position: 0,
+            text: format!("FROM {name}"),
+            span: here.map(|here| here.span),
+            parent: None,
+            ignore_cache: false,
+            op: Op::Source(op),
+        });
+        self.sources.insert(key, (image.clone(), Some(vertex)));
+        Some(vertex)
+    }
+
+    /// Returns the place that `--from` or a mount's `from` names when it is no stage: a context, else an image.
+    pub(super) fn outside(&mut self, from: &str) -> Result<Place, BuildError> {
+        let name = match self.named_context(from) {
+            Some(Input::Tree(_)) => return Ok(Place::Named(context_name(from))),
+            Some(Input::Image(image)) => image.clone(),
+            None => from.to_owned(),
+        };
+        if name == "scratch" {
+            return Ok(Place::Scratch);
+        }
+        let platform = self.options.platform.clone();
+        let image = self.resolve(&name, platform.clone())?;
+        let line = format!("FROM {}", image.name);
+        Ok(self.source(&name, platform, &image, line, None).map_or(Place::Scratch, Place::Vertex))
+    }
+
+    /// Returns the place of a stage's root.
+    pub(super) fn place_of(&self, stage: usize) -> Place {
+        let state = self.done[stage].as_ref().expect("stages are lowered in order");
+        state.vertex.map_or(Place::Scratch, Place::Vertex)
+    }
+
+    fn warn_of_platform(&mut self, image: &ResolvedImage, asked: Option<&Platform>) {
+        let has = image.config.platform();
+        if let Some(asked) = asked.filter(|asked| !has.serves(asked)) {
+            self.warnings.push(format!(
+                "InvalidBaseImagePlatform: Base image {} was pulled with platform \"{has}\", expected \"{asked}\" for current build",
+                image.name,
+            ));
+        }
+    }
+}
+
+/// Reads triggers as instructions of the file that fires them.
+fn triggers(texts: &[String]) -> Result<Vec<Instruction>, BuildError> {
+    // Their own lines are in no file; the caller shows the FROM that fires them.
+    let read = |text: &String| crate::parser::parse_trigger(text).map_err(|error| invalid(error.problem.to_string()));
+    texts.iter().map(read).collect()
+}
+
+fn count_steps(triggers: &[Instruction]) -> usize {
+    triggers.iter().filter(|trigger| makes_step(&trigger.kind)).count()
+}
+
+fn gap(vertex: Option<VertexIndex>) -> Arc<PlannedHistory> {
+    let entry = History { comment: GAP_COMMENT.to_owned(), ..History::default() };
+    Arc::new(PlannedHistory { entry, vertex, from_base: vertex.is_none() })
+}
+
+/// Gives every layer of a base an entry, and no entry a layer that is not there.
+fn fill_gaps(history: &mut Vec<Arc<PlannedHistory>>, layers: usize) {
+    let mut described = 0;
+    for planned in history.iter_mut().filter(|planned| !planned.entry.empty_layer) {
+        if described == layers {
+            Arc::make_mut(planned).entry.empty_layer = true;
+        } else {
+            described += 1;
+        }
+    }
+    history.extend((described..layers).map(|_| gap(None)));
+}

@@ -1,0 +1,130 @@
+//! Which stages a stage needs, before any of them is lowered.
+
+use super::Lowering;
+use crate::builder::error::{BuildError, ErrorKind, invalid};
+use crate::parser::instruction::InstructionKind;
+use crate::parser::Instruction;
+
+/// One way in which a stage names another.
+pub(super) struct Need<'a> {
+    pub(super) stage: usize,
+    instruction: &'a Instruction,
+    /// The text of `--from`, and the target of the mount if it is one.
+    by: Option<(&'a str, Option<&'a str>)>,
+}
+
+impl<'a> Lowering<'a> {
+    /// Returns the stages that one needs, itself last, in the order of the file.
+    pub(super) fn closure(&self, index: usize) -> Result<Vec<usize>, BuildError> {
+        let mut wanted = vec![false; self.done.len()];
+        let mut open = vec![index];
+        wanted[index] = true;
+        while let Some(stage) = open.pop() {
+            if self.done[stage].is_some() {
+                continue;
+            }
+            for need in self.needs(stage)? {
+                self.check_order(stage, &need)?;
+                if !wanted[need.stage] {
+                    wanted[need.stage] = true;
+                    open.push(need.stage);
+                }
+            }
+        }
+        Ok((0..wanted.len()).filter(|stage| wanted[*stage]).collect())
+    }
+
+    /// Returns the stages that a stage's own instructions name.
+    fn needs(&self, index: usize) -> Result<Vec<Need<'a>>, BuildError> {
+        let stage = &self.stages.stages[index];
+        let mut needs = Vec::new();
+        if stage.name.as_deref().is_some_and(|name| self.named_context(name).is_some()) {
+            return Ok(needs);
+        }
+        if let Some(base) = self.stages.earlier_named(&stage.base, index) {
+            needs.push(Need { stage: base, instruction: stage.head, by: None });
+        }
+        for instruction in stage.body {
+            self.instruction_needs(instruction, &mut needs)
+                .map_err(|error| error.at(&self.stages.source, instruction.span))?;
+        }
+        Ok(needs)
+    }
+
+    pub(super) fn instruction_needs<'i>(
+        &self,
+        instruction: &'i Instruction,
+        needs: &mut Vec<Need<'i>>,
+    ) -> Result<(), BuildError> {
+        match &instruction.kind {
+            InstructionKind::Copy(copy) => {
+                let Some(from) = &copy.from else { return Ok(()) };
+                if let Some(stage) = self.stages.copied_from(checked_from(from)?)? {
+                    needs.push(Need { stage, instruction, by: Some((from, None)) });
+                }
+            }
+            InstructionKind::Run(run) => {
+                for mount in &run.mounts {
+                    let Some(from) = &mount.from else { continue };
+                    if let Some(stage) = self.stages.last_named(from) {
+                        let target = target_of(&mount.text);
+                        needs.push(Need { stage, instruction, by: Some((from, Some(target))) });
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses a stage that comes later, or that is the stage itself.
+    pub(super) fn check_order(&self, current: usize, need: &Need<'_>) -> Result<(), BuildError> {
+        if need.stage < current {
+            return Ok(());
+        }
+        let error = if self.reaches(need.stage, current) {
+            ErrorKind::Circular(self.stages.label(current))
+        } else {
+            let (from, mounted) = need.by.unwrap_or_default();
+            let from = from.to_owned();
+            match mounted {
+                Some(target) => ErrorKind::MountFromLater { from, to: target.to_owned() },
+                None => ErrorKind::CopyFromLater { from, to: self.stages.label(current) },
+            }
+        };
+        Err(BuildError::from(error).at(&self.stages.source, need.instruction.span))
+    }
+
+    /// Whether a stage needs another, by whatever way.
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        let mut seen = vec![false; self.done.len()];
+        let mut open = vec![from];
+        while let Some(stage) = open.pop() {
+            if stage == to {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[stage], true) {
+                open.extend(self.needs(stage).into_iter().flatten().map(|need| need.stage));
+            }
+        }
+        false
+    }
+}
+
+/// Returns `--from` of a `COPY` unless it wants a variable.
+fn checked_from(from: &str) -> Result<&str, BuildError> {
+    if from.contains('$') {
+        return Err(invalid(
+            "variable expansion is not supported for --from, define a new stage with FROM using ARG from \
+             global scope as a workaround",
+        ));
+    }
+    Ok(from)
+}
+
+/// Returns a mount's target as typed.
+fn target_of(mount: &str) -> &str {
+    let keys = ["target", "dst", "destination"];
+    let mut fields = mount.split(',').filter_map(|field| field.split_once('='));
+    fields.find(|(key, _)| keys.contains(&key.to_lowercase().as_str())).map_or("", |(_, value)| value)
+}

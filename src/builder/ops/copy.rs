@@ -1,0 +1,280 @@
+//! COPY and ADD: the files' digest, which may come before the parent is there, and the layer.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::{Ops, copies_context};
+use crate::builder::cache_key::{Fields, StepKey, chain_text};
+use crate::builder::context::{
+    DirectoryTree, DownloadOptions, GitOptions, GitSource, MemoryTree, Tree, checkout, download,
+    url_file_name,
+};
+use crate::builder::copy::{CopyRequest, CopySource, Fact, Selection, content_digest, select, write};
+use crate::builder::error::{BuildError, invalid};
+use crate::builder::graph::{CopyOp, CopySourceOp, Place, VertexIndex};
+use crate::builder::solve::Inputs;
+use crate::image::id::{from_hex, to_hex};
+use crate::image::{Digest, DiffId};
+use crate::layers::{LayerSink, Mtime};
+use crate::progress::TransferId;
+use crate::store::{CacheRecord, StepId};
+
+/// Files whose names a record keeps; beyond that only their common digest is known.
+const MAX_NAMED: usize = 50_000;
+
+/// What is known of a copy's files.
+pub(super) struct Digested {
+    request: CopyRequest,
+    /// The files; none where an unchanged stage spared looking.
+    selection: Option<Selection>,
+    digest: [u8; 32],
+    facts: Vec<Fact>,
+    /// When downloads were changed last, as their servers say.
+    modified: Vec<Mtime>,
+}
+
+impl Digested {
+    /// Returns a field for each file, so that a miss can name it.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let named = if self.facts.len() > MAX_NAMED { &[][..] } else { &self.facts };
+        named.iter().map(|fact| {
+            (format!("file {}", String::from_utf8_lossy(&fact.name)), to_hex(&fact.identity()[..8]))
+        })
+    }
+}
+
+impl Ops<'_> {
+    pub(super) fn copy_key(
+        &self,
+        vertex: VertexIndex,
+        op: &CopyOp,
+        inputs: &Inputs,
+    ) -> Result<StepKey, BuildError> {
+        let digested = self.digested(vertex, op, inputs)?;
+        let mut fields = Fields::new("copy");
+        for (name, value) in digested.request.key_fields() {
+            fields.add(name, value);
+        }
+        fields.add("content", to_hex(&digested.digest));
+        for modified in &digested.modified {
+            fields.add("modified", modified.seconds.to_string());
+        }
+        fields.add_option("epoch", op.epoch.map(|epoch| epoch.to_string()));
+        if !op.is_linked() {
+            fields.add_parent(inputs.parent_chain());
+        }
+        Ok(fields.finish())
+    }
+
+    /// Finds out what is copied, once; a second asker waits for the first.
+    pub(super) fn digested(
+        &self,
+        vertex: VertexIndex,
+        op: &CopyOp,
+        inputs: &Inputs,
+    ) -> Result<Arc<Digested>, BuildError> {
+        let mut slot = self.digests[vertex].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digested) = &*slot {
+            return Ok(Arc::clone(digested));
+        }
+        let digested = match self.remembered(op, inputs)? {
+            Some(digested) => digested,
+            None => self.digest(op, inputs)?,
+        };
+        if copies_context(&self.graph.vertices[vertex]) {
+            self.context_read();
+        }
+        Ok(Arc::clone(slot.insert(Arc::new(digested))))
+    }
+
+    fn digest(&self, op: &CopyOp, inputs: &Inputs) -> Result<Digested, BuildError> {
+        let mut modified = Vec::new();
+        let request = self.request(op, inputs, &mut modified)?;
+        let selection = select(&request)?;
+        let content = content_digest(&selection)?;
+        if let Some(memo) = memo_key(op, inputs) {
+            let payload = to_hex(&content.digest);
+            let mut record = CacheRecord::new(memo.key, payload, Vec::new(), 0, StepId::default());
+            record.kind = "internal".to_owned();
+            "content of a stage's files".clone_into(&mut record.description);
+            self.env.store.cache_put(&record)?;
+        }
+        Ok(Digested {
+            request,
+            selection: Some(selection),
+            digest: content.digest,
+            facts: content.facts,
+            modified,
+        })
+    }
+
+    /// Returns what an earlier build found in the same stages, without looking at their files.
+    fn remembered(&self, op: &CopyOp, inputs: &Inputs) -> Result<Option<Digested>, BuildError> {
+        let Some(memo) = memo_key(op, inputs) else { return Ok(None) };
+        let Some(record) = self.cached(&memo.key)? else { return Ok(None) };
+        let Some(digest) = from_hex(&record.payload) else { return Ok(None) };
+        let nothing: Arc<dyn Tree> = Arc::new(MemoryTree::default());
+        let sources = op.sources.iter().map(|source| CopySource {
+            tree: Arc::clone(&nothing),
+            path: String::new(),
+            wildcards: false,
+            unpack: unpacks(source),
+        });
+        let request = fill(CopyRequest::new(sources.collect(), &op.destination), op)?;
+        Ok(Some(Digested { request, selection: None, digest, facts: Vec::new(), modified: Vec::new() }))
+    }
+
+    fn request(
+        &self,
+        op: &CopyOp,
+        inputs: &Inputs,
+        modified: &mut Vec<Mtime>,
+    ) -> Result<CopyRequest, BuildError> {
+        let sources: Vec<CopySource> =
+            op.sources.iter().map(|s| self.source(s, op, inputs, modified)).collect::<Result<_, _>>()?;
+        fill(CopyRequest::new(sources, &op.destination), op)
+    }
+
+    fn source(
+        &self,
+        source: &CopySourceOp,
+        op: &CopyOp,
+        inputs: &Inputs,
+        modified: &mut Vec<Mtime>,
+    ) -> Result<CopySource, BuildError> {
+        let unpack = unpacks(source);
+        Ok(match source {
+            CopySourceOp::Path { place, path, .. } => {
+                CopySource { tree: self.tree(place, inputs)?, path: path.clone(), wildcards: true, unpack }
+            }
+            CopySourceOp::Heredoc { name, body } => {
+                let seconds = op.epoch.unwrap_or_else(|| jiff::Timestamp::now().as_second());
+                let mut tree = MemoryTree::new(Mtime { seconds, nanos: 0 });
+                tree.insert(name, body.as_bytes());
+                CopySource { tree: Arc::new(tree), path: name.clone(), wildcards: false, unpack }
+            }
+            CopySourceOp::Url { url, checksum, .. } => {
+                let tree = self.download(url, *checksum)?;
+                modified.push(tree.modified());
+                let path = url_file_name(url);
+                CopySource { tree: Arc::new(tree), path, wildcards: false, unpack }
+            }
+            CopySourceOp::Git { url, checksum, keep_git_dir } => {
+                let tree = self.checkout(url, checksum.as_deref(), *keep_git_dir)?;
+                CopySource { tree, path: "/".to_owned(), wildcards: false, unpack }
+            }
+        })
+    }
+
+    fn download(
+        &self,
+        url: &str,
+        checksum: Option<Digest>,
+    ) -> Result<crate::builder::context::Download, BuildError> {
+        let number = self.transfers.fetch_add(1, Ordering::Relaxed) as u64;
+        let options = DownloadOptions {
+            checksum,
+            secret: &|id| self.secret(id).ok().flatten(),
+            reporter: self.env.reporter,
+            transfer: TransferId::Number(number),
+            spool: self.spool()?,
+        };
+        Ok(download(url, &options)?)
+    }
+
+    fn checkout(
+        &self,
+        url: &str,
+        checksum: Option<&str>,
+        keep_git_dir: bool,
+    ) -> Result<Arc<dyn Tree>, BuildError> {
+        let mut source =
+            GitSource::parse(url, false)?.ok_or_else(|| invalid(format!("{url} is no git repository")))?;
+        source.keep_git_dir = Some(keep_git_dir);
+        source.checksum = checksum.map(str::to_owned).or(source.checksum);
+        let options = GitOptions {
+            spool: self.spool()?,
+            secret: &|id| self.secret(id).ok().flatten(),
+            allow_file: false,
+        };
+        Ok(Arc::new(checkout(&source, &options)?))
+    }
+
+    pub(super) fn copy(
+        &self,
+        vertex: VertexIndex,
+        op: &CopyOp,
+        inputs: &Inputs,
+    ) -> Result<Vec<DiffId>, BuildError> {
+        let mut digested = self.digested(vertex, op, inputs)?;
+        if digested.selection.is_none() {
+            digested = Arc::new(self.digest(op, inputs)?);
+        }
+        let selection = digested.selection.as_ref().expect("a digest that was computed has its files");
+        let parent = match op.is_linked() {
+            true => None,
+            false => self.view(inputs.parent_layers())?.map(|root| DirectoryTree::stage(root, "parent")),
+        };
+        let parent = parent.as_ref().map(|tree| tree as &dyn Tree);
+        self.write_layer(&digested.request, selection, parent).map(|layer| vec![layer])
+    }
+
+    /// Writes a copy into a layer of the store.
+    pub(super) fn write_layer(
+        &self,
+        request: &CopyRequest,
+        selection: &Selection,
+        parent: Option<&dyn Tree>,
+    ) -> Result<DiffId, BuildError> {
+        let draft = self.env.store.begin_layer()?;
+        let mut sink = LayerSink::create(draft.root(), self.sink_options()?)?;
+        write(request, selection, parent, draft.root(), &mut sink)?;
+        let written = sink.finish()?;
+        draft.commit(written.diff_id, written.size)?;
+        Ok(written.diff_id)
+    }
+}
+
+fn unpacks(source: &CopySourceOp) -> bool {
+    match source {
+        CopySourceOp::Path { unpack, .. } | CopySourceOp::Url { unpack, .. } => *unpack,
+        CopySourceOp::Heredoc { .. } | CopySourceOp::Git { .. } => false,
+    }
+}
+
+/// Puts an instruction's flags into its request.
+fn fill(mut request: CopyRequest, op: &CopyOp) -> Result<CopyRequest, BuildError> {
+    request.workdir.clone_from(&op.workdir);
+    request.chown.clone_from(&op.chown);
+    request.link = op.link;
+    request.parents = op.parents;
+    request.excludes.clone_from(&op.excludes);
+    request.created = op.epoch.map(|seconds| Mtime { seconds, nanos: 0 });
+    Ok(match &op.chmod {
+        Some(chmod) => request.with_chmod(chmod)?,
+        None => request,
+    })
+}
+
+/// Returns the key under which the digest of files that come from steps alone is remembered.
+fn memo_key(op: &CopyOp, inputs: &Inputs) -> Option<StepKey> {
+    let mut fields = Fields::new("content of a stage's files");
+    for source in &op.sources {
+        match source {
+            CopySourceOp::Path { place: Place::Vertex(vertex), path, unpack } => {
+                fields.add("stage", chain_text(inputs.get(*vertex).and_then(|snapshot| snapshot.chain)));
+                fields.add("path", path);
+                fields.add("unpack", unpack.to_string());
+            }
+            CopySourceOp::Heredoc { name, body } => {
+                fields.add("heredoc", name);
+                fields.add("body", body);
+            }
+            _ => return None,
+        }
+    }
+    fields.add("parents", op.parents.to_string());
+    fields.add_list("exclude", &op.excludes);
+    let from_stage = |source: &CopySourceOp| matches!(source, CopySourceOp::Path { .. });
+    op.sources.iter().any(from_stage).then(|| fields.finish())
+}
