@@ -5,15 +5,16 @@
 //! and on failure leaves the number of the step and the kernel's answer in the plan, where the parent finds them.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
-    move_mount, open_tree, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
+    unmount,
 };
 use rustix::process::{Gid, Rlimit, Uid};
 use rustix::thread::CapabilitySets;
@@ -81,6 +82,8 @@ pub(super) struct Target {
     pub path: CString,
     /// What to make of it when it is missing, which only happens inside another mount.
     pub make: Option<Make>,
+    /// Whether it must not lead through links, as for what other mounts rely on.
+    pub plain: bool,
 }
 
 pub(super) struct Make {
@@ -124,11 +127,13 @@ pub(super) enum Op {
     },
     /// Attaches the container's root, makes it the root and lets go of the host's.
     EnterRoot,
-    /// Mounts what depends on the child's own namespaces; where it may not, `instead` is attached.
-    Mount {
+    /// Mounts what depends on the child's own namespaces, to be attached later; where it may not, `instead` is taken.
+    ///
+    /// In a user namespace it must happen before the host's root is left, for the kernel wants to see one that hides nothing.
+    Make {
         kind: &'static CStr,
-        flags: MountFlags,
-        target: Target,
+        attributes: MountAttrFlags,
+        slot: usize,
         instead: Option<OwnedFd>,
     },
     /// Attaches a prepared mount.
@@ -217,8 +222,8 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::Cover(fd) => attach_at(fd.as_fd(), CWD, c"/"),
         Op::EnterRoot => enter_root(plan),
         Op::Take { source, slot, attributes } => take(plan, source, *slot, *attributes),
-        Op::Mount { kind, flags, target, instead } => {
-            mount_kind(plan, kind, *flags, target, instead.as_ref())
+        Op::Make { kind, attributes, slot, instead } => {
+            make(plan, kind, *attributes, *slot, instead.as_ref())
         }
         Op::Attach { mount, target } => attach(plan, mount.as_fd(), target),
         Op::Give { slot, target } => give(plan, *slot, open_target(plan, target)?.as_fd()),
@@ -273,11 +278,12 @@ fn open(plan: &Plan, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Resul
 }
 
 fn open_target(plan: &Plan, target: &Target) -> Result<OwnedFd, Errno> {
-    match (open(plan, &target.path, OFlags::PATH, ResolveFlags::empty()), &target.make) {
+    let resolve = if target.plain { ResolveFlags::NO_SYMLINKS } else { ResolveFlags::empty() };
+    match (open(plan, &target.path, OFlags::PATH, resolve), &target.make) {
         (Err(Errno::NOENT), Some(make)) => make_target(plan, make)?,
         (other, _) => return other,
     }
-    open(plan, &target.path, OFlags::PATH, ResolveFlags::empty())
+    open(plan, &target.path, OFlags::PATH, resolve)
 }
 
 fn make_target(plan: &Plan, make: &Make) -> Result<(), Errno> {
@@ -330,7 +336,12 @@ fn take(plan: &Plan, source: &OwnedFd, slot: usize, attributes: u64) -> Result<(
 /// Attaches a taken mount, or a clone of it once it is attached somewhere.
 fn give(plan: &Plan, slot: usize, place: BorrowedFd<'_>) -> Result<(), Errno> {
     let slot = &plan.slots[slot];
-    let mount = sys::borrow(slot.fd.load(Ordering::Relaxed));
+    let fd = slot.fd.load(Ordering::Relaxed);
+    if fd < 0 {
+        // Making it was optional and failed.
+        return Err(Errno::NODEV);
+    }
+    let mount = sys::borrow(fd);
     if slot.attached.swap(true, Ordering::Relaxed) {
         return attach_at(clone_of(mount, 0)?.as_fd(), place, c"");
     }
@@ -350,20 +361,27 @@ fn enter_root(plan: &Plan) -> Result<(), Errno> {
     rustix::process::chdir(c"/")
 }
 
-fn mount_kind(
+fn make(
     plan: &Plan,
     kind: &CStr,
-    flags: MountFlags,
-    target: &Target,
+    attributes: MountAttrFlags,
+    slot: usize,
     instead: Option<&OwnedFd>,
 ) -> Result<(), Errno> {
-    let resolve = ResolveFlags::NO_SYMLINKS;
-    let place = open(plan, &target.path, OFlags::PATH | OFlags::DIRECTORY, resolve)?;
-    rustix::process::fchdir(&place)?;
-    match (mount(kind, c".", kind, flags, None), instead) {
-        (Err(Errno::PERM | Errno::BUSY), Some(tree)) => attach_at(tree.as_fd(), place.as_fd(), c""),
-        (other, _) => other,
-    }
+    let mount = match (mount_of(kind, attributes), instead) {
+        (Ok(mount), _) => mount.into_raw_fd(),
+        (Err(Errno::PERM | Errno::BUSY), Some(tree)) => tree.as_raw_fd(),
+        (Err(errno), _) => return Err(errno),
+    };
+    plan.slots[slot].fd.store(mount, Ordering::Relaxed);
+    Ok(())
+}
+
+fn mount_of(kind: &CStr, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, c"source", kind)?;
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 /// Whether the kernel said that there is nothing to hide.

@@ -10,6 +10,7 @@ mod host;
 mod init;
 mod mounts;
 mod root;
+pub mod rootless;
 mod scratch;
 mod seccomp;
 mod spec;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::mount::MountFlags;
+use rustix::mount::MountAttrFlags;
 
 use super::child::{Make, Op, Step, Target, What};
 use super::error::RunError;
@@ -19,6 +19,10 @@ use super::sys;
 use crate::fs::mount::{self, Attributes, OverlayOptions};
 use crate::fs::{FileKind, Root, stat_fd};
 
+/// Flags of the kernel's own file systems.
+const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 /// Bytes of the container's `/dev`, as docker's.
 const DEV_SIZE: u64 = 64 << 20;
 
@@ -109,7 +113,7 @@ fn c_path(path: &Path) -> CString {
 
 /// Returns a target that is there.
 pub(super) fn existing(path: impl AsRef<Path>) -> Target {
-    Target { path: c_path(path.as_ref()), make: None }
+    Target { path: c_path(path.as_ref()), make: None, plain: false }
 }
 
 /// Returns a target that the child makes where an outer mount lacks it.
@@ -120,7 +124,7 @@ fn made(path: &Path, directory: bool) -> Target {
         parts.push((c_path(&parent), c_path(part.as_ref())));
         parent.push(part);
     }
-    Target { path: c_path(path), make: Some(Make { directory, parts }) }
+    Target { path: c_path(path), make: Some(Make { directory, parts }), plain: false }
 }
 
 pub(super) fn step(what: What, op: Op) -> Step {
@@ -147,19 +151,18 @@ pub(super) struct Mounter<'a> {
 impl Mounter<'_> {
     /// Adds `/proc`, `/dev` and what is below it, `/sys`.
     pub fn usual(&mut self, devpts: OwnedFd, console: bool) -> Result<(), RunError> {
-        let quiet = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         if self.usual.has("proc") {
             let instead = match self.host.in_user_namespace && !self.spec.namespaces.pid {
                 true => Some(host_tree("/proc")?),
                 false => None,
             };
-            self.kernel(c"proc", "proc", quiet, instead, false);
+            self.kernel(c"proc", "proc", QUIET, instead, false);
         }
         if self.usual.has("dev") {
             self.devices(devpts, console)?;
         }
         if self.usual.has("sys") {
-            self.sys(quiet)?;
+            self.sys()?;
         }
         Ok(())
     }
@@ -168,12 +171,15 @@ impl Mounter<'_> {
         &mut self,
         kind: &'static std::ffi::CStr,
         path: &str,
-        flags: MountFlags,
+        flags: MountAttrFlags,
         instead: Option<OwnedFd>,
         optional: bool,
     ) {
-        let op = Op::Mount { kind, flags, target: existing(path), instead };
-        self.steps.push(Step { what: mounting(path), op, optional });
+        let slot = self.takes.len();
+        let op = Op::Make { kind, attributes: flags, slot, instead };
+        self.takes.push(Step { what: mounting(path), op, optional });
+        let target = Target { plain: true, ..existing(path) };
+        self.steps.push(Step { what: mounting(path), op: Op::Give { slot, target }, optional });
     }
 
     /// Has a part of the scratch file system cloned in time; returns where the clone will be.
@@ -211,9 +217,8 @@ impl Mounter<'_> {
             self.attach("dev/shm", shm);
         }
         if self.usual.has("dev/mqueue") {
-            let quiet = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             let optional = !self.spec.namespaces.ipc && self.host.in_user_namespace;
-            self.kernel(c"mqueue", "dev/mqueue", quiet, None, optional);
+            self.kernel(c"mqueue", "dev/mqueue", QUIET, None, optional);
         }
         for name in bound {
             let path = format!("dev/{name}");
@@ -287,7 +292,7 @@ impl Mounter<'_> {
         Ok(())
     }
 
-    fn sys(&mut self, quiet: MountFlags) -> Result<(), RunError> {
+    fn sys(&mut self) -> Result<(), RunError> {
         let writable = self.spec.privileged;
         let instead = match self.host.in_user_namespace {
             true => {
@@ -300,7 +305,7 @@ impl Mounter<'_> {
             }
             false => None,
         };
-        let flags = if writable { quiet } else { quiet | MountFlags::RDONLY };
+        let flags = if writable { QUIET } else { QUIET | MountAttrFlags::MOUNT_ATTR_RDONLY };
         match (matches!(self.spec.network, Network::Host), instead) {
             // Only who owns the network namespace may mount its sysfs.
             (true, Some(tree)) => self.attach("sys", tree),
@@ -325,7 +330,7 @@ impl Mounter<'_> {
         let what = wanted.target.display().to_string();
         let op = match &wanted.source {
             MountSource::File { bytes, mode, uid, gid } => {
-                let source = self.scratch.file(bytes, *mode, *uid, *gid)?;
+                let source = self.scratch.file(self.host, bytes, *mode, (*uid, *gid))?;
                 Op::Give { slot: self.take(source, attribute_bits(attributes)), target }
             }
             MountSource::Bind(fd) => {
@@ -361,7 +366,7 @@ impl Mounter<'_> {
         let directory = self.scratch.empty_directory()?;
         let file: Arc<OwnedFd> = match self.host.in_user_namespace {
             // An empty file that nobody may read does as well as the null device.
-            true => self.scratch.file(b"", 0o444, 0, 0)?,
+            true => self.scratch.file(self.host, b"", 0o444, (0, 0))?,
             false => self.scratch.open("null")?,
         };
         let (file, directory) = (self.take(file, 0), self.take(directory, libc::MOUNT_ATTR_RDONLY));

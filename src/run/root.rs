@@ -76,7 +76,7 @@ impl Stubs {
             return Ok(ReadyRoot { mount: root, created: None });
         }
         let root = match self.usable.load(Ordering::Relaxed) {
-            true => self.mount_special(rootfs, &lowers, root, &missing)?,
+            true => self.mount_special(rootfs, &lowers, root, places, &missing)?,
             false => root,
         };
         let missing = missing_places(&root, places)?;
@@ -137,6 +137,7 @@ impl Stubs {
         rootfs: &Rootfs,
         lowers: &[BorrowedFd<'_>],
         old: OwnedFd,
+        places: &[Place],
         missing: &[Place],
     ) -> Result<OwnedFd, RunError> {
         let fd = mount::tmpfs(None, 0o755).map_err(RunError::mount("places for mounts"))?;
@@ -158,7 +159,7 @@ impl Stubs {
         if let Some(upper) = &rootfs.upper {
             forget_volatile(upper)?;
         }
-        let common = self.common(missing)?;
+        let common = self.common(places)?;
         let with: Vec<_> =
             [fd.as_fd()].into_iter().chain(lowers.iter().copied()).chain([common.as_fd()]).collect();
         mount_overlay(rootfs, &with)

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::error::RunError;
-use super::host::DEFAULT_DEVICES;
+use super::host::{DEFAULT_DEVICES, Host};
 use super::root::duplicate;
 use crate::fs::{FileKind, Follow, Root, mount};
 
@@ -25,12 +25,22 @@ impl Scratch {
     }
 
     /// Makes a file and returns it for binding.
-    pub fn file(&mut self, bytes: &[u8], mode: u32, uid: u32, gid: u32) -> Result<Arc<OwnedFd>, RunError> {
+    ///
+    /// An owner that the user namespace has not got is left out: there all files are the one user's.
+    pub fn file(
+        &mut self,
+        host: &Host,
+        bytes: &[u8],
+        mode: u32,
+        (uid, gid): (u32, u32),
+    ) -> Result<Arc<OwnedFd>, RunError> {
         let name = format!("file{}", self.files);
         self.files += 1;
         let mut file = self.root.create_file(&name, 0o600)?;
         file.write_all(bytes).map_err(|e| RunError::setup("write a file in memory", e))?;
-        self.root.set_owner(&name, uid, gid)?;
+        if host.check_ids(uid, &[gid]).is_ok() {
+            self.root.set_owner(&name, uid, gid)?;
+        }
         self.root.set_mode(&name, mode)?;
         self.open(&name)
     }

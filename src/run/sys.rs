@@ -448,3 +448,12 @@ pub fn init_code() -> &'static [u8] {
     // SAFETY: both labels are in one read-only section, the second behind the first, and are never written.
     unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
+
+/// Forks; returns the child's number to the parent and none to the child.
+///
+/// The child has a copy of all memory but only this thread, so a process with threads must not use it.
+pub fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
+    // SAFETY: the caller has a single thread, so no lock is held by one that does not exist in the child.
+    let pid = unsafe { libc::fork() };
+    check(libc::c_long::from(pid)).map(|_| rustix::process::Pid::from_raw(pid))
+}

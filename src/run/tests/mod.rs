@@ -5,4 +5,5 @@ mod support;
 mod limits;
 mod mounts;
 mod process;
+mod rootless;
 mod security;

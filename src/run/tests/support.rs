@@ -23,12 +23,13 @@ pub fn possible() -> bool {
 pub struct Rig {
     pub dir: tempfile::TempDir,
     pub executor: NamespaceExecutor,
+    pub userxattr: bool,
 }
 
 impl Rig {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let rig = Self { dir, executor: NamespaceExecutor::new() };
+        let rig = Self { dir, executor: NamespaceExecutor::new(), userxattr: false };
         for name in ["image/bin", "image/tmp", "upper", "work"] {
             std::fs::create_dir_all(rig.path(name)).expect("made");
         }
@@ -69,7 +70,7 @@ impl Rig {
             lowers: vec![self.open("image")],
             upper: Some(UpperDir { upper: root(upper), work: root(work) }),
             read_only: false,
-            userxattr: false,
+            userxattr: self.userxattr,
         }
     }
 
