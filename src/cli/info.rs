@@ -61,7 +61,7 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
         Ok(()) => "yes".to_owned(),
         Err(why) => format!("no ({why})"),
     };
-    let cgroup = "1";
+    let cgroup = cgroup_version();
     let mut security = vec!["name=seccomp,profile=builtin".to_owned(), "name=cgroupns".to_owned()];
     if global.rootless {
         security.push("name=rootless".to_owned());
@@ -139,4 +139,11 @@ fn operating_system() -> String {
     let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.map_or("unknown".to_owned(), |name| name.trim_matches('"').to_owned())
+}
+
+/// `2` where cgroups are mounted as one hierarchy, else `1`.
+fn cgroup_version() -> &'static str {
+    let unified = Root::open(std::path::Path::new("/sys/fs/cgroup"))
+        .and_then(|root| root.stat("cgroup.controllers", crate::fs::Follow::Yes));
+    if unified.is_ok_and(|found| found.is_some()) { "2" } else { "1" }
 }

@@ -7,7 +7,7 @@ mod images;
 mod options;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
@@ -62,7 +62,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     drop(lease);
     match result {
         Ok(outcome) => {
-            succeed(args, &outcome, &options.tags, &renderer)?;
+            succeed(args, &outcome)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if error.is_cancelled() => {
@@ -76,21 +76,12 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
 }
 
-fn succeed(
-    args: &BuildArgs,
-    outcome: &BuildOutcome,
-    tags: &[crate::image::Reference],
-    renderer: &Arc<dyn Renderer>,
-) -> Result<(), CliError> {
-    let _ = renderer;
-    if args.explain {
-        output::talk(&explain::text(outcome));
-    }
+fn succeed(args: &BuildArgs, outcome: &BuildOutcome) -> Result<(), CliError> {
     if let Some(path) = &args.iidfile {
         files::write(path, outcome.image.to_string().as_bytes())?;
     }
     if let Some(path) = &args.metadata_file {
-        let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = outcome.tags.iter().map(ToString::to_string).collect();
         let metadata = json!({
             "containerimage.config.digest": outcome.image.to_string(),
             "containerimage.digest": outcome.manifest.to_string(),
