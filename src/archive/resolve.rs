@@ -26,10 +26,10 @@ pub(super) struct Candidate {
 
 /// Returns the archive's images, each once with all its names.
 pub(super) fn images(contents: &Contents, platform: &Platform) -> Result<Vec<Candidate>, ArchiveError> {
-    if contents.document(OCI_LAYOUT).is_some_and(is_oci_layout) {
-        if let Some(index) = contents.document(OCI_INDEX) {
-            return from_index(contents, index, platform);
-        }
+    if contents.document(OCI_LAYOUT).is_some_and(is_oci_layout)
+        && let Some(index) = contents.document(OCI_INDEX)
+    {
+        return from_index(contents, index, platform);
     }
     match contents.document(DOCKER_MANIFEST) {
         Some(list) => from_docker(list),

@@ -73,13 +73,8 @@ mod tests {
             &fields(&[("a", "1"), ("b", "2"), ("gone", "3")]),
             &fields(&[("a", "1"), ("b", "4"), ("new", "5")]),
         );
-        let shown: Vec<_> = found
-            .iter()
-            .map(|d| (d.field.as_str(), d.before.as_deref(), d.now.as_deref()))
-            .collect();
-        assert_eq!(
-            shown,
-            [("b", Some("2"), Some("4")), ("new", None, Some("5")), ("gone", Some("3"), None)]
-        );
+        let shown: Vec<_> =
+            found.iter().map(|d| (d.field.as_str(), d.before.as_deref(), d.now.as_deref())).collect();
+        assert_eq!(shown, [("b", Some("2"), Some("4")), ("new", None, Some("5")), ("gone", Some("3"), None)]);
     }
 }

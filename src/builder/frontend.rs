@@ -51,7 +51,8 @@ fn is_built_in(image: &str) -> bool {
         return true;
     }
     Reference::parse(image).is_ok_and(|reference| {
-        ["docker/dockerfile", "docker/dockerfile-upstream"].contains(&reference.familiar_repository().as_str())
+        ["docker/dockerfile", "docker/dockerfile-upstream"]
+            .contains(&reference.familiar_repository().as_str())
     })
 }
 

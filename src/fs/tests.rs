@@ -96,7 +96,7 @@ fn a_tree_is_removed_without_following_links() {
     let base = dir.path().join("root");
     symlink(dir.path(), base.join("a/b/out")).unwrap();
     std::fs::create_dir_all(base.join("a/x/y/z")).unwrap();
-    std::fs::set_permissions(base.join("a/x"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(base.join("a/x"), std::fs::Permissions::from_mode(0o000)).unwrap();
     root.remove_tree("a").unwrap();
     assert!(!base.join("a").exists());
     assert!(dir.path().join("outside").exists());

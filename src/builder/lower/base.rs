@@ -171,9 +171,10 @@ impl Lowering<'_> {
         let reference = Reference::parse(name)
             .map_err(|error| invalid(format!("failed to parse stage name {}: {error}", quoted(name))))?
             .or_latest();
-        let image = self.images.resolve(&reference, key.1.as_ref(), self.options.pull).map_err(|source| {
-            BuildError::from(ErrorKind::Image { name: reference.to_string(), source })
-        })?;
+        let image = self
+            .images
+            .resolve(&reference, key.1.as_ref(), self.options.pull)
+            .map_err(|source| BuildError::from(ErrorKind::Image { name: reference.to_string(), source }))?;
         self.resolved.push(image.clone());
         self.sources.insert(key, (image.clone(), None));
         Ok(image)
@@ -195,11 +196,8 @@ impl Lowering<'_> {
         if let Some((_, Some(vertex))) = self.sources.get(&key) {
             return Some(*vertex);
         }
-        let op = SourceOp {
-            name: image.name.clone(),
-            manifest: image.manifest,
-            diff_ids: image.diff_ids.clone(),
-        };
+        let op =
+            SourceOp { name: image.name.clone(), manifest: image.manifest, diff_ids: image.diff_ids.clone() };
         let vertex = self.graph.add(Vertex {
             name: line,
             stage: here.map(|here| self.stages.label(here.index)).unwrap_or_default(),
@@ -250,7 +248,9 @@ impl Lowering<'_> {
 /// Reads triggers as instructions of the file that fires them.
 fn triggers(texts: &[String]) -> Result<Vec<Instruction>, BuildError> {
     // Their own lines are in no file; the caller shows the FROM that fires them.
-    let read = |text: &String| crate::parser::parse_trigger(text).map_err(|error| invalid(error.problem.to_string()));
+    let read = |text: &String| {
+        crate::parser::parse_trigger(text).map_err(|error| invalid(error.problem.to_string()))
+    };
     texts.iter().map(read).collect()
 }
 

@@ -6,8 +6,8 @@ use crate::builder::error::{BuildError, ErrorKind, invalid, unsupported};
 use crate::builder::graph::{MountOp, Op, Place, RunOp};
 use crate::builder::options::{Entitlement, NetworkMode};
 use crate::builder::state::StageState;
-use crate::parser::{Instruction, Span, quoted, words};
 use crate::parser::instruction::{Command, Mount, MountKind, Network, Run, Security, Sharing};
+use crate::parser::{Instruction, Span, quoted, words};
 
 /// Host name of RUN steps unless a build argument says otherwise.
 const HOSTNAME: &str = "buildkitsandbox";
@@ -140,12 +140,7 @@ impl Lowering<'_> {
         mounts.iter().map(|mount| self.mount(mount, &state.workdir(), &mut agents)).collect()
     }
 
-    fn mount(
-        &mut self,
-        mount: &Mount,
-        workdir: &str,
-        agents: &mut usize,
-    ) -> Result<MountOp, BuildError> {
+    fn mount(&mut self, mount: &Mount, workdir: &str, agents: &mut usize) -> Result<MountOp, BuildError> {
         let from = match &mount.from {
             None if mount.kind == MountKind::Bind => Place::Context,
             None => Place::Scratch,
@@ -227,7 +222,10 @@ impl MountTexts {
             false => clean(&format!("/{workdir}/{target}")),
         });
         if target.as_deref() == Some("/") {
-            return Err(invalid(format!("invalid mount target {}", quoted(&typed_target.unwrap_or_default()))));
+            return Err(invalid(format!(
+                "invalid mount target {}",
+                quoted(&typed_target.unwrap_or_default())
+            )));
         }
         Ok(Self { source: given(&mount.source), typed_target, target, id: given(&mount.id) })
     }

@@ -217,9 +217,8 @@ impl Lowering<'_> {
         here: &Here,
     ) -> VertexIndex {
         let stage = &self.stages.stages[here.index];
-        let filtered = |filter: &String| {
-            stage.name.as_ref().is_some_and(|name| filter.eq_ignore_ascii_case(name))
-        };
+        let filtered =
+            |filter: &String| stage.name.as_ref().is_some_and(|name| filter.eq_ignore_ascii_case(name));
         self.graph.add(Vertex {
             name,
             stage: self.stages.label(here.index),

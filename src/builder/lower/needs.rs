@@ -2,8 +2,8 @@
 
 use super::Lowering;
 use crate::builder::error::{BuildError, ErrorKind, invalid};
-use crate::parser::instruction::InstructionKind;
 use crate::parser::Instruction;
+use crate::parser::instruction::InstructionKind;
 
 /// One way in which a stage names another.
 pub(super) struct Need<'a> {

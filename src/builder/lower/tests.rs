@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::builder::BuildOptions;
 use crate::builder::context::MemoryTree;
 use crate::builder::graph::{CopySourceOp, MountOp, Place};
 use crate::builder::options::Input;
 use crate::builder::source::ImageSourceError;
-use crate::builder::BuildOptions;
 use crate::image::{DiffId, Digest, ImageConfig, ManifestDigest, Reference};
 use crate::parser::parse;
 
@@ -87,7 +87,10 @@ fn history_reads_as_dockers() {
         ("ADD https://h/x /d", vec!["* ADD https://h/x /d # buildkit"]),
         ("WORKDIR /a\nWORKDIR b/../c\nWORKDIR /", vec!["* WORKDIR /a", "* WORKDIR /a/c", "WORKDIR /"]),
         ("WORKDIR /a/../b", vec!["* WORKDIR /a/../b"]),
-        ("CMD a b\nCMD [\"a\", \"b\\\"c\"]", vec!["CMD [\"/bin/sh\" \"-c\" \"a b\"]", "CMD [\"a\" \"b\\\"c\"]"]),
+        (
+            "CMD a b\nCMD [\"a\", \"b\\\"c\"]",
+            vec!["CMD [\"/bin/sh\" \"-c\" \"a b\"]", "CMD [\"a\" \"b\\\"c\"]"],
+        ),
         ("ENTRYPOINT []", vec!["ENTRYPOINT []"]),
         ("EXPOSE 90/udp 80 1-2", vec!["EXPOSE [1/tcp 2/tcp 80/tcp 90/udp]"]),
         ("ENV P='3 4/udp'\nEXPOSE $P", vec!["ENV P=3 4/udp", "EXPOSE [3/tcp 4/udp]"]),
@@ -99,7 +102,10 @@ fn history_reads_as_dockers() {
                 "HEALTHCHECK {Test:[CMD-SHELL a b] Interval:1s Timeout:1m30s StartPeriod:0s StartInterval:0s Retries:5}",
             ],
         ),
-        ("USER a:b\nSTOPSIGNAL sigint\nMAINTAINER me", vec!["USER a:b", "STOPSIGNAL sigint", "MAINTAINER me"]),
+        (
+            "USER a:b\nSTOPSIGNAL sigint\nMAINTAINER me",
+            vec!["USER a:b", "STOPSIGNAL sigint", "MAINTAINER me"],
+        ),
         ("ONBUILD RUN x", vec![]),
         ("RUN <<EOF\na\nb\nEOF", vec!["* RUN /bin/sh -c a\nb\n # buildkit"]),
         ("RUN <<EOF\n#!/x\nEOF", vec!["* RUN /bin/sh -c /dev/pipes/EOF # buildkit"]),
@@ -115,7 +121,12 @@ fn arguments_have_their_scopes() {
         let mut options = options(text);
         options.build_args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let plan = plan_of(&options).unwrap();
-        plan.target.env.iter().filter(|(k, _)| *k != "PATH").map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()
+        plan.target
+            .env
+            .iter()
+            .filter(|(k, _)| *k != "PATH")
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect::<Vec<_>>()
     };
     for (text, args, expected) in [
         ("ARG g=1\nFROM busybox\nRUN x", vec![], vec![]),
@@ -124,7 +135,11 @@ fn arguments_have_their_scopes() {
         ("ARG g=1\nFROM busybox\nARG g=2", vec![("g", "3")], vec!["g=3"]),
         ("FROM busybox\nARG g\nARG e=", vec![], vec!["e="]),
         ("FROM busybox\nARG g=${n:?no}", vec![("g", "3")], vec!["g=3"]),
-        ("FROM busybox\nARG TARGETARCH\nARG TARGETSTAGE", vec![], vec!["TARGETARCH=amd64", "TARGETSTAGE=default"]),
+        (
+            "FROM busybox\nARG TARGETARCH\nARG TARGETSTAGE",
+            vec![],
+            vec!["TARGETARCH=amd64", "TARGETSTAGE=default"],
+        ),
         ("FROM busybox AS a\nARG x=1\nENV y=2\nARG y=3\nFROM a", vec![], vec!["x=1", "y=2"]),
         ("FROM busybox AS a\nENV x=1\nFROM busybox", vec![], vec![]),
         ("FROM scratch\nARG HTTP_PROXY", vec![("HTTP_PROXY", "p")], vec!["HTTP_PROXY=p"]),
@@ -156,11 +171,7 @@ fn steps_are_named_and_counted() {
     };
     assert_eq!(
         names("FROM busybox\nENV a=1\nrun echo $a '$a' $b\nWORKDIR /\nCOPY x /"),
-        [
-            "[1/4] FROM docker.io/library/busybox:latest",
-            "[2/4] RUN echo 1 '$a' $b",
-            "[3/4] COPY x /",
-        ]
+        ["[1/4] FROM docker.io/library/busybox:latest", "[2/4] RUN echo 1 '$a' $b", "[3/4] COPY x /",]
     );
     assert_eq!(
         names("FROM scratch AS one\nCOPY x /\nFROM busybox\nCOPY --from=one /x /"),
@@ -225,17 +236,37 @@ fn errors_have_dockers_text_and_their_line() {
         ("FROM $X", 1, "base name ($X) should not be blank"),
         ("FROM --platform=$X busybox", 1, "empty platform value from expression $X"),
         ("FROM nosuch/image:1", 1, "failed to resolve source metadata for docker.io/nosuch/image:1"),
-        ("FROM Bad", 1, "failed to parse stage name \"Bad\": invalid reference format: repository name (Bad) must be lowercase"),
+        (
+            "FROM Bad",
+            1,
+            "failed to parse stage name \"Bad\": invalid reference format: repository name (Bad) must be lowercase",
+        ),
         ("FROM scratch\nCOPY --from=7 a b", 2, "invalid stage index 7"),
-        ("FROM scratch AS a\nCOPY --from=b x /\nFROM scratch AS b\nFROM a", 2, "cannot copy from stage \"b\", it needs to be defined before current stage \"a\""),
+        (
+            "FROM scratch AS a\nCOPY --from=b x /\nFROM scratch AS b\nFROM a",
+            2,
+            "cannot copy from stage \"b\", it needs to be defined before current stage \"a\"",
+        ),
         ("FROM scratch AS a\nCOPY --from=a x /", 2, "circular dependency detected on stage: a"),
         ("FROM scratch AS a\nCOPY --from=b x /\nFROM a AS b", 2, "circular dependency detected on stage: a"),
-        ("FROM scratch AS a\nRUN --mount=from=b,target=/m x\nFROM scratch AS b\nFROM a", 2, "cannot mount from stage \"b\" to \"/m\", stage needs to be defined before current command"),
+        (
+            "FROM scratch AS a\nRUN --mount=from=b,target=/m x\nFROM scratch AS b\nFROM a",
+            2,
+            "cannot mount from stage \"b\" to \"/m\", stage needs to be defined before current command",
+        ),
         ("FROM scratch\nCOPY https://x/y /", 2, "source can't be a URL for COPY"),
         ("FROM scratch\nCOPY https://github.com/a/b.git /", 2, "source can't be a git ref for COPY"),
         ("FROM scratch\nADD --checksum=sha256:00 a /", 2, "checksum requires HTTP(S) or Git sources"),
-        ("FROM scratch\nADD --checksum=sha256:00 a b /", 2, "checksum can't be specified for multiple sources"),
-        ("FROM scratch\nCOPY --chmod=x a /", 2, "invalid chmod parameter: 'x'. it should be octal string and between 0 and 07777"),
+        (
+            "FROM scratch\nADD --checksum=sha256:00 a b /",
+            2,
+            "checksum can't be specified for multiple sources",
+        ),
+        (
+            "FROM scratch\nCOPY --chmod=x a /",
+            2,
+            "invalid chmod parameter: 'x'. it should be octal string and between 0 and 07777",
+        ),
         ("FROM busybox\nRUN --security=insecure x", 2, "entitlement security.insecure is not allowed"),
         ("FROM busybox\nRUN --network=host x", 2, "entitlement network.host is not allowed"),
         ("FROM scratch\nSTOPSIGNAL nope", 2, "invalid signal: nope"),
@@ -272,10 +303,14 @@ fn mounts_have_their_defaults() {
         writable,
     };
     assert_eq!(run.mounts[0], bind(Place::Context, "/", "/w/b", false));
-    assert!(matches!(&run.mounts[1], MountOp::Cache { id, target, mode: 0o755, from: Place::Scratch, .. } if id == "//e" && target == "/e"));
+    assert!(
+        matches!(&run.mounts[1], MountOp::Cache { id, target, mode: 0o755, from: Place::Scratch, .. } if id == "//e" && target == "/e")
+    );
     assert_eq!(run.mounts[2], secret("tok", Some("/run/tok"), None));
     assert_eq!(run.mounts[3], secret("i", None, Some("E")));
-    assert!(matches!(&run.mounts[4], MountOp::Ssh { id, target, .. } if id == "default" && target == "/run/buildkit/ssh_agent.0"));
+    assert!(
+        matches!(&run.mounts[4], MountOp::Ssh { id, target, .. } if id == "default" && target == "/run/buildkit/ssh_agent.0")
+    );
     assert_eq!(run.mounts[5], MountOp::Tmpfs { target: "/t".to_owned(), size: Some(1024) });
     assert_eq!(run.mounts[6], bind(Place::Vertex(0), "/s", "/m", true));
 }
@@ -292,7 +327,9 @@ fn named_contexts_replace_images_and_whole_stages() {
     let names: Vec<_> = plan.graph.vertices.iter().map(|vertex| vertex.text.as_str()).collect();
     assert_eq!(names, ["FROM a", "FROM busybox", "COPY --from=a /x /", "COPY --from=files /y /"]);
     let Op::Copy(copy) = &plan.graph.vertices[3].op else { panic!("a copy") };
-    assert!(matches!(&copy.sources[0], CopySourceOp::Path { place: Place::Named(name), .. } if name == "files"));
+    assert!(
+        matches!(&copy.sources[0], CopySourceOp::Path { place: Place::Named(name), .. } if name == "files")
+    );
 }
 
 #[test]

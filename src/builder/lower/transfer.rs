@@ -56,11 +56,8 @@ impl Lowering<'_> {
         if checksum.is_some() && add.transfer.sources.len() > 1 {
             return Err(invalid("checksum can't be specified for multiple sources"));
         }
-        let flags = AddFlags {
-            checksum: checksum.as_deref(),
-            keep_git_dir: add.keep_git_dir,
-            unpack: add.unpack,
-        };
+        let flags =
+            AddFlags { checksum: checksum.as_deref(), keep_git_dir: add.keep_git_dir, unpack: add.unpack };
         let paths = self.paths(&add.transfer, state)?;
         let sources = paths.iter().map(|path| add_source(path, &flags)).collect::<Result<_, _>>()?;
         self.transfer("ADD", &add.transfer, false, (paths, sources), instruction, state, here)

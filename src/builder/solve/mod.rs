@@ -119,8 +119,7 @@ pub trait Work: Sync {
     ) -> Result<Vec<DiffId>, BuildError>;
 
     /// Keeps a result; the time that it gets is the step's time.
-    fn record(&self, vertex: VertexIndex, key: &StepKey, layers: &[DiffId])
-    -> Result<Timestamp, BuildError>;
+    fn record(&self, vertex: VertexIndex, key: &StepKey, layers: &[DiffId]) -> Result<Timestamp, BuildError>;
 
     /// Returns why a key is not known.
     fn why(&self, vertex: VertexIndex, key: &StepKey) -> Result<Reason, BuildError>;
@@ -217,8 +216,7 @@ impl<'a> Solver<'a> {
         }
         let ready = (0..count).filter(|vertex| missing[*vertex] == 0).collect();
         let results = vec![None; count];
-        let state =
-            State { missing, ready, results, unsolved: count, walkers: 1, idle: 0, error: None };
+        let state = State { missing, ready, results, unsolved: count, walkers: 1, idle: 0, error: None };
         Self { graph, work, context, dependents, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -241,10 +239,7 @@ impl<'a> Solver<'a> {
     }
 
     /// Waits for a vertex that is ready; starts another walker where there is more to do.
-    fn take<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-    ) -> Option<(VertexIndex, Inputs)> {
+    fn take<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Option<(VertexIndex, Inputs)> {
         let mut state = lock(&self.state);
         loop {
             if state.error.is_some() || state.unsolved == 0 {

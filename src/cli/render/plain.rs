@@ -63,12 +63,8 @@ impl<W: Write> State<W> {
 
     fn change(&mut self, change: Change) {
         match change {
-            Change::Started(id) => {
-                // A step that says nothing is announced with what it says first, or with its end.
-                if self.current.is_none() {
-                    self.block(id, &[], false);
-                }
-            }
+            // Beside another step's output a step is announced with what it says first, or with its end.
+            Change::Started(id) if self.current.is_none() => self.block(id, &[], false),
             Change::Cached(id) => self.block(id, &["CACHED".to_owned()], true),
             Change::Lines(id, lines) if !lines.is_empty() => self.block(id, &logged(&lines), false),
             Change::Status(id, text, true) => {

@@ -103,7 +103,7 @@ fn other_readers_see_the_same() {
             continue;
         }
         let path = String::from_utf8_lossy(&theirs.path_bytes()).trim_end_matches('/').to_owned();
-        assert_eq!(path.trim_start_matches('.'), String::from_utf8_lossy(&ours.path).to_owned());
+        assert_eq!(path.trim_start_matches('.'), String::from_utf8_lossy(&ours.path));
         if !matches!(ours.kind, EntryKind::HardLink { .. }) {
             assert_eq!(theirs.size(), ours.size());
         }
