@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CliError;
+use crate::layers::ChownPolicy;
+use crate::run::rootless::Mapping;
 use crate::store::{LayerForm, Store, StoreOptions};
 
 /// Options that stand before the command.
@@ -37,13 +39,15 @@ pub struct Global {
     pub args: GlobalArgs,
     /// Whether the user is an ordinary one, in a user namespace by now or not.
     pub rootless: bool,
+    /// Which ids there are in the user namespace that an ordinary user's process has entered.
+    pub mapping: Option<Mapping>,
     store: OnceCell<Store>,
 }
 
 impl Global {
     /// Takes the options of the command line.
-    pub fn new(program: String, args: GlobalArgs, rootless: bool) -> Self {
-        Self { program, args, rootless, store: OnceCell::new() }
+    pub fn new(program: String, args: GlobalArgs, rootless: bool, mapping: Option<Mapping>) -> Self {
+        Self { program, args, rootless, mapping, store: OnceCell::new() }
     }
 
     /// Returns the store's directory: `--root`, `SKIFF_ROOT`, root's, or the user's own.
@@ -74,7 +78,11 @@ impl Global {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let options = StoreOptions { form: form_from_env()?, ..StoreOptions::default() };
+        let chown = match self.mapping {
+            Some(Mapping::Single { .. }) => ChownPolicy::Ignore,
+            _ => ChownPolicy::Exact,
+        };
+        let options = StoreOptions { form: form_from_env()?, chown, ..StoreOptions::default() };
         let store = Store::open(&self.root()?, &options)?;
         Ok(self.store.get_or_init(|| store))
     }

@@ -8,6 +8,7 @@ use super::format::{Missing, Template};
 use super::global::Global;
 use super::{human, output};
 use crate::fs::Root;
+use crate::run::rootless::Mapping;
 use crate::store::LayerForm;
 
 /// Show version information
@@ -65,6 +66,9 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
     let mut security = vec!["name=seccomp,profile=builtin".to_owned(), "name=cgroupns".to_owned()];
     if global.rootless {
         security.push("name=rootless".to_owned());
+        if let Some(Mapping::Single { reason }) = &global.mapping {
+            output::talk(&format!("WARNING: only one user id is mapped: {reason}"));
+        }
     }
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let data = json!({

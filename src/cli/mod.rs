@@ -83,10 +83,13 @@ fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliErro
         return Ok(ExitCode::SUCCESS);
     };
     let rootless = !rustix::process::geteuid().is_root();
+    let mut mapping = None;
     if rootless && needs_ids(&command) {
         // Before any thread starts: a process with threads can't enter a user namespace.
+        let entered = crate::run::rootless::enter();
+        mapping = Some(entered.map_err(|e| CliError::new(error::chain(&e)))?);
     }
-    let global = Global::new(program.to_owned(), cli.global, rootless);
+    let global = Global::new(program.to_owned(), cli.global, rootless, mapping);
     execute(command, &global)
 }
 
