@@ -19,6 +19,7 @@
 //! - No secret and no proxy variable reaches a key, a record, a config or an event.
 //! - What cannot be executed is refused by name with its lines; nothing is ignored.
 
+mod build;
 mod cache_key;
 mod cancel;
 mod config;
@@ -28,9 +29,11 @@ mod env;
 mod error;
 mod expand;
 mod explain;
+mod export;
 mod frontend;
 pub mod graph;
 mod lower;
+mod ops;
 mod options;
 mod quote;
 mod solve;
@@ -38,6 +41,7 @@ mod source;
 mod stages;
 mod state;
 
+pub use build::{BuildEnv, BuildOutcome, build, plan};
 pub use cancel::{Cancel, CancelGuard};
 pub use error::{BuildError, ErrorKind, FailedStep, Place};
 pub use explain::{Difference, Explanation, Reason};

@@ -1,5 +1,6 @@
 //! What the steps are to the solver: keys, look-ups, execution; one file an op.
 
+mod agent;
 mod copy;
 mod mount;
 mod process;

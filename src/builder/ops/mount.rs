@@ -1,0 +1,338 @@
+//! Mounts of a RUN: what identifies them, and what they are made of.
+
+use std::os::fd::OwnedFd;
+
+use super::Ops;
+use super::agent::Agent;
+use crate::builder::cache_key::{Fields, chain_text};
+use crate::builder::context::path::{below_root, show};
+use crate::builder::copy::{CopyError, CopyRequest, CopySource, Selection, content_digest, select};
+use crate::builder::error::{BuildError, ErrorKind};
+use crate::builder::graph::{MountOp, Place};
+use crate::builder::solve::Inputs;
+use crate::fs::{FileKind, Follow, Root};
+use crate::image::DiffId;
+use crate::image::id::to_hex;
+use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
+use crate::parser::instruction::Sharing;
+use crate::run::{Mount, MountSource};
+use crate::store::{CacheMount, CacheRecord, StepId, Store};
+
+/// Most bytes of a single file that is mounted writable.
+const MAX_COPIED_FILE: usize = 256 << 20;
+
+/// The mounts of one process, with what must live as long as they do.
+#[derive(Default)]
+pub(super) struct Mounts {
+    pub(super) list: Vec<Mount>,
+    /// Variables that secrets and agents bring.
+    pub(super) env: Vec<(String, String)>,
+    caches: Vec<CacheMount>,
+    agents: Vec<Agent>,
+}
+
+impl Ops<'_> {
+    /// Returns what identifies a mount in its step's key; none for what is in no key.
+    pub(super) fn mount_field(&self, mount: &MountOp, inputs: &Inputs) -> Result<Option<String>, BuildError> {
+        Ok(Some(match mount {
+            MountOp::Bind { from, source, target, writable } => {
+                let content = self.content_of(from, source, inputs)?;
+                format!("bind target={target:?} writable={writable} content={content}")
+            }
+            MountOp::Cache { id, target, sharing: _, from, source, mode, uid, gid, read_only } => {
+                let base = base_text(from, inputs);
+                format!(
+                    "cache id={id:?} target={target:?} from={base} source={source:?} mode={mode:o} uid={uid} gid={gid} ro={read_only}"
+                )
+            }
+            MountOp::Tmpfs { target, size } => format!("tmpfs target={target:?} size={size:?}"),
+            MountOp::Secret { id, target, env, mode, uid, gid, required: _ } => {
+                format!("secret id={id:?} target={target:?} env={env:?} mode={mode:o} uid={uid} gid={gid}")
+            }
+            MountOp::Ssh { .. } => return Ok(None),
+        }))
+    }
+
+    /// Returns the identity of the files of a place below `source`.
+    fn content_of(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<String, BuildError> {
+        let vertex = match place {
+            Place::Vertex(vertex) => *vertex,
+            _ => return Ok(to_hex(&content_digest(&self.selected(place, source, inputs)?)?.digest)),
+        };
+        let chain = chain_text(inputs.get(vertex).and_then(|snapshot| snapshot.chain));
+        if below_root(source.as_bytes()).is_empty() {
+            return Ok(chain);
+        }
+        let mut fields = Fields::new("content of a mount");
+        fields.add("stage", chain);
+        fields.add("source", source);
+        let memo = fields.finish();
+        if let Some(record) = self.cached(&memo.key)? {
+            return Ok(record.payload);
+        }
+        let digest = to_hex(&content_digest(&self.selected(place, source, inputs)?)?.digest);
+        let mut record = CacheRecord::new(memo.key, digest.clone(), Vec::new(), 0, StepId::default());
+        record.kind = "internal".to_owned();
+        "content of a mount".clone_into(&mut record.description);
+        self.env.store.cache_put(&record)?;
+        Ok(digest)
+    }
+
+    fn selected(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<Selection, BuildError> {
+        Ok(select(&self.mount_request(place, source, inputs)?)?)
+    }
+
+    fn mount_request(
+        &self,
+        place: &Place,
+        source: &str,
+        inputs: &Inputs,
+    ) -> Result<CopyRequest, BuildError> {
+        let tree = self.tree(place, inputs)?;
+        let source = CopySource { tree, path: source.to_owned(), wildcards: false, unpack: false };
+        let mut request = CopyRequest::new(vec![source], "/f");
+        request.link = true;
+        Ok(request)
+    }
+
+    /// Makes all mounts of a process.
+    pub(super) fn mounts(
+        &self,
+        mounts: &[MountOp],
+        inputs: &Inputs,
+        scratch: &Root,
+    ) -> Result<Mounts, BuildError> {
+        let mut made = Mounts::default();
+        for mount in mounts {
+            match mount {
+                MountOp::Bind { from, source, target, writable } => {
+                    let number = made.list.len();
+                    let shown = self.bind(from, source, *writable, inputs, (scratch, number))?;
+                    made.list.push(Mount::new(target, shown).read_only(!writable));
+                }
+                MountOp::Cache { target, read_only, .. } => {
+                    let cache = self.cache_mount(mount, inputs)?;
+                    let source = MountSource::Bind(cache.root().to_owned_fd()?);
+                    made.list.push(Mount::new(target, source).read_only(*read_only));
+                    made.caches.push(cache);
+                }
+                MountOp::Tmpfs { target, size } => {
+                    let source = MountSource::Tmpfs { size: *size, mode: 0o1777 };
+                    made.list.push(Mount { nosuid: true, ..Mount::new(target, source) });
+                }
+                MountOp::Secret { .. } => self.secret_mount(mount, &mut made)?,
+                MountOp::Ssh { .. } => self.agent_mount(mount, scratch, &mut made)?,
+            }
+        }
+        Ok(made)
+    }
+
+    fn bind(
+        &self,
+        place: &Place,
+        source: &str,
+        writable: bool,
+        inputs: &Inputs,
+        (scratch, number): (&Root, usize),
+    ) -> Result<MountSource, BuildError> {
+        let layers = match place {
+            Place::Vertex(vertex) => inputs.layers(*vertex).to_vec(),
+            Place::Scratch => Vec::new(),
+            Place::Context | Place::Named(_) => return self.bind_context(place, source, writable, inputs),
+        };
+        let whole = below_root(source.as_bytes()).is_empty();
+        let Some(root) = self.view(&layers)? else {
+            return match whole {
+                true => Ok(MountSource::Tmpfs { size: None, mode: 0o755 }),
+                false => Err(not_found("scratch", source)),
+            };
+        };
+        if writable && whole {
+            let (lowers, userxattr) = (self.env.store.trees(&layers)?, self.env.store.userxattr()?);
+            return Ok(MountSource::Overlay { lowers, upper: None, userxattr });
+        }
+        let label = match place {
+            Place::Vertex(vertex) => self.label(*vertex),
+            _ => "scratch".to_owned(),
+        };
+        let path = root.resolve(source)?;
+        let stat = root.stat(&path, Follow::No)?.ok_or_else(|| not_found(&label, source))?;
+        match (writable, stat.kind) {
+            (false, _) => Ok(MountSource::Bind(root.open_path(&path, Follow::No)?)),
+            (true, FileKind::Directory) => {
+                let name = format!("mount{number}");
+                scratch.create_dir(&name, stat.mode)?;
+                copy_tree(&root.dir(&path)?, &scratch.dir(&name)?)?;
+                Ok(MountSource::Bind(scratch.dir(&name)?.to_owned_fd()?))
+            }
+            (true, _) => {
+                let bytes = root.read(&path, MAX_COPIED_FILE)?;
+                Ok(MountSource::File { bytes, mode: stat.mode, uid: stat.uid, gid: stat.gid })
+            }
+        }
+    }
+
+    /// Shows files of a context: as a layer of their own, since the context may hide some and belongs to others.
+    fn bind_context(
+        &self,
+        place: &Place,
+        source: &str,
+        writable: bool,
+        inputs: &Inputs,
+    ) -> Result<MountSource, BuildError> {
+        let mut request = self.mount_request(place, source, inputs)?;
+        let selection = select(&request)?;
+        let is_dir = selection.sources.first().is_some_and(|source| source.top().node.is_dir());
+        let name = if is_dir { "d" } else { "f" };
+        request.destination = if is_dir { "/d/".to_owned() } else { "/f".to_owned() };
+        let mut fields = Fields::new("layer of a mount");
+        fields.add("name", name);
+        fields.add("content", to_hex(&content_digest(&selection)?.digest));
+        let key = fields.finish();
+        let layer = match self.cached(&key.key)?.and_then(|record| record.layers.first().copied()) {
+            Some(layer) => layer,
+            None => {
+                let layer = self.write_layer(&request, &selection, None)?;
+                let step = StepId::default();
+                let size = self.env.store.layer(layer)?.map_or(0, |layer| layer.size());
+                let mut record = CacheRecord::new(key.key, "{}".to_owned(), vec![layer], size, step);
+                record.kind = "source.local".to_owned();
+                record.description = format!("mount of {source}");
+                self.env.store.cache_put(&record)?;
+                layer
+            }
+        };
+        self.show_layer(layer, name, is_dir, writable)
+    }
+
+    fn show_layer(
+        &self,
+        layer: DiffId,
+        name: &str,
+        is_dir: bool,
+        writable: bool,
+    ) -> Result<MountSource, BuildError> {
+        let root = self.env.store.mount(&[layer])?;
+        Ok(match (writable, is_dir) {
+            (false, _) => MountSource::Bind(root.open_path(name, Follow::No)?),
+            (true, true) => {
+                let lowers: Vec<OwnedFd> = vec![root.dir(name)?.to_owned_fd()?];
+                MountSource::Overlay { lowers, upper: None, userxattr: self.env.store.userxattr()? }
+            }
+            (true, false) => {
+                let bytes = root.read(name, MAX_COPIED_FILE)?;
+                let mode = root.stat(name, Follow::No)?.map_or(0o644, |stat| stat.mode);
+                MountSource::File { bytes, mode, uid: 0, gid: 0 }
+            }
+        })
+    }
+
+    fn cache_mount(&self, mount: &MountOp, inputs: &Inputs) -> Result<CacheMount, BuildError> {
+        let MountOp::Cache { id, sharing, from, source, mode, uid, gid, .. } = mount else {
+            unreachable!("only a cache mount is asked for its directory");
+        };
+        let base = base_text(from, inputs);
+        let identity = format!("{id} from={base} source={source} mode={mode:o} uid={uid} gid={gid}");
+        let sharing = match sharing {
+            Sharing::Shared => crate::store::Sharing::Shared,
+            Sharing::Private => crate::store::Sharing::Private,
+            Sharing::Locked => crate::store::Sharing::Locked,
+        };
+        self.env.store.cache_mount(&identity, sharing, |root: &Root| -> Result<(), BuildError> {
+            if let Place::Vertex(vertex) = from {
+                self.fill_cache(self.env.store, inputs.layers(*vertex), source, root)?;
+            }
+            root.set_owner("", *uid, *gid)?;
+            Ok(root.set_mode("", *mode)?)
+        })
+    }
+
+    fn fill_cache(
+        &self,
+        store: &Store,
+        layers: &[DiffId],
+        source: &str,
+        into: &Root,
+    ) -> Result<(), BuildError> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let root = store.mount(layers)?;
+        let path = root.resolve(source)?;
+        if root.stat(&path, Follow::No)?.is_none() {
+            return Err(not_found("cache base", source));
+        }
+        copy_tree(&root.dir(&path)?, into)
+    }
+
+    fn secret_mount(&self, mount: &MountOp, made: &mut Mounts) -> Result<(), BuildError> {
+        let MountOp::Secret { id, target, env, mode, uid, gid, required } = mount else { return Ok(()) };
+        let Some(bytes) = self.secret(id)? else {
+            return match required {
+                true => Err(ErrorKind::SecretMissing(id.clone()).into()),
+                false => Ok(()),
+            };
+        };
+        if let Some(name) = env {
+            made.env.push((name.clone(), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        if let Some(target) = target {
+            let source = MountSource::File { bytes, mode: *mode, uid: *uid, gid: *gid };
+            let mount = Mount::new(target, source).read_only(true);
+            made.list.push(Mount { nosuid: true, nodev: true, noexec: mode & 0o111 == 0, ..mount });
+        }
+        Ok(())
+    }
+
+    fn agent_mount(&self, mount: &MountOp, scratch: &Root, made: &mut Mounts) -> Result<(), BuildError> {
+        let MountOp::Ssh { id, target, mode, uid, gid, required } = mount else { return Ok(()) };
+        let Some(agent) = self.options.ssh.get(id) else {
+            return match required {
+                true => Err(ErrorKind::SshMissing(id.clone()).into()),
+                false => Ok(()),
+            };
+        };
+        let name = format!("agent{}", made.agents.len());
+        let (forwarder, socket) = Agent::forward(scratch, &name, &agent.socket, (*mode, *uid, *gid))?;
+        if made.agents.is_empty() {
+            made.env.push(("SSH_AUTH_SOCK".to_owned(), target.clone()));
+        }
+        made.agents.push(forwarder);
+        made.list.push(Mount::new(target, MountSource::Bind(socket)));
+        Ok(())
+    }
+}
+
+fn base_text(from: &Place, inputs: &Inputs) -> String {
+    match from {
+        Place::Vertex(vertex) => chain_text(inputs.get(*vertex).and_then(|snapshot| snapshot.chain)),
+        Place::Named(name) => format!("context {name}"),
+        Place::Context => "context".to_owned(),
+        Place::Scratch => "scratch".to_owned(),
+    }
+}
+
+fn not_found(label: &str, source: &str) -> BuildError {
+    let path = show(&below_root(source.as_bytes()));
+    CopyError::NotFound { label: label.to_owned(), path }.into()
+}
+
+/// Copies a directory's files with all that belongs to them.
+fn copy_tree(from: &Root, into: &Root) -> Result<(), BuildError> {
+    let io = |source| BuildError::from(ErrorKind::Io { action: "cannot make a pipe", source });
+    let (mut reader, mut writer) = std::io::pipe().map_err(io)?;
+    std::thread::scope(|scope| {
+        let packing = scope.spawn(move || {
+            let packed = pack_tree(from, &mut writer, &PackOptions::default());
+            drop(writer);
+            packed
+        });
+        let options = UnpackOptions { chown: ChownPolicy::Exact, ..UnpackOptions::default() };
+        let unpacked = unpack(&mut reader, into, &options);
+        drop(reader);
+        let packed = packing.join().expect("packing does not panic");
+        unpacked?;
+        packed?;
+        Ok(())
+    })
+}

@@ -1,0 +1,197 @@
+//! One process of a RUN: its output as events, its end, its death when the build is stopped.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::SystemTime;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::builder::cancel::Cancel;
+use crate::builder::error::{BuildError, ErrorKind, FailedStep};
+use crate::progress::{Event, Reporter, Stream, VertexId};
+use crate::run::{Executor, Exit, Input, Io, Output, ProcessSpec, Rootfs, Running, signal};
+
+/// Bytes of output that are reported for one step, as BuildKit's default.
+const LOG_LIMIT: usize = 2 << 20;
+/// Lines that an error keeps.
+const TAIL_LINES: usize = 10;
+/// Most bytes of such a line.
+const TAIL_WIDTH: usize = 4096;
+
+/// Runs a process to its end.
+///
+/// # Errors
+/// It does not start, ends with anything but 0, or the build is stopped; nothing of it is left then.
+pub(super) fn run(
+    executor: &dyn Executor,
+    spec: &ProcessSpec,
+    rootfs: Rootfs,
+    (reporter, id): (&dyn Reporter, VertexId),
+    cancel: &Cancel,
+) -> Result<(), BuildError> {
+    let command = String::from_utf8_lossy(&spec.args.join(&b' ')).into_owned();
+    let (stdout, stdout_end) = pipe()?;
+    let (stderr, stderr_end) = pipe()?;
+    let io = Io { stdin: Input::Null, output: Output::Pipes { stdout: stdout_end, stderr: stderr_end } };
+    let mut running = executor.start(spec, rootfs, io).map_err(|error| {
+        BuildError::from(ErrorKind::Start { command: command.clone(), source: Box::new(error) })
+    })?;
+    let pidfd = running.pidfd().try_clone_to_owned().map_err(failed("cannot watch a process"))?;
+    let guard = cancel.on_cancel(move || {
+        // One that has ended is no error, and of one that can't be killed nothing can be done.
+        let _ = signal(pidfd.as_fd(), libc::SIGKILL);
+    });
+    for warning in running.warnings() {
+        reporter.report(Event::Warning { vertex: Some(id), message: warning.to_string() });
+    }
+    let mut log = Log::new(reporter, id);
+    log.follow([(stdout, Stream::Stdout), (stderr, Stream::Stderr)])?;
+    let ended = running.wait();
+    drop(guard);
+    let exit = ended.map_err(|error| {
+        BuildError::from(ErrorKind::Start { command: command.clone(), source: Box::new(error) })
+    })?;
+    if exit.is_success() {
+        return Ok(());
+    }
+    if cancel.is_cancelled() {
+        return Err(ErrorKind::Cancelled.into());
+    }
+    let how = how(exit, &*running);
+    let mut error = BuildError::from(ErrorKind::Process { command, how });
+    error.step = Some(FailedStep { name: String::new(), output: log.tail() });
+    Err(error)
+}
+
+fn how(exit: Exit, running: &dyn Running) -> String {
+    match running.out_of_memory() {
+        true => "cannot allocate memory".to_owned(),
+        false => format!("exit code: {}", exit.code()),
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), BuildError> {
+    pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("cannot make a pipe")(errno.into()))
+}
+
+fn failed(action: &'static str) -> impl FnOnce(io::Error) -> BuildError {
+    move |source| ErrorKind::Io { action, source }.into()
+}
+
+/// What a process writes, on its way to the reporter, with its last lines kept.
+struct Log<'a> {
+    reporter: &'a dyn Reporter,
+    id: VertexId,
+    reported: usize,
+    lines: VecDeque<Vec<u8>>,
+    /// The unfinished line of each stream.
+    open: [Vec<u8>; 2],
+}
+
+impl<'a> Log<'a> {
+    fn new(reporter: &'a dyn Reporter, id: VertexId) -> Self {
+        Self { reporter, id, reported: 0, lines: VecDeque::new(), open: [Vec::new(), Vec::new()] }
+    }
+
+    /// Reads until both ends are closed, which the end of the process sees to.
+    fn follow(&mut self, ends: [(OwnedFd, Stream); 2]) -> Result<(), BuildError> {
+        let mut open: Vec<(OwnedFd, Stream)> = ends.into();
+        let mut buffer = vec![0; 64 << 10];
+        while !open.is_empty() {
+            let mut polled: Vec<PollFd<'_>> =
+                open.iter().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
+            match poll(&mut polled, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other.map_err(|errno| failed("cannot wait for output")(errno.into()))?,
+            };
+            let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+            drop(polled);
+            for at in (0..open.len()).rev().filter(|at| ready[*at]) {
+                match rustix::io::read(&open[at].0, &mut buffer) {
+                    Ok(0) => drop(open.remove(at)),
+                    Ok(count) => self.take(open[at].1, &buffer[..count]),
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(errno) => return Err(failed("cannot read output")(errno.into())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        let at = usize::from(stream == Stream::Stderr);
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            let line = &mut self.open[at];
+            let room = TAIL_WIDTH.saturating_sub(line.len());
+            line.extend_from_slice(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                let whole = std::mem::take(line);
+                self.keep(whole);
+            }
+        }
+        self.report(stream, bytes);
+    }
+
+    fn keep(&mut self, line: Vec<u8>) {
+        if self.lines.len() == TAIL_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    fn report(&mut self, stream: Stream, bytes: &[u8]) {
+        if self.reported >= LOG_LIMIT {
+            return;
+        }
+        let mut data = bytes[..bytes.len().min(LOG_LIMIT - self.reported)].to_vec();
+        self.reported += data.len();
+        if self.reported >= LOG_LIMIT {
+            data.extend_from_slice(b"\n[output clipped, log limit 2MiB reached]\n");
+        }
+        self.reporter.report(Event::VertexLog { id: self.id, stream, data, at: SystemTime::now() });
+    }
+
+    fn tail(&mut self) -> Vec<String> {
+        for at in 0..2 {
+            let rest = std::mem::take(&mut self.open[at]);
+            if !rest.is_empty() {
+                self.keep(rest);
+            }
+        }
+        let text = |line: &Vec<u8>| String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned();
+        self.lines.iter().map(text).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::RecordingReporter;
+
+    #[test]
+    fn the_last_lines_are_kept_and_much_output_is_clipped() {
+        let reporter = RecordingReporter::default();
+        let mut log = Log::new(&reporter, 1);
+        for n in 0..20 {
+            log.take(Stream::Stdout, format!("line {n}\r\npart").as_bytes());
+            log.take(Stream::Stdout, b" of one\n");
+        }
+        log.take(Stream::Stderr, b"the end");
+        let tail = log.tail();
+        assert_eq!(tail.len(), TAIL_LINES);
+        assert_eq!(tail[7..], ["line 19", "part of one", "the end"]);
+        log.take(Stream::Stdout, &vec![b'x'; LOG_LIMIT + 5]);
+        log.take(Stream::Stdout, b"never seen");
+        let bytes: usize = reporter
+            .events()
+            .iter()
+            .map(|event| match event {
+                Event::VertexLog { data, .. } => data.len(),
+                _ => 0,
+            })
+            .sum();
+        assert!((LOG_LIMIT..LOG_LIMIT + 100).contains(&bytes), "{bytes}");
+    }
+}

@@ -1,0 +1,244 @@
+//! RUN: a process on an overlay whose upper directory becomes the layer.
+
+use std::path::{Path, PathBuf};
+
+use super::{Ops, process};
+use crate::builder::cache_key::{Fields, StepKey};
+use crate::builder::cancel::Cancel;
+use crate::builder::error::{BuildError, ErrorKind, invalid};
+use crate::builder::graph::RunOp;
+use crate::builder::options::NetworkMode;
+use crate::builder::solve::Inputs;
+use crate::fs::{Follow, Root};
+use crate::image::DiffId;
+use crate::layers::{PackOptions, pack_upper};
+use crate::progress::VertexId;
+use crate::run::{
+    Limits, Mount, MountSource, Network, ProcessSpec, Rlimit, Rootfs, Sysctl, UpperDir, User, lookup_user,
+    resource,
+};
+use crate::store::LayerDraft;
+
+/// The upper directory in a draft, under the name that a layer's tree has.
+const UPPER: &str = "fs";
+/// Overlayfs's own directory.
+const WORK: &str = "work";
+/// Things that live only as long as the process.
+const SCRATCH: &str = "scratch";
+/// Bytes of `/dev/shm` unless asked otherwise.
+const SHM: u64 = 64 << 20;
+/// Most bytes of the host's resolv.conf.
+const MAX_RESOLV: usize = 1 << 20;
+
+impl Ops<'_> {
+    pub(super) fn run_key(&self, op: &RunOp, inputs: &Inputs) -> Result<StepKey, BuildError> {
+        let mut fields = Fields::new("run");
+        fields.add_list("command", &op.args);
+        for (name, value) in &op.env {
+            fields.add(&format!("env {name}"), value);
+        }
+        fields.add("workdir", &op.cwd);
+        fields.add("user", &op.user);
+        fields.add("hostname", &op.hostname);
+        for (number, mount) in op.mounts.iter().enumerate() {
+            fields.add_option(&format!("mount {number}"), self.mount_field(mount, inputs)?);
+        }
+        fields.add_option("script", op.script.as_ref().map(|(name, body)| format!("{name}\n{body}")));
+        fields.add("network", format!("{:?}", op.network));
+        fields.add("insecure", op.insecure.to_string());
+        for limit in &self.options.ulimits {
+            fields.add(&format!("ulimit {}", limit.name), format!("{}:{}", limit.soft, limit.hard));
+        }
+        fields.add_option("cgroup parent", self.options.cgroup_parent.clone());
+        fields.add("shm size", self.options.shm_size.unwrap_or(SHM).to_string());
+        for host in &self.options.add_hosts {
+            fields.add("host", &host.name);
+        }
+        fields.add("platform", &op.platform);
+        fields.add_parent(inputs.parent_chain());
+        Ok(fields.finish())
+    }
+
+    pub(super) fn run(
+        &self,
+        op: &RunOp,
+        inputs: &Inputs,
+        id: VertexId,
+        cancel: &Cancel,
+    ) -> Result<Vec<DiffId>, BuildError> {
+        let draft = self.env.store.begin_layer()?;
+        let view = self.view(inputs.parent_layers())?;
+        let user = self.user(op, view.as_ref(), draft.root())?;
+        let rootfs = self.rootfs(&draft, inputs, view.as_ref())?;
+        draft.root().create_dir(SCRATCH, 0o700)?;
+        let mut mounts = self.mounts(&op.mounts, inputs, &draft.root().dir(SCRATCH)?)?;
+        let env = environment(op, &user, &mounts.env);
+        let mut list = std::mem::take(&mut mounts.list);
+        self.add_files(op, &mut list)?;
+        let spec = self.spec(op, user, env, list)?;
+        process::run(self.env.executor, &spec, rootfs, (self.env.reporter, id), cancel)?;
+        drop(spec);
+        drop(mounts);
+        self.snapshot(draft)
+    }
+
+    /// Makes a layer of what the process changed.
+    fn snapshot(&self, draft: LayerDraft) -> Result<Vec<DiffId>, BuildError> {
+        for name in [WORK, SCRATCH] {
+            draft.root().remove_tree(name)?;
+        }
+        let upper = draft.root().dir(UPPER)?;
+        let written = pack_upper(&upper, &mut std::io::sink(), &PackOptions::default())?;
+        drop(upper);
+        draft.commit(written.diff_id, written.size)?;
+        Ok(vec![written.diff_id])
+    }
+
+    fn user(&self, op: &RunOp, view: Option<&Root>, empty: &Root) -> Result<User, BuildError> {
+        let root = view.unwrap_or(empty);
+        lookup_user(root, &op.user).map_err(|error| {
+            ErrorKind::Start { command: op.args.join(" "), source: Box::new(error) }.into()
+        })
+    }
+
+    fn rootfs(
+        &self,
+        draft: &LayerDraft,
+        inputs: &Inputs,
+        view: Option<&Root>,
+    ) -> Result<Rootfs, BuildError> {
+        draft.root().create_dir(UPPER, 0o755)?;
+        draft.root().create_dir(WORK, 0o700)?;
+        // The upper directory shows as the root itself, so it has to look like the one below.
+        if let Some(stat) = view.map(|root| root.stat("", Follow::No)).transpose()?.flatten() {
+            draft.root().set_owner(UPPER, stat.uid, stat.gid)?;
+            draft.root().set_mode(UPPER, stat.mode)?;
+        }
+        Ok(Rootfs {
+            lowers: self.env.store.trees(inputs.parent_layers())?,
+            upper: Some(UpperDir { upper: draft.root().dir(UPPER)?, work: draft.root().dir(WORK)? }),
+            read_only: false,
+            userxattr: self.env.store.userxattr()?,
+        })
+    }
+
+    fn spec(
+        &self,
+        op: &RunOp,
+        user: User,
+        env: Vec<(String, String)>,
+        mounts: Vec<Mount>,
+    ) -> Result<ProcessSpec, BuildError> {
+        let network = match op.network {
+            NetworkMode::None => Network::None,
+            NetworkMode::Default | NetworkMode::Host => Network::Host,
+        };
+        let sysctls = match op.network {
+            NetworkMode::None => Sysctl::network_defaults(),
+            _ => Vec::new(),
+        };
+        Ok(ProcessSpec {
+            args: op.args.iter().map(|word| word.clone().into_bytes()).collect(),
+            env: env.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect(),
+            cwd: PathBuf::from(&op.cwd),
+            user_owns_cwd: true,
+            user,
+            hostname: Some(op.hostname.clone()),
+            network,
+            mounts,
+            rlimits: self.rlimits()?,
+            sysctls,
+            shm_size: self.options.shm_size.unwrap_or(SHM),
+            limits: self.limits(),
+            privileged: op.insecure,
+            dies_with_thread: true,
+            ..ProcessSpec::default()
+        })
+    }
+
+    fn rlimits(&self) -> Result<Vec<Rlimit>, BuildError> {
+        let limit = |limit: &crate::builder::options::Ulimit| {
+            let resource = resource(&limit.name)
+                .ok_or_else(|| invalid(format!("invalid ulimit type: {}", limit.name)))?;
+            Ok(Rlimit { resource, soft: Some(limit.soft), hard: Some(limit.hard) })
+        };
+        self.options.ulimits.iter().map(limit).collect()
+    }
+
+    fn limits(&self) -> Limits {
+        let asked = &self.options.limits;
+        Limits {
+            memory: asked.memory,
+            memory_swap: asked.memory_swap.map(|swap| u64::try_from(swap).unwrap_or(u64::MAX)),
+            cpu_quota: asked.cpu_quota.and_then(|quota| u64::try_from(quota).ok()),
+            cpu_period: asked.cpu_period,
+            cpu_shares: asked.cpu_shares,
+            cpuset_cpus: asked.cpuset_cpus.clone(),
+            cpuset_mems: asked.cpuset_mems.clone(),
+            parent: self.options.cgroup_parent.as_ref().map(PathBuf::from),
+            ..Limits::default()
+        }
+    }
+
+    /// Adds the files that every process sees, unless its own mounts stand in their place.
+    fn add_files(&self, op: &RunOp, mounts: &mut Vec<Mount>) -> Result<(), BuildError> {
+        let files = [
+            ("/etc/hosts", self.hosts(op)),
+            ("/etc/resolv.conf", host_resolv_conf()?),
+        ];
+        for (target, bytes) in files {
+            if !mounts.iter().any(|mount| mount.target == Path::new(target)) {
+                mounts.push(Mount::file(target, bytes, 0o644).read_only(true));
+            }
+        }
+        if let Some((name, body)) = &op.script {
+            let source = MountSource::File { bytes: body.clone().into_bytes(), mode: 0o755, uid: 0, gid: 0 };
+            mounts.push(Mount::new(format!("/dev/pipes/{name}"), source).read_only(true));
+        }
+        Ok(())
+    }
+
+    fn hosts(&self, op: &RunOp) -> Vec<u8> {
+        let mut text = format!(
+            "127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+            op.hostname
+        );
+        for host in &self.options.add_hosts {
+            for address in &host.addresses {
+                text += &format!("{address}\t{}\n", host.name);
+            }
+        }
+        text.into_bytes()
+    }
+}
+
+/// Returns the host's resolv.conf, as processes on its network need it; an empty one if it has none.
+fn host_resolv_conf() -> Result<Vec<u8>, BuildError> {
+    match Root::open(Path::new("/"))?.read("etc/resolv.conf", MAX_RESOLV) {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        other => Ok(other?),
+    }
+}
+
+/// Returns the variables of a process: the stage's, proxies, then what the user and the mounts bring.
+fn environment(op: &RunOp, user: &User, brought: &[(String, String)]) -> Vec<(String, String)> {
+    let mut env = op.env.clone();
+    let has = |env: &[(String, String)], name: &str| env.iter().any(|(known, _)| known == name);
+    for (name, value) in &op.proxy_env {
+        if !has(&env, name) {
+            env.push((name.clone(), value.clone()));
+        }
+    }
+    if !has(&env, "HOME") {
+        env.push(("HOME".to_owned(), user.home.clone()));
+    }
+    for (name, value) in brought {
+        // A secret was asked for by this step, so it is meant; an agent gives way.
+        match env.iter().position(|(known, _)| known == name) {
+            Some(_) if name == "SSH_AUTH_SOCK" => {}
+            Some(place) => env[place].1.clone_from(value),
+            None => env.push((name.clone(), value.clone())),
+        }
+    }
+    env
+}
