@@ -127,7 +127,9 @@ fn dated(
         .iter()
         .map(|planned| {
             let mut entry = planned.entry.clone();
-            if !planned.from_base && let Some(cap) = cap {
+            if !planned.from_base
+                && let Some(cap) = cap
+            {
                 entry.created = Some(cap.to_string());
             } else if let Some(vertex) = planned.vertex {
                 entry.created.get_or_insert_with(|| layer_time(vertex).to_string());
@@ -193,7 +195,9 @@ mod tests {
         }
         dated(&planned, epoch, |vertex| created[vertex])
             .into_iter()
-            .map(|entry| entry.created.map_or("-".to_owned(), |t| t[17..19].trim_start_matches('0').to_owned()))
+            .map(|entry| {
+                entry.created.map_or("-".to_owned(), |t| t[17..19].trim_start_matches('0').to_owned())
+            })
             .collect()
     }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::build::BuildArgs;
 use super::completion::CompletionArgs;
 use super::df::DfArgs;
 use super::global::GlobalArgs;
@@ -33,6 +34,9 @@ pub struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Build an image from a Dockerfile
+    #[command(visible_alias = "b")]
+    Build(Box<BuildArgs>),
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
     Run(Box<RunArgs>),
@@ -81,6 +85,8 @@ pub struct Group<T: Subcommand> {
 /// `image ...`
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildArgs>),
     /// List images
     #[command(alias = "list")]
     Ls(ImagesArgs),
@@ -106,6 +112,9 @@ pub enum ImageCommand {
 /// `builder ...` and `buildx ...`
 #[derive(Debug, Subcommand)]
 pub enum BuilderCommand {
+    /// Build an image from a Dockerfile
+    #[command(visible_alias = "b")]
+    Build(Box<BuildArgs>),
     /// Remove build cache
     Prune(BuilderPruneArgs),
 }

@@ -4,6 +4,7 @@
 //! share, `usage.rs` docker's words for mistakes, `format/` the templates of
 //! `--format`, `render/` what a build looks like while it runs.
 
+mod build;
 mod changes;
 mod commands;
 mod completion;
@@ -101,7 +102,9 @@ fn needs_ids(command: &Command) -> bool {
 
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
     match command {
+        Command::Build(args) => return build::run(&args, global),
         Command::Image(group) => match group.command {
+            ImageCommand::Build(args) => return build::run(&args, global),
             ImageCommand::Ls(args) => images::run(&args, global),
             ImageCommand::Tag(args) => tag::run(&args, global),
             ImageCommand::Rm(args) => rmi::run(&args, global),
@@ -113,6 +116,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             ImageCommand::Prune(args) => prune::image(&args, global),
         },
         Command::Builder(group) | Command::Buildx(group) => match group.command {
+            BuilderCommand::Build(args) => return build::run(&args, global),
             BuilderCommand::Prune(args) => prune::builder(&args, global),
         },
         Command::Container(group) => match group.command {

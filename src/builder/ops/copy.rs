@@ -14,7 +14,7 @@ use crate::builder::error::{BuildError, invalid};
 use crate::builder::graph::{CopyOp, CopySourceOp, Place, VertexIndex};
 use crate::builder::solve::Inputs;
 use crate::image::id::{from_hex, to_hex};
-use crate::image::{Digest, DiffId};
+use crate::image::{DiffId, Digest};
 use crate::layers::{LayerSink, Mtime};
 use crate::progress::TransferId;
 use crate::store::{CacheRecord, StepId};

@@ -253,12 +253,7 @@ impl Work for Ops<'_> {
         }
     }
 
-    fn record(
-        &self,
-        vertex: VertexIndex,
-        key: &StepKey,
-        layers: &[DiffId],
-    ) -> Result<Timestamp, BuildError> {
+    fn record(&self, vertex: VertexIndex, key: &StepKey, layers: &[DiffId]) -> Result<Timestamp, BuildError> {
         let node = &self.graph.vertices[vertex];
         let mut size = 0;
         for layer in layers {

@@ -82,12 +82,7 @@ impl Ops<'_> {
         Ok(select(&self.mount_request(place, source, inputs)?)?)
     }
 
-    fn mount_request(
-        &self,
-        place: &Place,
-        source: &str,
-        inputs: &Inputs,
-    ) -> Result<CopyRequest, BuildError> {
+    fn mount_request(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<CopyRequest, BuildError> {
         let tree = self.tree(place, inputs)?;
         let source = CopySource { tree, path: source.to_owned(), wildcards: false, unpack: false };
         let mut request = CopyRequest::new(vec![source], "/f");

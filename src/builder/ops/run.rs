@@ -96,17 +96,11 @@ impl Ops<'_> {
 
     fn user(&self, op: &RunOp, view: Option<&Root>, empty: &Root) -> Result<User, BuildError> {
         let root = view.unwrap_or(empty);
-        lookup_user(root, &op.user).map_err(|error| {
-            ErrorKind::Start { command: op.args.join(" "), source: Box::new(error) }.into()
-        })
+        lookup_user(root, &op.user)
+            .map_err(|error| ErrorKind::Start { command: op.args.join(" "), source: Box::new(error) }.into())
     }
 
-    fn rootfs(
-        &self,
-        draft: &LayerDraft,
-        inputs: &Inputs,
-        view: Option<&Root>,
-    ) -> Result<Rootfs, BuildError> {
+    fn rootfs(&self, draft: &LayerDraft, inputs: &Inputs, view: Option<&Root>) -> Result<Rootfs, BuildError> {
         draft.root().create_dir(UPPER, 0o755)?;
         draft.root().create_dir(WORK, 0o700)?;
         // The upper directory shows as the root itself, so it has to look like the one below.
@@ -182,10 +176,7 @@ impl Ops<'_> {
 
     /// Adds the files that every process sees, unless its own mounts stand in their place.
     fn add_files(&self, op: &RunOp, mounts: &mut Vec<Mount>) -> Result<(), BuildError> {
-        let files = [
-            ("/etc/hosts", self.hosts(op)),
-            ("/etc/resolv.conf", host_resolv_conf()?),
-        ];
+        let files = [("/etc/hosts", self.hosts(op)), ("/etc/resolv.conf", host_resolv_conf()?)];
         for (target, bytes) in files {
             if !mounts.iter().any(|mount| mount.target == Path::new(target)) {
                 mounts.push(Mount::file(target, bytes, 0o644).read_only(true));
@@ -199,10 +190,8 @@ impl Ops<'_> {
     }
 
     fn hosts(&self, op: &RunOp) -> Vec<u8> {
-        let mut text = format!(
-            "127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
-            op.hostname
-        );
+        let mut text =
+            format!("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", op.hostname);
         for host in &self.options.add_hosts {
             for address in &host.addresses {
                 text += &format!("{address}\t{}\n", host.name);

@@ -55,9 +55,21 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let images = images::StoredImages::new(store);
     let executor = NamespaceExecutor::new();
     let reporter: &dyn Renderer = &*renderer;
-    let env = BuildEnv { store, executor: &executor, images: &images, reporter, cancel: &cancel };
-    let result = build(&options, &env);
+    let explained = Mutex::new(Vec::new());
+    let explain = |explanation| explained.lock().unwrap_or_else(PoisonError::into_inner).push(explanation);
+    let env = BuildEnv {
+        store,
+        executor: &executor,
+        images: &images,
+        reporter,
+        cancel: &cancel,
+        explain: args.explain.then_some(&explain),
+    };
+    let result = build(&options, env);
     renderer.finish();
+    for explanation in explained.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        output::talk(&explain::text(explanation));
+    }
     context.save_index();
     drop(lease);
     match result {

@@ -171,7 +171,8 @@ pub fn build_options(
     options.platform = platform(args)?;
     options.network = network(args)?;
     options.ssh = ssh(&args.ssh)?;
-    options.add_hosts = args.add_host.iter().map(|text| super::super::hosts::add_host(text)).collect::<Result<_, _>>()?;
+    options.add_hosts =
+        args.add_host.iter().map(|text| super::super::hosts::add_host(text)).collect::<Result<_, _>>()?;
     options.ulimits = args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?;
     options.shm_size = args.shm_size.as_deref().map(size).transpose()?;
     options.cgroup_parent.clone_from(&args.cgroup_parent);
