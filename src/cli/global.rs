@@ -26,9 +26,32 @@ pub struct GlobalArgs {
     /// Engine to talk to
     #[arg(short = 'H', long, value_name = "URL", hide = true)]
     pub host: Option<String>,
+    /// Name of the context to use: default, which is the local store
+    #[arg(short = 'c', long, value_name = "NAME", hide = true)]
+    pub context: Option<String>,
     /// Level of messages
     #[arg(short = 'l', long, value_name = "LEVEL", hide = true)]
     pub log_level: Option<String>,
+}
+
+impl GlobalArgs {
+    /// Refuses to be a client of an engine, which this version is not, rather than act on another store.
+    ///
+    /// # Errors
+    /// A flag or a variable names an engine.
+    pub fn refuse_engines(&self, program: &str) -> Result<(), CliError> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let contexts = [("--context", self.context.clone()), ("DOCKER_CONTEXT", variable("DOCKER_CONTEXT"))];
+        let contexts = contexts.into_iter().filter(|(_, name)| name.as_deref() != Some("default"));
+        let hosts = [("--host", self.host.clone()), ("DOCKER_HOST", variable("DOCKER_HOST"))];
+        match hosts.into_iter().chain(contexts).find_map(|(from, value)| value.map(|value| (from, value))) {
+            None => Ok(()),
+            Some((from, value)) => Err(CliError::new(format!(
+                "{from} {value}: talking to an engine is not available in this version; \
+                 without it {program} works on the local store"
+            ))),
+        }
+    }
 }
 
 /// What commands share.

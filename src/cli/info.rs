@@ -30,6 +30,12 @@ pub struct InfoArgs {
 /// The engine API version whose shapes the commands follow.
 const API: &str = "1.51";
 
+/// The answer to `--version`; under docker's name in the form that scripts take apart.
+pub fn version_line(program: &str) -> String {
+    let name = if program == "docker" { "Docker" } else { "Skiff" };
+    format!("{name} version {}, build skiff", env!("CARGO_PKG_VERSION"))
+}
+
 /// Runs `version`.
 pub fn version(args: &VersionArgs, _global: &Global) -> Result<(), CliError> {
     let version = env!("CARGO_PKG_VERSION");

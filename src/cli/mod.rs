@@ -14,6 +14,7 @@ mod files;
 mod filter;
 mod format;
 mod global;
+mod help;
 mod history;
 mod hosts;
 mod human;
@@ -32,6 +33,7 @@ mod signals;
 mod table;
 mod tag;
 mod usage;
+mod words;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,12 +46,10 @@ use global::Global;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    let mut words: Vec<String> =
-        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let first = if words.is_empty() { "skiff".to_owned() } else { words.remove(0) };
-    let name = Path::new(&first).file_name().map(|name| name.to_string_lossy().into_owned());
-    let program = if name.as_deref() == Some("docker") { "docker" } else { "skiff" };
-    match dispatch(program, &words) {
+    let mut words = std::env::args_os();
+    let first = words.next().unwrap_or_default();
+    let program = if Path::new(&first).file_name() == Some("docker".as_ref()) { "docker" } else { "skiff" };
+    match text(words).and_then(|words| dispatch(program, &words)) {
         Ok(code) => code,
         Err(error) => {
             if !error.text.is_empty() {
@@ -60,29 +60,28 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The words as text; what is no UTF-8 would mean something else after any conversion.
+fn text(words: std::env::ArgsOs) -> Result<Vec<String>, CliError> {
+    words
+        .map(|word| word.into_string())
+        .collect::<Result<_, _>>()
+        .map_err(|word| CliError::new(format!("the argument {word:?} is no valid UTF-8")).code(125))
+}
+
 fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliError> {
-    let parsed = Cli::command()
-        .name(program)
-        .bin_name(program)
-        .try_get_matches_from(std::env::args_os())
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => return usage::report(&error, program, words).map(|()| ExitCode::SUCCESS),
+    let tree = Cli::command().name(program);
+    let words = match words::read(&tree, program, words)? {
+        words::Read::Command(words) => words,
+        words::Read::Help(text) => return output::data(&text).map(|()| ExitCode::SUCCESS),
     };
+    let parsed = tree.try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = parsed.map_err(|error| usage::report(&error, &command_path(&words)))?;
     if cli.version {
-        output::line(&format!("Skiff version {}", env!("CARGO_PKG_VERSION")))?;
+        output::line(&info::version_line(program))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(host) = &cli.global.host {
-        return Err(CliError::new(format!(
-            "--host {host}: talking to an engine is not available in this version; {program} works on the local store"
-        )));
-    }
-    let Some(command) = cli.command else {
-        output::data(&Cli::command().name(program).bin_name(program).render_help().to_string())?;
-        return Ok(ExitCode::SUCCESS);
-    };
+    cli.global.refuse_engines(program)?;
+    let Some(command) = cli.command else { return Ok(ExitCode::SUCCESS) };
     let rootless = !rustix::process::geteuid().is_root();
     let mut mapping = None;
     if rootless && needs_ids(&command) {
@@ -92,6 +91,12 @@ fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliErro
     }
     let global = Global::new(program.to_owned(), cli.global, rootless, mapping);
     execute(command, &global)
+}
+
+/// The program and the names of commands among words that were read.
+fn command_path(words: &[String]) -> String {
+    let names = words.iter().take_while(|word| *word != "--").filter(|word| !word.starts_with("--"));
+    names.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a command touches files of many owners or mounts something, so that an ordinary user

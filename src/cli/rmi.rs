@@ -14,7 +14,7 @@ pub struct RmiArgs {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
     /// Force removal of the image
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
+    #[arg(short, long)]
     force: bool,
     /// Do not delete untagged parents
     #[arg(long)]

@@ -1,145 +1,141 @@
 //! Mistakes on the command line, in docker's words and with its exit codes.
 
+use clap::Arg;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::error::CliError;
-use super::output;
+use super::help;
+use super::words::Level;
+use crate::parser::suggestion;
 
-/// Commands of docker that belong to later versions.
-const LATER: &[&str] = &[
-    "attach",
-    "bake",
-    "commit",
-    "compose",
-    "container",
-    "context",
-    "cp",
-    "create",
-    "diff",
-    "events",
-    "exec",
-    "export",
-    "kill",
-    "login",
-    "logout",
-    "logs",
-    "manifest",
-    "network",
-    "node",
-    "pause",
-    "plugin",
-    "port",
-    "ps",
-    "pull",
-    "push",
-    "registry",
-    "rename",
-    "restart",
-    "rm",
-    "search",
-    "secret",
-    "service",
-    "stack",
-    "start",
-    "stats",
-    "stop",
-    "swarm",
-    "top",
-    "unpause",
-    "update",
-    "volume",
-    "wait",
+/// Exit code of a wrong flag.
+const BAD_FLAG: u8 = 125;
+
+/// Commands of docker that belong to later versions, and the groups in which they stand.
+const LATER: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec", "export",
+            "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin", "port", "ps",
+            "pull", "push", "registry", "rename", "restart", "rm", "search", "secret", "service", "stack", "start",
+            "stats", "stop", "swarm", "top", "trust", "unpause", "update", "volume", "wait",
+        ],
+    ),
+    (
+        "container",
+        &[
+            "attach", "commit", "cp", "create", "diff", "exec", "export", "inspect", "kill", "list", "logs", "ls",
+            "pause", "port", "prune", "ps", "remove", "rename", "restart", "rm", "start", "stats", "stop", "top",
+            "unpause", "update", "wait",
+        ],
+    ),
+    ("image", &["pull", "push"]),
+    ("system", &["dial-stdio", "events", "service"]),
+    ("builder", &["du"]),
+    (
+        "buildx",
+        &[
+            "bake", "create", "dap", "debug", "dial-stdio", "du", "history", "imagetools", "inspect", "ls", "policy",
+            "rm", "stop", "use", "version",
+        ],
+    ),
 ];
 
-/// Turns clap's error into what docker says; help is printed and is no failure.
-pub fn report(error: &clap::Error, program: &str, words: &[String]) -> Result<(), CliError> {
-    let path = command_path(program, words);
+/// The error for a word that names no command here.
+pub fn unknown_command(level: &Level<'_>, name: &str) -> CliError {
+    let program = program(level);
+    let group = level.path.split_once(' ').map_or("", |(_, group)| group);
+    if LATER.iter().any(|(at, names)| *at == group && names.contains(&name)) {
+        return CliError::new(format!("{program}: '{} {name}' is not available in this version", level.path));
+    }
+    let near = suggestion(name, level.command.get_subcommands().map(clap::Command::get_name));
+    CliError::new(format!(
+        "{program}: unknown command: {} {name}{near}\n\nRun '{} --help' for more information",
+        level.path, level.path
+    ))
+}
+
+/// The error for a flag that is none here.
+pub fn unknown_flag(level: &Level<'_>, name: &str) -> CliError {
+    let near = suggestion(name, level.flags().filter(|arg| !arg.is_hide_set()).filter_map(Arg::get_long));
+    let near = near.replace("mean ", "mean --");
+    flag_error(level, &format!("unknown flag: --{name}{near}"))
+}
+
+/// The error for a flag's value.
+pub fn invalid_value(level: &Level<'_>, arg: &Arg, value: &str, why: &str) -> CliError {
+    let name = arg.get_long().unwrap_or_default();
+    let name = match arg.get_short() {
+        Some(letter) => format!("-{letter}, --{name}"),
+        None => format!("--{name}"),
+    };
+    flag_error(level, &format!("invalid argument \"{value}\" for \"{name}\" flag: {why}"))
+}
+
+/// An error about flags, with what shows how it is right.
+pub fn flag_error(level: &Level<'_>, text: &str) -> CliError {
+    let text = format!("{text}\n\n{}\n\nRun '{} --help' for more information", help::usage(level), level.path);
+    CliError::new(text).code(BAD_FLAG)
+}
+
+/// Checks the number of arguments.
+///
+/// # Errors
+/// There are too few or too many.
+pub fn check_count(level: &Level<'_>, count: usize) -> Result<(), CliError> {
+    let least = level.command.get_positionals().filter(|arg| arg.is_required_set()).count();
+    let most = match level.command.get_positionals().any(help::is_list) {
+        true => usize::MAX,
+        false => level.command.get_positionals().count(),
+    };
+    if (least..=most).contains(&count) {
+        return Ok(());
+    }
+    let plural = |n: usize| if n == 1 { "argument" } else { "arguments" };
+    let wanted = match (least, most) {
+        (_, 0) => "accepts no arguments".to_owned(),
+        (least, usize::MAX) => format!("requires at least {least} {}", plural(least)),
+        (least, most) if least == most => format!("requires {least} {}", plural(least)),
+        (0, most) => format!("requires at most {most} {}", plural(most)),
+        (least, most) => format!("requires at least {least} and at most {most} {}", plural(most)),
+    };
+    Err(CliError::new(format!(
+        "{}: '{}' {wanted}\n\n{}\n\nRun '{}--help' for more information",
+        program(level),
+        level.path,
+        help::usage(level),
+        format_args!("{} ", level.path)
+    )))
+}
+
+/// Turns what clap still finds, values of the wrong type, into docker's words.
+pub fn report(error: &clap::Error, path: &str) -> CliError {
     let hint = format!("\n\nRun '{path} --help' for more information");
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return output::data(&error.render().to_string());
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let said = match (error.kind(), text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) {
+        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(arg), Some(value)) => {
+            let flag = arg.split([' ', '=']).next().unwrap_or(&arg).to_owned();
+            let why = std::error::Error::source(error).map(ToString::to_string);
+            let why = why.or_else(|| match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(valid)) => Some(format!("use one of {}", valid.join(", "))),
+                _ => None,
+            });
+            let why = why.unwrap_or_else(|| "invalid syntax".to_owned());
+            format!("invalid argument \"{value}\" for \"{flag}\" flag: {why}")
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            output::talk(&error.render().to_string());
-            return Err(CliError::silent(1));
+        _ => {
+            let whole = error.render().to_string();
+            let whole = whole.strip_prefix("error: ").unwrap_or(&whole);
+            whole.split("\n\n").next().unwrap_or(whole).trim_end().to_owned()
         }
-        ErrorKind::InvalidSubcommand => {
-            let typed = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
-            if LATER.contains(&typed.as_str()) {
-                return Err(CliError::new(format!("{program}: '{typed}' is not available in this version")));
-            }
-            let parent = command_path(program, &words[..words.iter().position(|w| *w == typed).unwrap_or(0)]);
-            return Err(CliError::new(format!(
-                "{program}: unknown command: {parent} {typed}\n\nRun '{parent} --help' for more information"
-            )));
-        }
-        ErrorKind::UnknownArgument => {
-            let typed = text(error, ContextKind::InvalidArg).unwrap_or_default();
-            let what = match typed.strip_prefix("--") {
-                Some(name) => {
-                    let name = name.split('=').next().unwrap_or(name);
-                    let near = text(error, ContextKind::SuggestedArg);
-                    let near = near.map(|flag| format!(" (did you mean {flag}?)")).unwrap_or_default();
-                    format!("unknown flag: --{name}{near}")
-                }
-                None if typed.starts_with('-') => {
-                    let flag = typed.chars().nth(1).unwrap_or('-');
-                    let whole =
-                        words.iter().find(|w| w.starts_with('-') && w.contains(flag)).unwrap_or(&typed);
-                    format!("unknown shorthand flag: '{flag}' in {whole}")
-                }
-                None => {
-                    let text = format!("{program}: '{path}' accepts no further argument: {typed}");
-                    return Err(CliError::new(format!("{text}{hint}")));
-                }
-            };
-            return Err(CliError::new(format!("{what}{}{hint}", usage(error))).code(125));
-        }
-        ErrorKind::MissingRequiredArgument | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            let usage_line = usage(error);
-            let wanted = usage_line.matches(" <").count().max(1);
-            let plural = if wanted == 1 { "argument" } else { "arguments" };
-            let least =
-                if usage_line.contains("...") || usage_line.contains("> [") { "at least " } else { "" };
-            let text = format!("{program}: '{path}' requires {least}{wanted} {plural}");
-            return Err(CliError::new(format!("{text}{}{hint}", usage(error))));
-        }
-        _ => {}
-    }
-    let reason = error.render().to_string();
-    let reason = reason.strip_prefix("error: ").unwrap_or(&reason);
-    let reason = reason.split("\n\n").next().unwrap_or(reason).trim_end();
-    Err(CliError::new(format!("{reason}{hint}")).code(125))
+    };
+    CliError::new(format!("{said}{hint}")).code(BAD_FLAG)
 }
 
-fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
-        other => Some(other.to_string()),
-    }
-}
-
-fn usage(error: &clap::Error) -> String {
-    match error.get(ContextKind::Usage) {
-        // Options that happened to be given say nothing here.
-        Some(ContextValue::StyledStr(usage)) => {
-            format!("\n\n{}", usage.to_string().trim_end().replace(" --root <DIR>", " [OPTIONS]"))
-        }
-        _ => String::new(),
-    }
-}
-
-/// The program and the words that name commands: `docker image ls`.
-fn command_path(program: &str, words: &[String]) -> String {
-    let mut path = program.to_owned();
-    let groups = ["image", "builder", "buildx", "container", "system"];
-    for word in words.iter().filter(|word| !word.starts_with('-')) {
-        path.push(' ');
-        path.push_str(word);
-        if !groups.contains(&word.as_str()) {
-            break;
-        }
-    }
-    path
+fn program<'a>(level: &'a Level<'_>) -> &'a str {
+    level.path.split(' ').next().unwrap_or(&level.path)
 }

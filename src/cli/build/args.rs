@@ -143,8 +143,8 @@ pub struct BuildArgs {
     #[arg(long, value_name = "NAME")]
     pub builder: Option<String>,
     /// Accepted for compatibility: build containers never stay
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    pub rm: Option<Option<bool>>,
+    #[arg(long, hide = true)]
+    pub rm: bool,
     /// Accepted for compatibility: build containers never stay
     #[arg(long, hide = true)]
     pub force_rm: bool,

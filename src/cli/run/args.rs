@@ -15,16 +15,16 @@ pub struct RunArgs {
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
     /// Remove the container when it exits (this version always does)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub rm: Option<bool>,
+    #[arg(long)]
+    pub rm: bool,
     /// Keep STDIN open even if not attached
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(short, long)]
     pub interactive: bool,
     /// Allocate a pseudo-TTY
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(short, long)]
     pub tty: bool,
     /// Run container in background; not available in this version
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(short, long)]
     pub detach: bool,
     /// Set environment variables
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -69,7 +69,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "HOST:IP")]
     pub add_host: Vec<String>,
     /// Mount the container's root filesystem as read only
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(long)]
     pub read_only: bool,
     /// Add Linux capabilities
     #[arg(long, value_name = "CAP")]
@@ -78,10 +78,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "CAP")]
     pub cap_drop: Vec<String>,
     /// Give extended privileges to this container
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(long)]
     pub privileged: bool,
     /// Run an init inside the container that forwards signals and reaps processes
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(long)]
     pub init: bool,
     /// Security options: no-new-privileges, seccomp=unconfined|FILE
     #[arg(long, value_name = "OPTION")]
@@ -159,6 +159,6 @@ pub struct RunArgs {
     #[arg(required = true, value_name = "IMAGE")]
     pub image: String,
     /// Command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND [ARG...]")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
