@@ -50,10 +50,7 @@ pub fn text(level: &Level<'_>) -> String {
         text.push_str(&section("Global Options", above.into_iter().map(flag).collect()));
     }
     if level.is_group() {
-        text.push_str(&format!(
-            "\nRun '{} COMMAND --help' for more information on a command.\n",
-            level.path
-        ));
+        text.push_str(&format!("\nRun '{} COMMAND --help' for more information on a command.\n", level.path));
     }
     text
 }

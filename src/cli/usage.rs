@@ -16,18 +16,19 @@ const LATER: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec", "export",
-            "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin", "port", "ps",
-            "pull", "push", "registry", "rename", "restart", "rm", "search", "secret", "service", "stack", "start",
-            "stats", "stop", "swarm", "top", "trust", "unpause", "update", "volume", "wait",
+            "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec",
+            "export", "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin",
+            "port", "ps", "pull", "push", "registry", "rename", "restart", "rm", "search", "secret",
+            "service", "stack", "start", "stats", "stop", "swarm", "top", "trust", "unpause", "update",
+            "volume", "wait",
         ],
     ),
     (
         "container",
         &[
-            "attach", "commit", "cp", "create", "diff", "exec", "export", "inspect", "kill", "list", "logs", "ls",
-            "pause", "port", "prune", "ps", "remove", "rename", "restart", "rm", "start", "stats", "stop", "top",
-            "unpause", "update", "wait",
+            "attach", "commit", "cp", "create", "diff", "exec", "export", "inspect", "kill", "list", "logs",
+            "ls", "pause", "port", "prune", "ps", "remove", "rename", "restart", "rm", "start", "stats",
+            "stop", "top", "unpause", "update", "wait",
         ],
     ),
     ("image", &["pull", "push"]),
@@ -36,8 +37,21 @@ const LATER: &[(&str, &[&str])] = &[
     (
         "buildx",
         &[
-            "bake", "create", "dap", "debug", "dial-stdio", "du", "history", "imagetools", "inspect", "ls", "policy",
-            "rm", "stop", "use", "version",
+            "bake",
+            "create",
+            "dap",
+            "debug",
+            "dial-stdio",
+            "du",
+            "history",
+            "imagetools",
+            "inspect",
+            "ls",
+            "policy",
+            "rm",
+            "stop",
+            "use",
+            "version",
         ],
     ),
 ];
@@ -75,7 +89,8 @@ pub fn invalid_value(level: &Level<'_>, arg: &Arg, value: &str, why: &str) -> Cl
 
 /// An error about flags, with what shows how it is right.
 pub fn flag_error(level: &Level<'_>, text: &str) -> CliError {
-    let text = format!("{text}\n\n{}\n\nRun '{} --help' for more information", help::usage(level), level.path);
+    let text =
+        format!("{text}\n\n{}\n\nRun '{} --help' for more information", help::usage(level), level.path);
     CliError::new(text).code(BAD_FLAG)
 }
 
@@ -101,11 +116,11 @@ pub fn check_count(level: &Level<'_>, count: usize) -> Result<(), CliError> {
         (least, most) => format!("requires at least {least} and at most {most} {}", plural(most)),
     };
     Err(CliError::new(format!(
-        "{}: '{}' {wanted}\n\n{}\n\nRun '{}--help' for more information",
+        "{}: '{}' {wanted}\n\n{}\n\nRun '{} --help' for more information",
         program(level),
         level.path,
         help::usage(level),
-        format_args!("{} ", level.path)
+        level.path
     )))
 }
 

@@ -172,19 +172,17 @@ impl<'w> Scan<'_, '_, 'w> {
     /// `--name`, `--name=value`, `--name value`
     fn long(&mut self, flag: &str, rest: &mut VecDeque<&str>) -> Result<(), CliError> {
         let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
-        let Some(arg) = self.level.long(name) else {
-            if name == "help" {
-                self.help = true;
-                return Ok(());
-            }
-            return Err(usage::unknown_flag(self.level, name));
-        };
+        if name == "help" {
+            self.help = true;
+            return Ok(());
+        }
+        let arg = self.level.long(name).ok_or_else(|| usage::unknown_flag(self.level, name))?;
         let value = match value {
             Some(value) => value,
             None if is_switch(arg) => "true",
-            None => rest.pop_front().ok_or_else(|| {
-                usage::flag_error(self.level, &format!("flag needs an argument: --{name}"))
-            })?,
+            None => rest
+                .pop_front()
+                .ok_or_else(|| usage::flag_error(self.level, &format!("flag needs an argument: --{name}")))?,
         };
         self.take(arg, value)
     }
@@ -297,25 +295,45 @@ mod tests {
     #[test]
     fn mistakes_have_dockers_words_and_codes() {
         for (line, code, said) in [
-            ("rmi", 1, "docker: 'docker rmi' requires at least 1 argument\n\nUsage:  docker rmi [OPTIONS] IMAGE [IMAGE...]\n\nRun 'docker rmi --help' for more information"),
+            (
+                "rmi",
+                1,
+                "docker: 'docker rmi' requires at least 1 argument\n\nUsage:  docker rmi [OPTIONS] IMAGE [IMAGE...]\n\nRun 'docker rmi --help' for more information",
+            ),
             ("tag a", 1, "docker: 'docker tag' requires 2 arguments"),
             ("images a b", 1, "docker: 'docker images' requires at most 1 argument"),
             ("image ls a b", 1, "docker: 'docker image ls' requires at most 1 argument"),
-            ("import", 1, "docker: 'docker import' requires at least 1 argument"),
+            ("import", 1, "docker: 'docker import' requires at least 1 and at most 2 arguments"),
             ("import a b c", 1, "docker: 'docker import' requires at least 1 and at most 2 arguments"),
             ("version x", 1, "docker: 'docker version' accepts no arguments"),
-            ("nosuch x", 1, "docker: unknown command: docker nosuch\n\nRun 'docker --help' for more information"),
-            ("image nosuch", 1, "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information"),
+            (
+                "nosuch x",
+                1,
+                "docker: unknown command: docker nosuch\n\nRun 'docker --help' for more information",
+            ),
+            (
+                "image nosuch",
+                1,
+                "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information",
+            ),
             ("ps -a", 1, "docker: 'docker ps' is not available in this version"),
             ("container ls", 1, "docker: 'docker container ls' is not available in this version"),
             ("image pull x", 1, "docker: 'docker image pull' is not available in this version"),
-            ("images --nosuch=1", 125, "unknown flag: --nosuch\n\nUsage:  docker images [OPTIONS] [REPOSITORY[:TAG]]\n\nRun 'docker images --help' for more information"),
+            (
+                "images --nosuch=1",
+                125,
+                "unknown flag: --nosuch\n\nUsage:  docker images [OPTIONS] [REPOSITORY[:TAG]]\n\nRun 'docker images --help' for more information",
+            ),
             ("images --no-trunk", 125, "unknown flag: --no-trunk (did you mean --no-trunc?)"),
             ("run -itz img", 125, "unknown shorthand flag: 'z' in -z"),
             ("run -ze img", 125, "unknown shorthand flag: 'z' in -ze"),
             ("run --env", 125, "flag needs an argument: --env"),
             ("run -ie", 125, "flag needs an argument: 'e' in -e"),
-            ("images -q=maybe", 125, "invalid argument \"maybe\" for \"-q, --quiet\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax"),
+            (
+                "images -q=maybe",
+                125,
+                "invalid argument \"maybe\" for \"-q, --quiet\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+            ),
         ] {
             let error = words(line).expect_err(line);
             assert_eq!(error.code, code, "{line}");
@@ -328,7 +346,8 @@ mod tests {
         fn walk(command: &Command, path: &str) {
             for next in command.get_subcommands() {
                 let path = format!("{path} {}", next.get_name());
-                let words: Vec<String> = path.split(' ').skip(1).chain(["--help"]).map(str::to_owned).collect();
+                let words: Vec<String> =
+                    path.split(' ').skip(1).chain(["--help"]).map(str::to_owned).collect();
                 let Ok(Read::Help(text)) = read(&Cli::command(), "docker", &words) else {
                     panic!("{path} has no help")
                 };
