@@ -106,11 +106,11 @@ fn mistakes_have_dockers_words_and_codes() {
     says(&["images", "--nosuch"], 125, "unknown flag: --nosuch");
     says(&["images", "-z"], 125, "unknown shorthand flag: 'z' in -z");
     says(&["nosuchcommand"], 1, "unknown command: skiff nosuchcommand");
-    says(&["ps"], 1, "'ps' is not available in this version");
+    says(&["ps"], 1, "'skiff ps' is not available in this version");
     says(&["tag", "a", "B"], 1, "must be lowercase");
     says(&["build", "--push", "."], 1, "--push is not available in this version");
     let help = env.ok(&["build", "--help"]);
-    assert!(help.contains("Usage: skiff build") && help.contains("--no-cache-filter"), "{help}");
+    assert!(help.contains("Usage:  skiff build [OPTIONS] PATH | URL | -") && help.contains("--no-cache-filter"), "{help}");
     let link = env.work().join("docker");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_skiff"), &link).unwrap();
     let output = std::process::Command::new(&link).args(["rmi"]).output().unwrap();
