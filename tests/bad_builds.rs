@@ -131,7 +131,7 @@ const CASES: &[Bad] = &[
     },
     Bad {
         name: "required variable",
-        dockerfile: "FROM busybox\nENV A=${B:?is needed}\n",
+        dockerfile: "FROM busybox\nENV A=\"${B:?is needed}\"\n",
         args: &[],
         says: &["B: is needed", "Dockerfile:2"],
     },

@@ -58,6 +58,8 @@ impl StageState {
         image.rootfs = Default::default();
         image.created = None;
         image.config.on_build.clear();
+        // What docker noted of the container that an image was committed from says nothing about the image.
+        image.config.extra.clear();
         let planned = |entry| Arc::new(PlannedHistory { entry, vertex: None, from_base: true });
         let history = history.into_iter().map(planned).collect();
         let mut state = Self { image, history, vertex, ..Self::default() };

@@ -22,6 +22,8 @@ mod tests;
 
 pub use atomic::write_atomic;
 pub use error::FsError;
-pub use named::{canonical, is_directory, is_special, open_for_reading, open_for_writing, open_path};
+pub use named::{
+    canonical, is_directory, is_special, is_there, open_for_reading, open_for_writing, open_path,
+};
 pub use root::{DirEntry, Follow, Root, stat_fd};
 pub use stat::{FileKind, Stat, Time};

@@ -30,6 +30,11 @@ pub fn is_special(path: &Path) -> bool {
     })
 }
 
+/// Whether a path names anything, links followed.
+pub fn is_there(path: &Path) -> bool {
+    path.exists()
+}
+
 /// Returns what a path names with all links resolved.
 ///
 /// # Errors

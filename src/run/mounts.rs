@@ -245,7 +245,10 @@ impl Mounter<'_> {
             ("core", "/proc/kcore"),
             ("ptmx", "pts/ptmx"),
         ] {
-            root.symlink(target, name)?;
+            // As runc has it: no link to a kernel image that this kernel does not show.
+            if name != "core" || crate::fs::is_there(std::path::Path::new(target)) {
+                root.symlink(target, name)?;
+            }
         }
         let mut bound = Vec::new();
         for (name, number) in DEFAULT_DEVICES {

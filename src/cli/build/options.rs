@@ -123,12 +123,17 @@ pub fn secrets(given: &[String]) -> Result<BTreeMap<String, Secret>, CliError> {
                         path.display()
                     )));
                 }
-                SecretValue::File(path)
+                SecretValue::File(absolute(&path)?)
             }
         };
         secrets.insert(id, Secret { value });
     }
     Ok(secrets)
+}
+
+/// The builder knows no working directory.
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    Ok(std::env::current_dir()?.join(path))
 }
 
 /// Returns a secret's bytes.
