@@ -52,3 +52,6 @@ pub use options::{
 pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};
 pub use state::{PlannedHistory, StageState};
+
+#[cfg(test)]
+mod tests;

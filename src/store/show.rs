@@ -1,6 +1,6 @@
 //! Showing layers: one as a directory, several as one merged tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -154,7 +154,13 @@ impl Store {
     /// A layer is missing or can't be shown.
     pub fn trees(&self, layers: &[DiffId]) -> Result<Vec<OwnedFd>, StoreError> {
         let mut trees = Vec::with_capacity(layers.len());
+        let mut seen = HashSet::with_capacity(layers.len());
         for id in layers.iter().rev() {
+            // Overlayfs refuses a directory twice. Below itself a layer adds nothing: all that it
+            // has or hides, its upper copy has or hides already.
+            if !seen.insert(*id) {
+                continue;
+            }
             let tree = self.layer(*id)?.ok_or(StoreError::NoLayer(*id))?.tree()?;
             let opaque = is_opaque(&tree)?;
             trees.push(tree);

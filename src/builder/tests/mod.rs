@@ -1,0 +1,5 @@
+//! Whole builds.
+
+mod builds;
+mod runs;
+mod support;
