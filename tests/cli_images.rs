@@ -110,7 +110,10 @@ fn mistakes_have_dockers_words_and_codes() {
     says(&["tag", "a", "B"], 1, "must be lowercase");
     says(&["build", "--push", "."], 1, "--push is not available in this version");
     let help = env.ok(&["build", "--help"]);
-    assert!(help.contains("Usage:  skiff build [OPTIONS] PATH | URL | -") && help.contains("--no-cache-filter"), "{help}");
+    assert!(
+        help.contains("Usage:  skiff build [OPTIONS] PATH | URL | -") && help.contains("--no-cache-filter"),
+        "{help}"
+    );
     let link = env.work().join("docker");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_skiff"), &link).unwrap();
     let output = std::process::Command::new(&link).args(["rmi"]).output().unwrap();

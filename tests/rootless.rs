@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use support::{TestEnv, base, is_root};
@@ -24,6 +24,15 @@ impl User {
             return None;
         }
         let env = TestEnv::new();
+        // The repository may lie where only root may look.
+        for (from, name) in [
+            (PathBuf::from(env!("CARGO_BIN_EXE_skiff")), "skiff"),
+            (base("busybox.tar"), "busybox.tar"),
+            (base("debian.tar"), "debian.tar"),
+        ] {
+            let to = env.work().with_file_name(name);
+            std::fs::copy(&from, &to).expect("the file can be copied");
+        }
         let top = env.work().parent().expect("work has a parent").to_owned();
         let status = Command::new("chown").arg("-R").arg(format!("{USER}:{USER}")).arg(&top).status();
         assert!(status.is_ok_and(|s| s.success()), "chown works as root");
@@ -43,7 +52,7 @@ impl User {
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
-        command.arg(env!("CARGO_BIN_EXE_skiff")).args(args);
+        command.arg(self.file("skiff")).args(args);
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
@@ -52,6 +61,11 @@ impl User {
             .env("WORK", self.env.work())
             .output()
             .expect("unshare starts")
+    }
+
+    /// Returns a file that the user can read.
+    fn file(&self, name: &str) -> String {
+        self.env.work().with_file_name(name).to_str().expect("a plain path").to_owned()
     }
 
     #[track_caller]
@@ -72,8 +86,8 @@ const FILE: &str = "FROM busybox\n\
     CMD [\"cat\", \"/w/a\"]\n";
 
 /// What must be the same: the config but for times, and the list of files with their owners.
-fn build_and_describe(import: &Path, ok: &dyn Fn(&[&str]) -> String) -> (String, String, String) {
-    ok(&["import", "--change", "CMD [\"sh\"]", import.to_str().unwrap(), "busybox"]);
+fn build_and_describe(import: &str, ok: &dyn Fn(&[&str]) -> String) -> (String, String, String) {
+    ok(&["import", "--change", "CMD [\"sh\"]", import, "busybox"]);
     ok(&["build", "-q", "-t", "it", "."]);
     let config = ok(&["image", "inspect", "-f", "{{json .Config}}", "it"]);
     let files = "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /dev -prune -o -type f -exec stat -c '%n %a %u %g %s %h' {} + | sort";
@@ -93,7 +107,7 @@ fn an_ordinary_user_with_subordinate_ids_builds_what_root_builds() {
     prepare(&user.env);
     let root = TestEnv::new();
     prepare(&root);
-    let busybox = base("busybox.tar");
+    let busybox = user.file("busybox.tar");
     let theirs = build_and_describe(&busybox, &|args| user.ok(args));
     let ours = build_and_describe(&busybox, &|args| root.ok(args));
     assert_eq!(theirs, ours);
@@ -104,7 +118,7 @@ fn an_ordinary_user_with_subordinate_ids_builds_what_root_builds() {
 fn an_ordinary_user_without_subordinate_ids_builds_and_runs() {
     let Some(user) = User::new(false) else { return };
     prepare(&user.env);
-    let (config, files, said) = build_and_describe(&base("busybox.tar"), &|args| user.ok(args));
+    let (config, files, said) = build_and_describe(&user.file("busybox.tar"), &|args| user.ok(args));
     assert!(config.contains("cat"), "{config}");
     assert!(files.contains("/x 644 0 0 3 2"), "{files}");
     assert_eq!(said, "content\n");
@@ -118,13 +132,7 @@ fn an_ordinary_user_without_subordinate_ids_builds_and_runs() {
 #[test]
 fn rootless_debian_installs_packages() {
     let Some(user) = User::new(true) else { return };
-    user.ok(&[
-        "import",
-        "--change",
-        "CMD [\"bash\"]",
-        base("debian.tar").to_str().unwrap(),
-        "debian:bookworm",
-    ]);
+    user.ok(&["import", "--change", "CMD [\"bash\"]", &user.file("debian.tar"), "debian:bookworm"]);
     user.env.write(
         "Dockerfile",
         "FROM debian:bookworm\nRUN apt-get update && apt-get install -y --no-install-recommends file && file --version\n",
