@@ -3,6 +3,7 @@
 mod support;
 
 mod limits;
+mod measure;
 mod mounts;
 mod process;
 mod rootless;
