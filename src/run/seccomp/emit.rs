@@ -121,6 +121,9 @@ fn search(ranges: &[Range<'_>], default: Action) -> Code {
 
 fn decide(decision: Option<&Decision>, default: Action) -> Code {
     let Some(decision) = decision else { return vec![instruction(RETURN, 0, 0, default)] };
+    if let Some(code) = decide_by_set(decision) {
+        return code;
+    }
     let mut code = Code::new();
     for (conditions, action) in &decision.alternatives {
         // Each condition falls through when it holds and leaves for the next alternative when not.
@@ -133,6 +136,59 @@ fn decide(decision: Option<&Decision>, default: Action) -> Code {
     }
     code.push(instruction(RETURN, 0, 0, decision.otherwise));
     code
+}
+
+/// Returns shorter code for alternatives that are small values of one argument with one action, such as socket families:
+/// a binary search over the values.
+fn decide_by_set(decision: &Decision) -> Option<Code> {
+    let (first, action) = decision.alternatives.first()?;
+    let index = first.first()?.index;
+    let mut values: Vec<(u32, u32)> = Vec::new();
+    for (conditions, other) in &decision.alternatives {
+        let [condition] = conditions.as_slice() else { return None };
+        let value = u32::try_from(condition.value).ok()?;
+        if condition.index != index || other != action {
+            return None;
+        }
+        match condition.comparison {
+            Comparison::Equal => values.push((value, value)),
+            Comparison::Less => values.push((0, value.checked_sub(1)?)),
+            Comparison::LessOrEqual => values.push((0, value)),
+            _ => return None,
+        }
+    }
+    values.sort_unstable();
+    let taken = Decision { alternatives: Vec::new(), otherwise: *action };
+    let mut ranges = vec![Range { first: 0, decision: None }];
+    let mut next = Some(0);
+    for (low, high) in values {
+        match next {
+            Some(next) if low > next => {
+                if ranges.last().is_some_and(|r| r.decision.is_some()) {
+                    ranges.push(Range { first: next, decision: None });
+                }
+                ranges.push(Range { first: low, decision: Some(&taken) });
+            }
+            // The range goes on.
+            Some(_) if ranges.last().is_some_and(|r| r.decision.is_some()) => {}
+            Some(next) => match ranges.last_mut() {
+                Some(last) if last.first == next => last.decision = Some(&taken),
+                _ => ranges.push(Range { first: next, decision: Some(&taken) }),
+            },
+            None => break,
+        }
+        next = next.and_then(|next| high.max(next.saturating_sub(1)).checked_add(1));
+    }
+    ranges.extend(next.map(|first| Range { first, decision: None }));
+    let low_at = ARGUMENTS + index * 8;
+    let mut code = vec![
+        instruction(LOAD, 0, 0, low_at + 4),
+        instruction(EQUAL, 1, 0, 0),
+        instruction(RETURN, 0, 0, decision.otherwise),
+        instruction(LOAD, 0, 0, low_at),
+    ];
+    code.extend(search(&ranges, decision.otherwise));
+    Some(code)
 }
 
 /// Returns code that goes on when the condition holds and skips `body` further instructions when not.
