@@ -117,7 +117,7 @@ pub(super) enum Op {
     LoopbackUp,
     /// No mount made here shows elsewhere.
     PrivateMounts,
-    /// Attaches a mount over the root, so that parts of it can be cloned.
+    /// Attaches a mount over the host's `/proc`, as this process sees it, so that parts of it can be cloned.
     Cover(OwnedFd),
     /// Clones a part of the covering mount, to be attached later.
     Take {
@@ -219,7 +219,7 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::JoinNetwork(fd) => sys::set_namespace(fd.as_fd(), libc::CLONE_NEWNET),
         Op::LoopbackUp => sys::loopback_up(),
         Op::PrivateMounts => mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE),
-        Op::Cover(fd) => attach_at(fd.as_fd(), CWD, c"/"),
+        Op::Cover(fd) => attach_at(fd.as_fd(), CWD, c"/proc"),
         Op::EnterRoot => enter_root(plan),
         Op::Take { source, slot, attributes } => take(plan, source, *slot, *attributes),
         Op::Make { kind, attributes, slot, instead } => {
@@ -352,12 +352,10 @@ fn enter_root(plan: &Plan) -> Result<(), Errno> {
     attach_at(plan.root.as_fd(), CWD, c"/")?;
     rustix::process::fchdir(&plan.root)?;
     rustix::process::pivot_root(c".", c".")?;
-    // On top of the new root lies the old one, and on top of that what covered it. They must go before any path is
-    // looked up: `..` at the root leads to what is on top of it.
-    for _ in 0..2 {
-        rustix::process::fchdir(&plan.root)?;
-        unmount(c".", UnmountFlags::DETACH)?;
-    }
+    // On top of the new root lies the old one. It must go before any path is looked up: `..` at the root leads to what is
+    // on top of it.
+    rustix::process::fchdir(&plan.root)?;
+    unmount(c".", UnmountFlags::DETACH)?;
     rustix::process::chdir(c"/")
 }
 

@@ -67,7 +67,8 @@ pub enum RunError {
     Target { target: PathBuf, reason: &'static str },
     /// A directory does not fit on a file, nor a file on a directory.
     #[error(
-        "cannot mount {}: not a directory: are you trying to mount a directory onto a file (or vice-versa)?",
+        "cannot mount {}: not a directory: Are you trying to mount a directory onto a file (or vice-versa)? \
+         Check if the specified host path exists and is the expected type",
         target.display()
     )]
     MountKind { target: PathBuf },
@@ -88,11 +89,18 @@ impl RunError {
     }
 
     /// Returns the exit code that docker gives a container that failed so: 127 for a command that is not
-    /// there, 126 for one that can't be executed, 125 for all that failed before.
+    /// there, and for a mount that misses a path; 126 for one that can't be executed; 125 for all that failed before.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotInPath { .. } | Self::NoSuchFile { .. } | Self::NoInterpreter { .. } => 127,
+            Self::MountKind { .. } => 127,
             Self::IsDirectory { .. } | Self::NotExecutable { .. } | Self::Exec { .. } => 126,
+            // Docker goes by the words in the runtime's error.
+            Self::Setup { source, .. } => match source.raw_os_error() {
+                Some(libc::ENOENT) => 127,
+                Some(libc::EACCES | libc::EISDIR) => 126,
+                _ => 125,
+            },
             _ => 125,
         }
     }

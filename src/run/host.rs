@@ -3,8 +3,6 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::FileType;
-
 use super::error::RunError;
 use super::spec::Device;
 use crate::fs::{FileKind, Follow, Root};
@@ -98,8 +96,16 @@ fn ranges(text: &str) -> Vec<(u32, u32)> {
         .collect()
 }
 
+/// A device file of the host.
+pub(super) struct HostDevice {
+    pub device: Device,
+    pub kind: FileKind,
+    pub number: (u32, u32),
+    pub mode: u32,
+}
+
 /// Returns all device files of the host but terminals, for a privileged container.
-pub(super) fn host_devices() -> Result<Vec<(Device, FileType, (u32, u32), u32)>, RunError> {
+pub(super) fn host_devices() -> Result<Vec<HostDevice>, RunError> {
     let dev = Root::open("/dev".as_ref())?;
     let mut found = Vec::new();
     let mut todo = vec![std::path::PathBuf::new()];
@@ -111,19 +117,19 @@ pub(super) fn host_devices() -> Result<Vec<(Device, FileType, (u32, u32), u32)>,
             if directory.as_os_str().is_empty() && skipped.iter().any(|s| path == std::path::Path::new(s)) {
                 continue;
             }
-            let kind = match stat.kind {
+            match stat.kind {
                 FileKind::Directory => {
                     todo.push(path);
                     continue;
                 }
-                FileKind::CharDevice => FileType::CharacterDevice,
-                FileKind::BlockDevice => FileType::BlockDevice,
+                FileKind::CharDevice | FileKind::BlockDevice => {}
                 _ => continue,
-            };
+            }
             // One that went away meanwhile is none.
             let Ok(source) = dev.open_path(&path, Follow::No) else { continue };
             let target = std::path::Path::new("/dev").join(&path);
-            found.push((Device { target, source, access: "rwm".into() }, kind, stat.rdev, stat.mode));
+            let device = Device { target, source, access: "rwm".into() };
+            found.push(HostDevice { device, kind: stat.kind, number: stat.rdev, mode: stat.mode });
         }
     }
     Ok(found)

@@ -11,7 +11,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::child::{Make, Op, Step, Target, What};
 use super::error::RunError;
-use super::host::{self, DEFAULT_DEVICES, Host};
+use super::host::{self, DEFAULT_DEVICES, Host, HostDevice};
 use super::root::{Place, duplicate};
 use super::scratch::Scratch;
 use super::spec::{Mount, MountSource, Network, ProcessSpec, Propagation};
@@ -261,13 +261,9 @@ impl Mounter<'_> {
             }
         }
         if self.spec.privileged && !self.host.in_user_namespace {
-            for (device, kind, number, mode) in host::host_devices()? {
+            for HostDevice { device, kind, number, mode } in host::host_devices()? {
                 let path = device.target.strip_prefix("/dev").expect("it is below /dev").to_owned();
                 root.create_dir_all(path.parent().unwrap_or(Path::new("")), 0o755)?;
-                let kind = match kind {
-                    rustix::fs::FileType::BlockDevice => FileKind::BlockDevice,
-                    _ => FileKind::CharDevice,
-                };
                 // The usual ones are there already.
                 let _ = root.mknod(&path, kind, mode, number);
             }
@@ -281,7 +277,7 @@ impl Mounter<'_> {
             all.push((clean(&device.target)?, clone_of(device.source.as_fd(), "a device")?));
         }
         if self.spec.privileged && self.host.in_user_namespace {
-            for (device, ..) in host::host_devices()? {
+            for HostDevice { device, .. } in host::host_devices()? {
                 let path = clean(&device.target)?;
                 if !DEFAULT_DEVICES.iter().any(|(name, _)| path == Path::new("dev").join(name)) {
                     all.push((path, clone_of(device.source.as_fd(), "a device")?));

@@ -121,8 +121,8 @@ impl Stubs {
         for directory in COMMON_DIRECTORIES {
             root.create_dir(directory, 0o755)?;
         }
-        for (bit, file) in COMMON_FILES.iter().enumerate().filter(|(bit, _)| key & 1 << bit != 0) {
-            let _ = bit;
+        let wanted = COMMON_FILES.iter().enumerate().filter(|(bit, _)| key & 1 << bit != 0);
+        for (_, file) in wanted {
             root.create_dir_all("etc", 0o755)?;
             root.mknod(file, FileKind::File, 0o644, (0, 0))?;
         }

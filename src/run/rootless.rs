@@ -41,11 +41,7 @@ type Range = (u32, u32);
 /// The machine does not let this user make a user namespace, the process has threads, or a map can't be written.
 pub fn enter() -> Result<Mapping, RunError> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let ranges = match subordinate(uid) {
-        Ok(ranges) => Ok(ranges),
-        Err(reason) => Err(reason),
-    };
-    let mapping = match ranges {
+    let mapping = match subordinate(uid) {
         Ok((uids, gids)) => enter_with_ranges(uid, gid, &uids, &gids)?,
         Err(reason) => {
             unshare()?;
