@@ -6,14 +6,18 @@
 //! checks their layers against their configs, and only then records them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use super::error::ArchiveError;
 use super::format::{DOCKER_MANIFEST, OCI_INDEX, OCI_LAYOUT, REPOSITORIES, blob_of_path};
 use super::transfer::Counted;
+use crate::fs::{FileKind, Follow, Root};
 use crate::image::manifest::MAX_DOCUMENT;
-use crate::image::{Digest, ImageId, Platform, Reference};
-use crate::layers::{self, EntryKind, TarReader};
+use crate::image::{DiffId, Digest, ImageId, Platform, Reference};
+use crate::layers::{self, EntryKind, LayerError, TarReader};
 use crate::progress::{Event, Reporter, TransferId};
 use crate::store::{LayerDraft, Store};
 
@@ -33,11 +37,11 @@ pub struct Loaded {
     pub replaced: Option<ImageId>,
 }
 
-/// Reads every image of an archive into the store.
+/// Reads the images of an archive into the store.
 ///
 /// The archive may be compressed as a whole (gzip, bzip2, xz, zstd), and so may
-/// its layers. Of an index with several platforms the one that serves
-/// `platform` is loaded.
+/// its layers. Of an index every platform that is there is loaded, or only the
+/// one that serves `platform`.
 ///
 /// # Errors
 /// The archive is damaged, contradicts itself or is of an unknown form; then no
@@ -45,19 +49,39 @@ pub struct Loaded {
 pub fn load(
     store: &Store,
     input: impl Read + Send,
-    platform: &Platform,
+    platform: Option<&Platform>,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Loaded>, ArchiveError> {
     let _lease = store.lease()?;
-    let mut contents = Contents::read(store, input, reporter)?;
-    super::resolve::images(&contents, platform)?
-        .into_iter()
-        .map(|image| super::resolve::record(store, &mut contents, image))
-        .collect::<Result<Vec<_>, _>>()
-        .map(|images| images.into_iter().flatten().collect())
+    let mut reading = Reading::new(store, reporter);
+    reading.archive(input)?;
+    super::resolve::record_all(store, reading.contents, platform)
+}
+
+/// Reads the images of an unpacked archive or an OCI layout in a directory into the store.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_directory(
+    store: &Store,
+    dir: &Root,
+    platform: Option<&Platform>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Loaded>, ArchiveError> {
+    let _lease = store.lease()?;
+    let top = [OCI_LAYOUT, DOCKER_MANIFEST, REPOSITORIES];
+    let known = top.iter().map(|name| dir.stat(name, Follow::No)).collect::<Result<Vec<_>, _>>()?;
+    // Nobody wants a home directory to be read through before it turns out to be none.
+    if known.iter().all(Option::is_none) {
+        return Err(ArchiveError::Unrecognized);
+    }
+    let mut reading = Reading::new(store, reporter);
+    reading.directory(dir, Path::new(""), 0)?;
+    super::resolve::record_all(store, reading.contents, platform)
 }
 
 /// What the first pass found, by name inside the archive.
+#[derive(Default)]
 pub(super) struct Contents {
     documents: HashMap<String, Vec<u8>>,
     layers: HashMap<String, Found>,
@@ -66,84 +90,128 @@ pub(super) struct Contents {
     pub(super) unreadable: BTreeMap<String, String>,
 }
 
-/// A layer in the making.
+/// A layer in the making, or one that is in the store already.
 pub(super) struct Found {
-    pub(super) written: layers::Written,
+    pub(super) diff_id: DiffId,
+    pub(super) size: u64,
     pub(super) draft: Option<LayerDraft>,
 }
 
-impl Contents {
-    fn read(store: &Store, input: impl Read + Send, reporter: &dyn Reporter) -> Result<Self, ArchiveError> {
+/// The first pass.
+struct Reading<'a> {
+    store: &'a Store,
+    reporter: &'a dyn Reporter,
+    contents: Contents,
+    /// Bytes of documents that may still come.
+    room: u64,
+    /// Layers so far, to number their transfers.
+    number: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn new(store: &'a Store, reporter: &'a dyn Reporter) -> Self {
+        Self { store, reporter, contents: Contents::default(), room: MAX_DOCUMENTS, number: 0 }
+    }
+
+    fn archive(&mut self, input: impl Read + Send) -> Result<(), ArchiveError> {
         let (_, plain) =
             layers::decompress(input).map_err(|source| layer_error("read", "the archive", source))?;
-        let mut contents = Self {
-            documents: HashMap::new(),
-            layers: HashMap::new(),
-            links: HashMap::new(),
-            unreadable: BTreeMap::new(),
-        };
         let mut tar = TarReader::new(plain);
-        let mut room = MAX_DOCUMENTS;
-        let mut number = 0;
         loop {
             let next = tar.next_entry().map_err(|source| layer_error("read", "the archive", source))?;
-            let Some((entry, _)) = next else { break };
+            let Some((entry, _)) = next else { return Ok(()) };
             let name = String::from_utf8_lossy(&entry.path).into_owned();
+            let links = &mut self.contents.links;
             match &entry.kind {
-                EntryKind::File { size } => {
-                    number += 1;
-                    contents.file(store, &name, *size, &mut tar, &mut room, number, reporter)?;
-                }
+                EntryKind::File { size } => self.file(&name, *size, &mut tar)?,
                 EntryKind::Symlink { target } => {
-                    contents.links.insert(name.clone(), beside(&name, &String::from_utf8_lossy(target)));
+                    links.insert(name.clone(), beside(&name, &String::from_utf8_lossy(target)));
                 }
                 EntryKind::HardLink { target } => {
-                    contents.links.insert(name, String::from_utf8_lossy(target).into_owned());
+                    links.insert(name, String::from_utf8_lossy(target).into_owned());
                 }
                 _ => {}
             }
         }
-        Ok(contents)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the state of one pass")]
-    fn file(
-        &mut self,
-        store: &Store,
-        name: &str,
-        size: u64,
-        data: &mut (dyn Read + Send),
-        room: &mut u64,
-        number: u64,
-        reporter: &dyn Reporter,
-    ) -> Result<(), ArchiveError> {
-        let mut head = Vec::with_capacity(PEEK);
-        data.take(PEEK as u64).read_to_end(&mut head).map_err(read_error)?;
-        if is_document(name, &head, size) {
-            *room = room.checked_sub(size).ok_or(ArchiveError::TooLarge { limit: MAX_DOCUMENTS })?;
-            data.read_to_end(&mut head).map_err(read_error)?;
-            check_name(name, Digest::of(&head))?;
-            self.documents.insert(name.to_owned(), head);
-            return Ok(());
-        }
-        let id = TransferId::Number(number);
-        let label = blob_of_path(name).map_or_else(|| name.to_owned(), |digest| digest.short());
-        reporter.report(Event::TransferStarted { id, label, total: Some(size) });
-        let whole = Counted::new(std::io::Cursor::new(head).chain(data), id, reporter);
-        let draft = store.begin_layer()?;
-        match layers::store_blob(draft.root(), whole, super::sink_options(store)?) {
-            Ok((digest, written)) => {
-                check_name(name, digest)?;
-                self.layers.insert(name.to_owned(), Found { written, draft: Some(draft) });
-            }
-            Err(error) => {
-                self.unreadable.insert(name.to_owned(), error.to_string());
+    fn directory(&mut self, dir: &Root, below: &Path, depth: usize) -> Result<(), ArchiveError> {
+        let at = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+        for entry in dir.entries(at)? {
+            let path = below.join(OsStr::from_bytes(&entry.name));
+            let name = path.to_string_lossy().into_owned();
+            match dir.stat(&path, Follow::No)?.map(|stat| (stat.kind, stat.size)) {
+                Some((FileKind::File, size)) => self.file(&name, size, &mut dir.open_file(&path)?)?,
+                Some((FileKind::Directory, _)) if depth < 2 => self.directory(dir, &path, depth + 1)?,
+                Some((FileKind::Symlink, _)) => {
+                    let target = dir.read_link(&path)?;
+                    let target = beside(&name, &String::from_utf8_lossy(&target));
+                    self.contents.links.insert(name, target);
+                }
+                _ => {}
             }
         }
-        reporter.report(Event::TransferDone { id, skipped: false });
         Ok(())
     }
 
+    fn file(&mut self, name: &str, size: u64, data: &mut (dyn Read + Send)) -> Result<(), ArchiveError> {
+        let mut head = Vec::with_capacity(PEEK);
+        data.take(PEEK as u64).read_to_end(&mut head).map_err(read_error)?;
+        if is_document(name, &head, size) {
+            self.room = self.room.checked_sub(size).ok_or(ArchiveError::TooLarge { limit: MAX_DOCUMENTS })?;
+            data.take(size).read_to_end(&mut head).map_err(read_error)?;
+            check_name(name, Digest::of(&head))?;
+            self.contents.documents.insert(name.to_owned(), head);
+            return Ok(());
+        }
+        self.number += 1;
+        let id = TransferId::Number(self.number);
+        let label = blob_of_path(name).map_or_else(|| name.to_owned(), |digest| digest.short());
+        self.reporter.report(Event::TransferStarted { id, label, total: Some(size) });
+        let skipped = self.known(name)? || self.layer(name, head, data, id)?;
+        self.reporter.report(Event::TransferDone { id, skipped });
+        Ok(())
+    }
+
+    /// Whether a blob's name is that of a layer in the store; then its bytes are not wanted, whatever they are.
+    fn known(&mut self, name: &str) -> Result<bool, ArchiveError> {
+        let Some(diff_id) = blob_of_path(name).map(DiffId::of_tar) else { return Ok(false) };
+        let Some(layer) = self.store.layer(diff_id)? else { return Ok(false) };
+        let found = Found { diff_id, size: layer.size(), draft: None };
+        self.contents.layers.insert(name.to_owned(), found);
+        Ok(true)
+    }
+
+    /// Makes a layer of what follows `head`; false, since something moved.
+    fn layer(
+        &mut self,
+        name: &str,
+        head: Vec<u8>,
+        data: &mut (dyn Read + Send),
+        id: TransferId,
+    ) -> Result<bool, ArchiveError> {
+        let whole = Counted::new(std::io::Cursor::new(head).chain(data), id, self.reporter);
+        let draft = self.store.begin_layer()?;
+        match layers::store_blob(draft.root(), whole, super::sink_options(self.store)?) {
+            Ok((digest, written)) => {
+                check_name(name, digest)?;
+                let found = Found { diff_id: written.diff_id, size: written.size, draft: Some(draft) };
+                self.contents.layers.insert(name.to_owned(), found);
+            }
+            // Anything may lie in an archive; it matters only if an image names it.
+            Err(LayerError::Fs(source)) => return Err(source.into()),
+            Err(LayerError::Io { action, source }) if source.raw_os_error().is_some() => {
+                return Err(layer_error("read", name, LayerError::Io { action, source }));
+            }
+            Err(error) => {
+                self.contents.unreadable.insert(name.to_owned(), error.to_string());
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Contents {
     fn follow<'a>(&'a self, name: &'a str) -> &'a str {
         let mut name = name;
         for _ in 0..8 {

@@ -26,7 +26,7 @@ mod tests;
 
 pub use error::ArchiveError;
 pub use import::{ImportOptions, import};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_directory};
 pub use save::{SaveItem, save};
 
 /// Layers are written as the store shows them: with an index where EROFS can be mounted.

@@ -8,13 +8,14 @@ use clap::Args;
 use super::error::CliError;
 use super::global::Global;
 use super::{files, output};
-use crate::archive::load;
+use crate::archive::{load, load_directory};
+use crate::fs::Root;
 use crate::image::Platform;
 
 /// Load an image from a tar archive or STDIN
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// Read from tar archive file, instead of STDIN
+    /// Read from tar archive file or a directory with an OCI layout, instead of STDIN
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Suppress the load output
@@ -30,11 +31,18 @@ pub fn run(args: &LoadArgs, global: &Global) -> Result<(), CliError> {
     if args.input.is_none() && std::io::stdin().is_terminal() {
         return Err(CliError::new("requested load from stdin, but stdin is empty"));
     }
-    let platform = args.platform.as_deref().map_or_else(|| Ok(Platform::host()), Platform::parse);
+    let platform = args.platform.as_deref().map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
-    let input = files::open_input(args.input.as_deref())?;
     let progress = super::render::transfers(if args.quiet { "" } else { "Loading" });
-    for loaded in load(global.store()?, input, &platform, &*progress)? {
+    let store = global.store()?;
+    let all = match args.input.as_deref().filter(|path| crate::fs::is_directory(path)) {
+        Some(dir) => load_directory(store, &Root::open(dir)?, platform.as_ref(), &*progress)?,
+        None => {
+            let input = files::open_input(args.input.as_deref())?;
+            load(store, input, platform.as_ref(), &*progress)?
+        }
+    };
+    for loaded in all {
         if let (Some(name), Some(old)) = (&loaded.name, loaded.replaced) {
             output::line(&format!(
                 "The image {} already exists, renaming the old one with ID {old} to empty string",

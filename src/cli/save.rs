@@ -1,6 +1,8 @@
 //! `save`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,7 +11,7 @@ use super::error::CliError;
 use super::global::Global;
 use crate::archive::{SaveItem, save};
 use crate::image::{Platform, Reference};
-use crate::store::Store;
+use crate::store::{Found, Store};
 
 /// Save one or more images to a tar archive (streamed to STDOUT by default)
 #[derive(Debug, Args)]
@@ -41,14 +43,11 @@ pub fn run(args: &SaveArgs, global: &Global) -> Result<(), CliError> {
     match &args.output {
         Some(path) => {
             let target = super::files::Replacement::create(path)?;
-            let mut file = target.file();
-            save(store, &items, &mut file, &*progress)?;
+            save(store, &items, target.file(), &*progress)?;
             target.commit()
         }
         None => {
-            let mut out = std::io::stdout().lock();
-            save(store, &items, &mut out, &*progress)?;
-            Ok(out.flush()?)
+            Ok(save(store, &items, &File::from(std::io::stdout().as_fd().try_clone_to_owned()?), &*progress)?)
         }
     }
 }
@@ -60,29 +59,37 @@ fn add(
     platform: Option<&Platform>,
     items: &mut Vec<SaveItem>,
 ) -> Result<(), CliError> {
-    let mut add = |image, name: Option<Reference>| match items
-        .iter_mut()
-        .find(|item: &&mut SaveItem| item.image == image)
-    {
-        Some(item) => item.names.extend(name.filter(|name| !item.names.contains(name))),
-        None => items.push(SaveItem { image, names: name.into_iter().collect() }),
-    };
     let bare = Reference::parse(text).ok().filter(|r| r.tag().is_none() && r.digest().is_none());
+    let mut tags = Vec::new();
     if let Some(bare) = bare {
-        let all = store.refs()?;
-        let mut tags: Vec<_> =
-            all.into_iter().filter(|r| r.reference.repository() == bare.repository()).collect();
+        tags = store.refs()?;
+        tags.retain(|r| r.reference.repository() == bare.repository());
         tags.sort_by(|a, b| a.reference.cmp(&b.reference));
-        if !tags.is_empty() {
-            for tag in tags {
-                let image = store.find_image(&tag.reference.to_string(), platform)?;
-                add(image.id, Some(tag.reference));
-            }
-            return Ok(());
-        }
     }
-    let found = store.find(text)?;
-    let image = store.select_image(&found, platform, text)?;
-    add(image.id, found.reference.filter(|r| r.digest().is_none()));
+    for tag in &tags {
+        let found = Found { target: tag.target, reference: Some(tag.reference.clone()) };
+        add_one(store, &found, text, platform, items)?;
+    }
+    if tags.is_empty() {
+        add_one(store, &store.find(text)?, text, platform, items)?;
+    }
+    Ok(())
+}
+
+fn add_one(
+    store: &Store,
+    found: &Found,
+    text: &str,
+    platform: Option<&Platform>,
+    items: &mut Vec<SaveItem>,
+) -> Result<(), CliError> {
+    let image = store.select_image(found, platform, text)?;
+    let index = (platform.is_none() && image.manifest != found.target).then_some(found.target);
+    // What was found by its digest has no tag to save.
+    let name = found.reference.clone().filter(|r| r.digest().is_none());
+    match items.iter_mut().find(|item| item.image == image.id && item.index == index) {
+        Some(item) => item.names.extend(name.filter(|name| !item.names.contains(name))),
+        None => items.push(SaveItem { image: image.id, index, names: name.into_iter().collect() }),
+    }
     Ok(())
 }

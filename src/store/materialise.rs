@@ -37,6 +37,18 @@ impl Layer {
         }
     }
 
+    /// Returns the file that holds the exact bytes of the uncompressed tar; none for a layer that is only a tree.
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub fn tar_file(&self) -> Result<Option<File>, StoreError> {
+        match self.shared.dir.open_file_nofollow(TAR) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Packs the tree on a thread of its own.
     fn pack(&self) -> Result<Packed, StoreError> {
         let tree = self.shared.dir.dir(TREE)?;

@@ -39,10 +39,29 @@ impl<W: Write> TarWriter<W> {
     pub fn append(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<u64, LayerError> {
         let at = self.append_header(entry)?;
         let size = entry.size();
-        let copied =
-            std::io::copy(&mut data.take(size), &mut self.out).map_err(LayerError::io("copy content"))?;
+        let copied = self.copy(data, size)?;
         let mut more = [0u8; 1];
         if copied != size || data.read(&mut more).map_err(LayerError::io("read content"))? != 0 {
+            return Err(LayerError::Changed { path: entry.path.clone() });
+        }
+        self.offset += size;
+        self.pad(size)?;
+        Ok(at)
+    }
+
+    /// Writes one entry whose content `copy` writes to the output itself, e.g. by a system call that copies
+    /// from file to file. Returns where the content begins.
+    ///
+    /// # Errors
+    /// The output fails, or `copy` has not written exactly the entry's size.
+    pub fn append_by(
+        &mut self,
+        entry: &Entry,
+        copy: impl FnOnce(&mut W) -> std::io::Result<u64>,
+    ) -> Result<u64, LayerError> {
+        let at = self.append_header(entry)?;
+        let size = entry.size();
+        if copy(&mut self.out).map_err(LayerError::io("copy content"))? != size {
             return Err(LayerError::Changed { path: entry.path.clone() });
         }
         self.offset += size;
