@@ -4,16 +4,42 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::refused::Refused;
+
 /// Create and run a new container from an image
 ///
-/// In this version a container lives as long as the command: its writable layer is removed when
-/// it ends, with --rm and without.
+/// In this version a container lives as long as the command: it is not kept when it ends, with --rm
+/// and without. Its network is the host's unless --network none is given; health checks of the
+/// image do not run.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct RunArgs {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
+    #[command(flatten)]
+    pub process: ProcessArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub resources: ResourceArgs,
+    #[command(flatten)]
+    pub security: SecurityArgs,
+    #[command(flatten)]
+    pub refused: Refused,
+    /// Image
+    #[arg(required = true, value_name = "IMAGE")]
+    pub image: String,
+    /// Command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// What runs, and how it is attached.
+#[derive(Debug, Default, Args)]
+pub struct ProcessArgs {
     /// Remove the container when it exits (this version always does)
     #[arg(long)]
     pub rm: bool,
@@ -23,9 +49,9 @@ pub struct RunArgs {
     /// Allocate a pseudo-TTY
     #[arg(short, long)]
     pub tty: bool,
-    /// Run container in background; not available in this version
-    #[arg(short, long)]
-    pub detach: bool,
+    /// Proxy received signals to the process
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub sig_proxy: Option<bool>,
     /// Set environment variables
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub env: Vec<String>,
@@ -41,6 +67,38 @@ pub struct RunArgs {
     /// Add additional groups to join
     #[arg(long, value_name = "GROUP")]
     pub group_add: Vec<String>,
+    /// Overwrite the default ENTRYPOINT of the image
+    #[arg(long, value_name = "COMMAND")]
+    pub entrypoint: Option<String>,
+    /// Assign a name to the container
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Run an init inside the container that forwards signals and reaps processes
+    #[arg(long)]
+    pub init: bool,
+    /// Set meta data on a container (nothing is kept of it)
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// Signal to stop the container (it is stopped by no command of this version)
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<String>,
+    /// Write the container ID to the file
+    #[arg(long, value_name = "FILE")]
+    pub cidfile: Option<PathBuf>,
+    /// Pull image before running: missing, never (this version never pulls)
+    #[arg(long, value_name = "POLICY")]
+    pub pull: Option<String>,
+    /// Use the image for this platform
+    #[arg(long, env = "DOCKER_DEFAULT_PLATFORM", hide_env = true)]
+    pub platform: Option<String>,
+    /// Suppress the pull output
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What the container's file tree is made of.
+#[derive(Debug, Default, Args)]
+pub struct FileArgs {
     /// Bind mount a volume
     #[arg(short, long, value_name = "[SRC:]DST[:OPTS]")]
     pub volume: Vec<String>,
@@ -50,54 +108,52 @@ pub struct RunArgs {
     /// Mount a tmpfs directory
     #[arg(long, value_name = "DST[:OPTS]")]
     pub tmpfs: Vec<String>,
-    /// Overwrite the default ENTRYPOINT of the image
-    #[arg(long, value_name = "COMMAND")]
-    pub entrypoint: Option<String>,
-    /// Assign a name to the container
+    /// Mount the container's root filesystem as read only
     #[arg(long)]
-    pub name: Option<String>,
+    pub read_only: bool,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES")]
+    pub shm_size: Option<String>,
+    /// Add a host device to the container
+    #[arg(long, value_name = "SRC[:DST][:rwm]")]
+    pub device: Vec<String>,
+}
+
+/// Names and network.
+#[derive(Debug, Default, Args)]
+pub struct NetworkArgs {
+    /// Connect a container to a network: host (the default in this version) or none
+    #[arg(long, alias = "net", value_name = "NETWORK")]
+    pub network: Option<String>,
     /// Container host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
     /// Container NIS domain name
     #[arg(long, value_name = "NAME")]
     pub domainname: Option<String>,
-    /// Connect a container to a network: host (the default in this version) or none
-    #[arg(long, alias = "net", value_name = "NETWORK")]
-    pub network: Option<String>,
     /// Add a custom host-to-IP mapping (host:ip)
     #[arg(long, value_name = "HOST:IP")]
     pub add_host: Vec<String>,
-    /// Mount the container's root filesystem as read only
-    #[arg(long)]
-    pub read_only: bool,
-    /// Add Linux capabilities
-    #[arg(long, value_name = "CAP")]
-    pub cap_add: Vec<String>,
-    /// Drop Linux capabilities
-    #[arg(long, value_name = "CAP")]
-    pub cap_drop: Vec<String>,
-    /// Give extended privileges to this container
-    #[arg(long)]
-    pub privileged: bool,
-    /// Run an init inside the container that forwards signals and reaps processes
-    #[arg(long)]
-    pub init: bool,
-    /// Security options: no-new-privileges, seccomp=unconfined|FILE
-    #[arg(long, value_name = "OPTION")]
-    pub security_opt: Vec<String>,
-    /// Add a host device to the container
-    #[arg(long, value_name = "SRC[:DST][:rwm]")]
-    pub device: Vec<String>,
-    /// Sysctl options
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub sysctl: Vec<String>,
-    /// Ulimit options
-    #[arg(long, value_name = "TYPE=SOFT[:HARD]")]
-    pub ulimit: Vec<String>,
-    /// Size of /dev/shm
-    #[arg(long, value_name = "BYTES")]
-    pub shm_size: Option<String>,
+    /// Set custom DNS servers
+    #[arg(long, value_name = "ADDRESS")]
+    pub dns: Vec<std::net::IpAddr>,
+    /// Set custom DNS search domains
+    #[arg(long, value_name = "DOMAIN")]
+    pub dns_search: Vec<String>,
+    /// Set DNS options
+    #[arg(long, alias = "dns-opt", value_name = "OPTION")]
+    pub dns_option: Vec<String>,
+    /// Publish a container's port(s) to the host (discarded with --network host)
+    #[arg(short, long, value_name = "PORT")]
+    pub publish: Vec<String>,
+    /// Expose a port or a range of ports (says nothing to the host's network)
+    #[arg(long, value_name = "PORT")]
+    pub expose: Vec<String>,
+}
+
+/// Limits.
+#[derive(Debug, Default, Args)]
+pub struct ResourceArgs {
     /// Memory limit
     #[arg(short, long, value_name = "BYTES")]
     pub memory: Option<String>,
@@ -128,9 +184,38 @@ pub struct RunArgs {
     /// Tune container pids limit (0 or -1 for unlimited)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
+    /// Cgroup below which the container's is made
+    #[arg(long, value_name = "CGROUP")]
+    pub cgroup_parent: Option<PathBuf>,
+    /// Add a rule to the cgroup allowed devices list
+    #[arg(long, value_name = "RULE")]
+    pub device_cgroup_rule: Vec<String>,
     /// Tune host's OOM preferences (-1000 to 1000)
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000))]
     pub oom_score_adj: Option<i32>,
+    /// Ulimit options
+    #[arg(long, value_name = "TYPE=SOFT[:HARD]")]
+    pub ulimit: Vec<String>,
+}
+
+/// Rights, namespaces, kernel parameters.
+#[derive(Debug, Default, Args)]
+pub struct SecurityArgs {
+    /// Add Linux capabilities
+    #[arg(long, value_name = "CAP")]
+    pub cap_add: Vec<String>,
+    /// Drop Linux capabilities
+    #[arg(long, value_name = "CAP")]
+    pub cap_drop: Vec<String>,
+    /// Give extended privileges to this container
+    #[arg(long)]
+    pub privileged: bool,
+    /// Security options: no-new-privileges, seccomp=unconfined|FILE, systempaths=unconfined
+    #[arg(long, value_name = "OPTION")]
+    pub security_opt: Vec<String>,
+    /// Sysctl options
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub sysctl: Vec<String>,
     /// PID namespace to use: host
     #[arg(long, value_name = "MODE")]
     pub pid: Option<String>,
@@ -140,25 +225,14 @@ pub struct RunArgs {
     /// UTS namespace to use: host
     #[arg(long, value_name = "MODE")]
     pub uts: Option<String>,
-    /// Set meta data on a container (this version keeps no containers)
-    #[arg(short, long, value_name = "KEY=VALUE")]
-    pub label: Vec<String>,
-    /// Write the container ID to the file
-    #[arg(long, value_name = "FILE")]
-    pub cidfile: Option<PathBuf>,
-    /// Pull image before running: missing, never (this version never pulls)
-    #[arg(long, value_name = "POLICY")]
-    pub pull: Option<String>,
-    /// Use the image for this platform
-    #[arg(long)]
-    pub platform: Option<String>,
-    /// Suppress the pull output
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Image
-    #[arg(required = true, value_name = "IMAGE")]
-    pub image: String,
-    /// Command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
+    /// Cgroup namespace to use: private, host
+    #[arg(long, value_name = "MODE")]
+    pub cgroupns: Option<String>,
+}
+
+impl RunArgs {
+    /// Whether the container has a network namespace of its own.
+    pub fn own_network(&self) -> bool {
+        self.network.network.as_deref() == Some("none")
+    }
 }

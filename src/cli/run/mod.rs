@@ -1,12 +1,25 @@
 //! `run`: one container in the foreground, from start to end.
+//!
+//! `args` and `refused` are the flags; `process`, `environment`, `limits`,
+//! `managed` and `mount_flags` turn them into plain data; `mounts`, `volumes`
+//! and `container` open what is on disk; `attach` and `signals` are with the
+//! container until it ends.
 
 mod args;
 mod attach;
+mod container;
+mod environment;
+mod limits;
+mod managed;
+mod mount_flags;
+#[cfg(test)]
+mod mount_flags_tests;
 mod mounts;
 mod process;
+mod refused;
+mod signals;
 mod volumes;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use args::RunArgs;
@@ -14,102 +27,153 @@ pub use args::RunArgs;
 use super::error::{CliError, chain};
 use super::global::Global;
 use super::{files, output};
-use crate::fs::Root;
-use crate::image::{ImageConfig, Platform};
-use crate::run::{Executor as _, NamespaceExecutor, RunError, UpperDir};
+use crate::image::Platform;
+use crate::layers::ChownPolicy;
+use crate::run::rootless::Mapping;
+use crate::run::{Executor as _, NamespaceExecutor, Rootfs, RunError, Running};
 use crate::store::{ImageRecord, Store, StoreError};
+use container::Container;
+use signals::Proxy;
 
 /// Exit code of what failed before the command ran.
 const BEFORE: u8 = 125;
 
 /// Runs the command.
+///
+/// # Errors
+/// The container could not be started, with docker's exit code for it.
 pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
-    run_inner(&args, global).map_err(|error| {
-        if error.text.is_empty() {
-            return error;
-        }
-        let program = &global.program;
-        let hint = format!("\n\nRun '{program} run --help' for more information");
+    attach::check(&args)?;
+    run_container(&args, global).map(ExitCode::from).map_err(|error| {
+        let text = match error.text.as_str() {
+            "" => String::new(),
+            text => format!("docker: {text}\n\nRun '{} run --help' for more information", global.program),
+        };
         let code = if error.code == 1 { BEFORE } else { error.code };
-        CliError { text: format!("docker: {}{hint}", error.text), code }
+        CliError { text, code }
     })
 }
 
-fn run_inner(args: &RunArgs, global: &Global) -> Result<ExitCode, CliError> {
-    process::refuse_what_is_not_there(args)?;
+fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
+    check(args)?;
+    let proxied = args.process.tty || args.process.sig_proxy != Some(false);
+    let proxy = if proxied { Some(Proxy::start()?) } else { None };
     let store = global.store()?;
     let lease = store.lease()?;
     let image = image(args, store)?;
     lease.keep_image(&image)?;
     let (config, _) = store.config(image.id)?;
     let id = random_id()?;
-    if let Some(path) = &args.cidfile {
-        if path.exists() {
-            return Err(CliError::new(format!(
-                "container ID file found, make sure the other container isn't running or delete {}",
-                path.display()
-            )));
-        }
-        files::write(path, id.as_bytes())?;
-    }
+    let note = IdFile::write(args, &id)?;
     let view = store.mount(&image.layers)?;
-    let signals = attach::hold_signals()?;
-    let result = start(args, store, &view, &image, &config, &id);
-    if result.is_err()
-        && let Some(path) = &args.cidfile
-    {
-        files::remove(path)?;
-    }
-    let (running, _held) = result?;
-    let exit = attach::attach(args, running, signals)?;
-    Ok(ExitCode::from(exit))
-}
-
-/// What must live as long as the container.
-struct Held<'a> {
-    _volumes: volumes::Volumes<'a>,
-    _writable: Writable,
-}
-
-type Started<'a> = (Box<dyn crate::run::Running>, Held<'a>);
-
-fn start<'a>(
-    args: &RunArgs,
-    store: &'a Store,
-    view: &'a Root,
-    image: &ImageRecord,
-    config: &ImageConfig,
-    id: &str,
-) -> Result<Started<'a>, CliError> {
-    let mut spec = process::spec(args, config, view, id)?;
-    let mut volumes = volumes::Volumes::new(store, view);
-    spec.mounts.extend(mounts::mounts(args, config, &mut volumes)?);
-    let writable = Writable::create(store, id)?;
-    let rootfs = crate::run::Rootfs {
+    let mut spec = process::spec(args, &config.config, &view, &id)?;
+    let wanted = mounts::wanted(&args.files, &config.config)?;
+    // What the user mounts on one of our files stands in its place.
+    spec.mounts.retain(|ours| wanted.iter().all(|theirs| theirs.target != ours.target));
+    let container = Container::create(store, &id, &view)?;
+    let mut volumes = volumes::Volumes::new(store, &view, &container, chown(global));
+    spec.mounts.extend(mounts::open(wanted, &mut volumes)?);
+    let rootfs = Rootfs {
         lowers: store.trees(&image.layers)?,
-        upper: Some(writable.directories()?),
-        read_only: args.read_only,
+        upper: Some(container.writable()?),
+        read_only: args.files.read_only,
         userxattr: store.userxattr()?,
     };
+    let running = start(args, &spec, rootfs, proxy.as_ref())?;
+    drop(spec);
+    note.keep();
+    attach::attach(args, running, proxy)
+}
+
+/// Where only one id is mapped, no file can be given to anybody else.
+fn chown(global: &Global) -> ChownPolicy {
+    match global.mapping {
+        Some(Mapping::Single { .. }) => ChownPolicy::Ignore,
+        _ => ChownPolicy::Exact,
+    }
+}
+
+fn start(
+    args: &RunArgs,
+    spec: &crate::run::ProcessSpec,
+    rootfs: Rootfs,
+    proxy: Option<&Proxy>,
+) -> Result<Box<dyn Running>, CliError> {
     let io = attach::io(args)?;
-    let started = NamespaceExecutor::new().start(&spec, rootfs, io);
-    let running = started.map_err(|error| failed_start(&error))?;
-    Ok((running, Held { _volumes: volumes, _writable: writable }))
+    if let Some(proxy) = proxy {
+        proxy.hold();
+    }
+    NamespaceExecutor::new().start(spec, rootfs, io).map_err(|error| {
+        if let Some(proxy) = proxy {
+            proxy.release();
+        }
+        failed_start(&error)
+    })
 }
 
 fn failed_start(error: &RunError) -> CliError {
-    let code = error.exit_code();
     let text = chain(error);
     CliError::new(format!("Error response from daemon: failed to create task for container: {text}"))
-        .code(code)
+        .code(error.exit_code())
+}
+
+/// Refuses by name what this version does not do.
+fn check(args: &RunArgs) -> Result<(), CliError> {
+    let refuse = |what: String| Err(CliError::new(format!("{what} is not available in this version")));
+    args.refused.check()?;
+    let network = args.network.network.as_deref();
+    if let Some(other) = network.filter(|name| !["host", "none"].contains(name)) {
+        return refuse(format!("--network {other} (host and none are there)"));
+    }
+    if !args.network.publish.is_empty() {
+        match network {
+            Some("host") => {
+                output::talk("WARNING: Published ports are discarded when using host network mode");
+            }
+            _ => return refuse("--publish".to_owned()),
+        }
+    }
+    match args.process.pull.as_deref() {
+        None | Some("missing" | "never") => {}
+        Some("always") => return refuse("--pull always".to_owned()),
+        Some(other) => {
+            return Err(CliError::new(format!("invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\"")));
+        }
+    }
+    let security = &args.security;
+    for (flag, value, allowed) in [
+        ("pid", &security.pid, &["host"][..]),
+        ("uts", &security.uts, &["host"]),
+        ("ipc", &security.ipc, &["host", "private"]),
+        ("cgroupns", &security.cgroupns, &["host", "private"]),
+    ] {
+        if let Some(value) = value.as_deref().filter(|v| !v.is_empty() && !allowed.contains(v)) {
+            return refuse(format!("--{flag} {value}"));
+        }
+    }
+    match &args.process.name {
+        Some(name) => check_name(name),
+        None => Ok(()),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), CliError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let bare = name.strip_prefix('/').unwrap_or(name);
+    if bare.len() > 1 && bare.starts_with(|c: char| c.is_ascii_alphanumeric()) && bare.chars().all(legal) {
+        return Ok(());
+    }
+    Err(CliError::new(format!(
+        "Error response from daemon: Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+    )))
 }
 
 fn image(args: &RunArgs, store: &Store) -> Result<ImageRecord, CliError> {
-    let platform = args.platform.as_deref().map(Platform::parse).transpose();
-    let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
+    let text = args.process.platform.as_deref().filter(|text| !text.is_empty());
+    let platform = text.map(Platform::parse).transpose().map_err(|e| CliError::new(e.to_string()))?;
     match store.find_image(&args.image, platform.as_ref()) {
         Err(StoreError::NoImage(name)) => {
-            if args.pull.as_deref() != Some("never") {
+            if args.process.pull.as_deref() != Some("never") && !args.process.quiet {
                 output::talk(&format!("Unable to find image '{name}' locally"));
             }
             Err(CliError::new(format!(
@@ -134,35 +198,51 @@ fn random_id() -> Result<String, CliError> {
     }
 }
 
-/// The container's writable layer: `containers/<id>/{upper,work}`, gone when dropped.
-struct Writable {
-    containers: Root,
-    id: String,
-}
+/// The file of `--cidfile`, removed again if the container does not start.
+struct IdFile<'a>(Option<&'a std::path::Path>);
 
-impl Writable {
-    fn create(store: &Store, id: &str) -> Result<Self, CliError> {
-        let root = Root::open(store.path())?;
-        root.create_dir_all("containers", 0o711)?;
-        let containers = root.dir("containers")?;
-        containers.create_dir(id, 0o700)?;
-        let writable = Self { containers, id: id.to_owned() };
-        let own = writable.containers.dir(id)?;
-        own.create_dir("upper", 0o755)?;
-        own.create_dir("work", 0o700)?;
-        Ok(writable)
-    }
-
-    fn directories(&self) -> Result<UpperDir, CliError> {
-        let own = self.containers.dir(&self.id)?;
-        Ok(UpperDir { upper: own.dir("upper")?, work: own.dir("work")? })
-    }
-}
-
-impl Drop for Writable {
-    fn drop(&mut self) {
-        if let Err(error) = self.containers.remove_tree(PathBuf::from(&self.id)) {
-            output::talk(&format!("WARNING: the container's files could not be removed: {}", chain(&error)));
+impl<'a> IdFile<'a> {
+    fn write(args: &'a RunArgs, id: &str) -> Result<Self, CliError> {
+        let Some(path) = args.process.cidfile.as_deref() else { return Ok(Self(None)) };
+        if path.exists() {
+            return Err(CliError::new(format!(
+                "container ID file found, make sure the other container isn't running or delete {}",
+                path.display()
+            )));
         }
+        files::write(path, id.as_bytes())?;
+        Ok(Self(Some(path)))
+    }
+
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for IdFile<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = self.0 {
+            let _ = files::remove(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_dockers() {
+        for (name, legal) in
+            [("ab", true), ("/ab", true), ("a_b.c-1", true), ("a", false), ("-ab", false), ("a b", false), ("", false)]
+        {
+            assert_eq!(check_name(name).is_ok(), legal, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_64_digits() {
+        let id = random_id().expect("the kernel has random bytes");
+        assert!(id.len() == 64 && id.bytes().all(|c| c.is_ascii_hexdigit()), "{id}");
     }
 }

@@ -1,121 +1,109 @@
 //! Flags and an image's config to a [`ProcessSpec`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::error::{CliError, chain};
-use super::super::{files, human};
-use super::args::RunArgs;
+use super::super::files;
+use super::args::{NetworkArgs, RunArgs};
+use super::environment::{self, Environment};
+use super::{limits, managed};
 use crate::fs::{Follow, Root};
-use crate::image::ImageConfig;
+use crate::image::ContainerConfig;
 use crate::run::{
-    CapSet, DEFAULT_PATH, Device, Limits, Mount, Namespaces, Network, ProcessSpec, Rlimit, Seccomp, Sysctl,
-    User, lookup_groups, lookup_user, resource,
+    CapSet, Device, Namespaces, Network, ProcessSpec, Seccomp, Sysctl, lookup_groups, lookup_user,
 };
 
-/// Least memory limit, as docker's.
-const MIN_MEMORY: u64 = 6 << 20;
-
-/// Refuses by name what this version does not do.
-pub fn refuse_what_is_not_there(args: &RunArgs) -> Result<(), CliError> {
-    let refuse = |what: &str| Err(CliError::new(format!("{what} is not available in this version")));
-    if args.detach {
-        return refuse("--detach");
-    }
-    match args.network.as_deref() {
-        None | Some("host" | "none") => {}
-        Some(other) => return refuse(&format!("--network {other}: only host and none; it")),
-    }
-    if args.pull.as_deref() == Some("always") {
-        return refuse("--pull always: registries; pulling");
-    }
-    for (flag, value, allowed) in
-        [("pid", &args.pid, "host"), ("uts", &args.uts, "host"), ("ipc", &args.ipc, "host|private")]
-    {
-        if let Some(value) =
-            value.as_deref().filter(|v| !v.is_empty() && !allowed.split('|').any(|a| a == *v))
-        {
-            return refuse(&format!("--{flag} {value}"));
-        }
-    }
-    if let Some(name) = &args.name {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-        if name.len() < 2 || !first || !name.chars().all(legal) {
-            return Err(CliError::new(format!(
-                "Error response from daemon: Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Returns the process; mounts of volumes are not yet in it.
-pub fn spec(args: &RunArgs, config: &ImageConfig, view: &Root, id: &str) -> Result<ProcessSpec, CliError> {
-    let command = command(args, config)?;
-    let own_network = args.network.as_deref() == Some("none");
-    let host_uts = args.uts.as_deref() == Some("host");
-    let hostname = match (&args.hostname, host_uts) {
-        (Some(_), true) => return Err(CliError::new("conflicting options: hostname and the UTS mode")),
-        (Some(name), false) => name.clone(),
-        (None, _) if own_network => id[..12].to_owned(),
-        (None, _) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-    };
-    let named = args.user.as_deref().unwrap_or(&config.config.user);
+/// Returns the process; the mounts that flags ask for are not yet in it. `view` shows the image's files.
+///
+/// # Errors
+/// Flags contradict each other, name what is not there, or there is nothing to run.
+pub fn spec(args: &RunArgs, config: &ContainerConfig, view: &Root, id: &str) -> Result<ProcessSpec, CliError> {
+    let (security, own_network) = (&args.security, args.own_network());
+    let host_uts = security.uts.as_deref() == Some("host");
+    let hostname = hostname(&args.network, own_network, host_uts, id)?;
+    let named = args.process.user.as_deref().unwrap_or(&config.user);
     let mut user = lookup_user(view, named).map_err(|e| CliError::engine(&e))?;
-    user.groups.extend(lookup_groups(view, &args.group_add).map_err(|e| CliError::engine(&e))?);
-    let cwd = working_directory(args, config)?;
+    user.groups.extend(lookup_groups(view, &args.process.group_add).map_err(|e| CliError::engine(&e))?);
+    let mut env = Environment::of_image(&config.env, &hostname, args.process.tty);
+    env.add_users(&args.process, &environment::own)?;
+    env.add_home(if user.home.is_empty() { "/" } else { &user.home });
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let mut spec = ProcessSpec {
-        args: command.into_iter().map(String::into_bytes).collect(),
-        env: environment(args, config, &user, &hostname)?,
-        cwd,
+        args: command(args.process.entrypoint.as_deref(), &args.command, config)?,
+        env: env.into_pairs(),
+        cwd: working_directory(args.process.workdir.as_deref().unwrap_or(&config.working_dir))?,
         user,
         network: if own_network { Network::None } else { Network::Host },
         namespaces: Namespaces {
-            pid: args.pid.as_deref() != Some("host"),
-            ipc: args.ipc.as_deref() != Some("host"),
-            ..Namespaces::default()
+            pid: security.pid.as_deref() != Some("host"),
+            ipc: security.ipc.as_deref() != Some("host"),
+            cgroup: security.cgroupns.as_deref() != Some("host"),
         },
-        capabilities: CapSet::adjusted(&args.cap_add, &args.cap_drop).map_err(|e| CliError::engine(&e))?,
-        rlimits: args.ulimit.iter().map(|text| rlimit(text)).collect::<Result<_, _>>()?,
-        limits: limits(args)?,
-        oom_score_adj: args.oom_score_adj,
-        init: args.init,
-        privileged: args.privileged,
-        devices: args.device.iter().map(|text| device(text)).collect::<Result<_, _>>()?,
-        sysctls: sysctls(args, own_network)?,
-        domainname: args.domainname.clone(),
+        capabilities: CapSet::adjusted(&security.cap_add, &security.cap_drop)
+            .map_err(|e| CliError::engine(&e))?,
+        rlimits: args.resources.ulimit.iter().map(|text| limits::rlimit(text)).collect::<Result<_, _>>()?,
+        limits: limits::limits(&args.resources, cpus)?,
+        oom_score_adj: args.resources.oom_score_adj,
+        init: args.process.init,
+        privileged: security.privileged,
+        devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_, _>>()?,
+        sysctls: sysctls(args)?,
+        domainname: args.network.domainname.clone(),
+        mounts: managed::files(&args.network, own_network, &hostname)?,
         dies_with_thread: true,
         ..ProcessSpec::default()
     };
-    if let Some(text) = &args.shm_size {
-        spec.shm_size = size(text)?;
+    if let Some(text) = &args.files.shm_size {
+        spec.shm_size = limits::size(text)?;
     }
-    security(args, &mut spec)?;
-    managed_files(args, &mut spec, own_network, &hostname)?;
+    for text in &security.security_opt {
+        security_option(text, &mut spec)?;
+    }
     spec.hostname = (!host_uts).then_some(hostname);
     Ok(spec)
 }
 
-/// Entrypoint and command: `--entrypoint` drops the image's command, and an empty one resets both.
-fn command(args: &RunArgs, config: &ImageConfig) -> Result<Vec<String>, CliError> {
-    let mut words = match args.entrypoint.as_deref() {
-        Some("") => Vec::new(),
-        Some(path) => vec![path.to_owned()],
-        None => config.config.entrypoint.clone().unwrap_or_default(),
-    };
-    if !args.command.is_empty() {
-        words.extend(args.command.iter().cloned());
-    } else if args.entrypoint.is_none() {
-        words.extend(config.config.cmd.clone().unwrap_or_default());
+/// Returns the host name: the flag's, the start of the id, or the host's with its network.
+fn hostname(
+    network: &NetworkArgs,
+    own_network: bool,
+    host_uts: bool,
+    id: &str,
+) -> Result<String, CliError> {
+    match &network.hostname {
+        Some(_) if host_uts => Err(CliError::new("conflicting options: hostname and the UTS mode")),
+        Some(name) if name.len() > 64 || name.contains(['\0', '\n']) => {
+            Err(CliError::new(format!("invalid hostname: {name:?}")))
+        }
+        Some(name) if !name.is_empty() => Ok(name.clone()),
+        _ if own_network && !host_uts => Ok(id.chars().take(12).collect()),
+        _ => Ok(rustix::system::uname().nodename().to_string_lossy().into_owned()),
     }
-    if words.is_empty() {
-        return Err(CliError::new("Error response from daemon: no command specified"));
-    }
-    Ok(words)
 }
 
-fn working_directory(args: &RunArgs, config: &ImageConfig) -> Result<PathBuf, CliError> {
-    let text = args.workdir.as_deref().unwrap_or(&config.config.working_dir);
+/// Entrypoint and command: `--entrypoint` drops the image's command, and an empty one resets both.
+fn command(
+    entrypoint: Option<&str>,
+    words: &[String],
+    config: &ContainerConfig,
+) -> Result<Vec<Vec<u8>>, CliError> {
+    let mut all = match entrypoint {
+        Some("") => Vec::new(),
+        Some(path) => vec![path.to_owned()],
+        None => config.entrypoint.clone().unwrap_or_default(),
+    };
+    if !words.is_empty() {
+        all.extend(words.iter().cloned());
+    } else if entrypoint.is_none() {
+        all.extend(config.cmd.clone().unwrap_or_default());
+    }
+    if all.is_empty() {
+        return Err(CliError::new("Error response from daemon: no command specified"));
+    }
+    Ok(all.into_iter().map(String::into_bytes).collect())
+}
+
+fn working_directory(text: &str) -> Result<PathBuf, CliError> {
     match text {
         "" => Ok(PathBuf::from("/")),
         text if text.starts_with('/') => Ok(PathBuf::from(text)),
@@ -125,232 +113,150 @@ fn working_directory(args: &RunArgs, config: &ImageConfig) -> Result<PathBuf, Cl
     }
 }
 
-type Environment = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// `PATH`, `HOSTNAME`, `TERM`, the image's variables, files, flags; later ones replace earlier ones.
-fn environment(
-    args: &RunArgs,
-    config: &ImageConfig,
-    user: &User,
-    hostname: &str,
-) -> Result<Environment, CliError> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut set = |key: &str, value: &str| match found.iter_mut().find(|(known, _)| known == key) {
-        Some(known) => known.1 = value.to_owned(),
-        None => found.push((key.to_owned(), value.to_owned())),
-    };
-    set("PATH", DEFAULT_PATH);
-    set("HOSTNAME", hostname);
-    if args.tty {
-        set("TERM", "xterm");
-    }
-    for pair in &config.config.env {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        set(key, value);
-    }
-    for path in &args.env_file {
-        for (key, value) in env_file(path)? {
-            set(&key, &value);
-        }
-    }
-    let mut unset = Vec::new();
-    for text in &args.env {
-        match text.split_once('=') {
-            Some(("", _)) => return Err(CliError::new(format!("invalid environment variable: {text}"))),
-            Some((key, value)) => set(key, value),
-            None => match std::env::var(text) {
-                Ok(value) => set(text, &value),
-                // A name alone that the client lacks takes the image's variable away.
-                Err(_) => unset.push(text.clone()),
-            },
-        }
-    }
-    found.retain(|(key, _)| !unset.contains(key));
-    if !found.iter().any(|(key, _)| key == "HOME") {
-        let home = if user.home.is_empty() { "/" } else { &user.home };
-        found.push(("HOME".to_owned(), home.to_owned()));
-    }
-    Ok(found.into_iter().map(|(key, value)| (key.into_bytes(), value.into_bytes())).collect())
-}
-
-fn env_file(path: &std::path::Path) -> Result<Vec<(String, String)>, CliError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = files::open_input(Some(path))?.read_to_string(&mut text);
-    read.map_err(|e| CliError::new(format!("{}: {e}", path.display())))?;
-    let mut found = Vec::new();
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let (key, value) = match line.split_once('=') {
-            Some((key, value)) => (key, Some(value.to_owned())),
-            None => (line.trim_end(), std::env::var(line.trim_end()).ok()),
-        };
-        if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(CliError::new(format!(
-                "invalid env file ({}): variable '{key}' contains whitespaces",
-                path.display()
-            )));
-        }
-        found.extend(value.map(|value| (key.to_owned(), value)));
-    }
-    Ok(found)
-}
-
-fn rlimit(text: &str) -> Result<Rlimit, CliError> {
-    let bad = |why: &str| CliError::new(format!("invalid argument \"{text}\" for \"--ulimit\" flag: {why}"));
-    let (name, values) = text.split_once('=').ok_or_else(|| bad("expected type=soft[:hard]"))?;
-    let resource = resource(name).ok_or_else(|| bad(&format!("invalid ulimit type: {name}")))?;
-    let number = |text: &str| match text {
-        "-1" | "unlimited" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| bad("a limit is no number")),
-    };
-    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    let (soft, hard) = (number(soft)?, number(hard)?);
-    if soft.unwrap_or(u64::MAX) > hard.unwrap_or(u64::MAX) {
-        return Err(bad("ulimit soft limit must be less than or equal to hard limit"));
-    }
-    Ok(Rlimit { resource, soft, hard })
-}
-
-fn size(text: &str) -> Result<u64, CliError> {
-    human::parse_size(text).ok_or_else(|| CliError::new(format!("invalid size: '{text}'")))
-}
-
-fn limits(args: &RunArgs) -> Result<Limits, CliError> {
-    let memory = args.memory.as_deref().map(size).transpose()?.filter(|bytes| *bytes > 0);
-    if memory.is_some_and(|bytes| bytes < MIN_MEMORY) {
-        return Err(CliError::new("Error response from daemon: Minimum memory limit allowed is 6MB"));
-    }
-    let swap = match args.memory_swap.as_deref() {
-        Some("-1") => Some(u64::MAX),
-        Some(text) => Some(size(text)?),
-        None => memory.map(|bytes| bytes * 2),
-    };
-    let cpu_quota = match args.cpus {
-        Some(_) if args.cpu_period.is_some() || args.cpu_quota.is_some() => {
-            return Err(CliError::new(
-                "Error response from daemon: Conflicting options: Nano CPUs and CPU Period cannot both be set.",
-            ));
-        }
-        Some(cpus) => {
-            let have = std::thread::available_parallelism().map_or(1, usize::from);
-            if cpus < 0.01 || cpus > have as f64 {
-                return Err(CliError::new(format!(
-                    "Error response from daemon: range of CPUs is from 0.01 to {have}.00, as there are only {have} CPUs available"
-                )));
-            }
-            Some((cpus * 100_000.0) as u64)
-        }
-        None => args.cpu_quota,
-    };
-    Ok(Limits {
-        memory,
-        memory_swap: swap,
-        memory_reservation: args.memory_reservation.as_deref().map(size).transpose()?,
-        cpu_quota,
-        cpu_period: args.cpu_period,
-        cpu_shares: args.cpu_shares,
-        cpuset_cpus: args.cpuset_cpus.clone(),
-        cpuset_mems: args.cpuset_mems.clone(),
-        pids: args.pids_limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
-        ..Limits::default()
-    })
-}
-
 /// `SRC[:DST][:rwm]`
 fn device(text: &str) -> Result<Device, CliError> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let is_access = |text: &str| !text.is_empty() && text.bytes().all(|c| b"rwm".contains(&c));
-    let (source, target, access) = match parts[..] {
-        [source] => (source, source, "rwm"),
-        [source, access] if is_access(access) => (source, source, access),
-        [source, target] => (source, target, "rwm"),
-        [source, target, access] if is_access(access) => (source, target, access),
-        _ => return Err(CliError::new(format!("invalid device specification: {text}"))),
-    };
-    let root = Root::open(std::path::Path::new("/"))?;
+    let (source, target, access) = device_parts(text)?;
+    let root = Root::open(Path::new("/"))?;
     let fd = root.open_path(source, Follow::Yes).map_err(|e| {
-        CliError::new(format!(
-            "error gathering device information while adding custom device {source:?}: {}",
-            chain(&e)
-        ))
+        let why = chain(&e);
+        CliError::new(format!("error gathering device information while adding custom device {source:?}: {why}"))
     })?;
     Ok(Device { target: PathBuf::from(target), source: fd, access: access.to_owned() })
 }
 
-fn sysctls(args: &RunArgs, own_network: bool) -> Result<Vec<Sysctl>, CliError> {
+fn device_parts(text: &str) -> Result<(&str, &str, &str), CliError> {
+    let is_access = |text: &str| !text.is_empty() && text.bytes().all(|c| b"rwm".contains(&c));
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        [source] if source.starts_with('/') => Ok((source, source, "rwm")),
+        [source, access] if is_access(access) => Ok((source, source, access)),
+        [source, target] if target.starts_with('/') => Ok((source, target, "rwm")),
+        [source, target, access] if is_access(access) => Ok((source, target, access)),
+        _ => Err(CliError::new(format!("invalid device specification: {text}"))),
+    }
+}
+
+fn sysctls(args: &RunArgs) -> Result<Vec<Sysctl>, CliError> {
+    let own_network = args.own_network();
+    let host_ipc = args.security.ipc.as_deref() == Some("host");
     let mut found = if own_network { Sysctl::network_defaults() } else { Vec::new() };
-    for text in &args.sysctl {
-        let (key, value) = text.split_once('=').ok_or_else(|| {
-            CliError::new(format!("invalid argument \"{text}\" for \"--sysctl\" flag: expected key=value"))
-        })?;
-        if key.starts_with("net.") && !own_network {
+    for text in &args.security.sysctl {
+        let Some((key, value)) = text.split_once('=') else {
             return Err(CliError::new(format!(
-                "Error response from daemon: sysctl '{key}' not allowed in host network namespace"
+                "invalid argument \"{text}\" for \"--sysctl\" flag: expected key=value"
+            )));
+        };
+        let refused = |why: &str| {
+            Err(CliError::new(format!("Error response from daemon: sysctl '{key}' not allowed {why}")))
+        };
+        let name = key.replace('/', ".");
+        if name.starts_with("net.") {
+            if !own_network {
+                return refused("in host network namespace");
+            }
+        } else if ["kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue."].iter().any(|p| name.starts_with(p)) {
+            if host_ipc {
+                return refused("in host ipc namespace");
+            }
+        } else {
+            // Any other would change the host.
+            return Err(CliError::new(format!(
+                "invalid argument \"{text}\" for \"--sysctl\" flag: sysctl '{key}' is not allowed"
             )));
         }
-        found.push(Sysctl { key: key.to_owned(), value: value.to_owned(), optional: false });
+        found.retain(|known: &Sysctl| known.key != name);
+        found.push(Sysctl { key: name, value: value.to_owned(), optional: false });
     }
     Ok(found)
 }
 
-fn security(args: &RunArgs, spec: &mut ProcessSpec) -> Result<(), CliError> {
-    for text in &args.security_opt {
-        let (key, value) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((text, "true"));
-        match (key, value) {
-            ("no-new-privileges", "true") => spec.no_new_privileges = true,
-            ("no-new-privileges", "false") => spec.no_new_privileges = false,
-            ("seccomp", "unconfined") => spec.seccomp = Seccomp::Unconfined,
-            ("seccomp", "builtin") => spec.seccomp = Seccomp::Default,
-            ("seccomp", path) => {
-                use std::io::Read as _;
-                let mut profile = String::new();
-                files::open_input(Some(std::path::Path::new(path)))?.read_to_string(&mut profile)?;
-                spec.seccomp = Seccomp::Profile(profile);
-            }
-            ("systempaths", "unconfined") => {
-                spec.masked_paths.clear();
-                spec.read_only_paths.clear();
-            }
-            ("apparmor", "unconfined") | ("label", "disable") => {}
-            _ => {
-                return Err(CliError::new(format!("--security-opt {text} is not available in this version")));
-            }
+fn security_option(text: &str, spec: &mut ProcessSpec) -> Result<(), CliError> {
+    let (key, value) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((text, "true"));
+    match (key, value) {
+        ("no-new-privileges", "true") => spec.no_new_privileges = true,
+        ("no-new-privileges", "false") => spec.no_new_privileges = false,
+        ("seccomp", "unconfined") => spec.seccomp = Seccomp::Unconfined,
+        ("seccomp", "builtin") => spec.seccomp = Seccomp::Default,
+        ("seccomp", path) => {
+            let mut profile = String::new();
+            let read = std::io::Read::read_to_string(&mut files::open_input(Some(Path::new(path)))?, &mut profile);
+            read.map_err(|e| CliError::new(format!("opening seccomp profile ({path}) failed: {e}")))?;
+            spec.seccomp = Seccomp::Profile(profile);
         }
+        ("systempaths", "unconfined") => {
+            spec.masked_paths.clear();
+            spec.read_only_paths.clear();
+        }
+        ("apparmor", "unconfined") | ("label", "disable") => {}
+        _ => return Err(CliError::new(format!("--security-opt {text} is not available in this version"))),
     }
     Ok(())
 }
 
-/// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf`: the container's own, writable, in no layer.
-fn managed_files(
-    args: &RunArgs,
-    spec: &mut ProcessSpec,
-    own_network: bool,
-    hostname: &str,
-) -> Result<(), CliError> {
-    let host = Root::open(std::path::Path::new("/"))?;
-    let host_file = |path: &str| host.read(path, 1 << 20).unwrap_or_default();
-    let mut hosts = if own_network || !args.add_host.is_empty() {
-        b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
-            .to_vec()
-    } else {
-        host_file("etc/hosts")
-    };
-    for text in &args.add_host {
-        let entry = super::super::hosts::add_host(text)?;
-        for address in &entry.addresses {
-            hosts.extend_from_slice(format!("{address}\t{}\n", entry.name).as_bytes());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entrypoint_and_command_join() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let list = |text: &str| {
+            (!text.is_empty()).then(|| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        };
+        // image's entrypoint, image's command, --entrypoint, arguments
+        for (entrypoint, cmd, flag, arguments, expected) in [
+            ("", "sh", None, "", "sh"),
+            ("", "sh", None, "ls -l", "ls -l"),
+            ("e 1", "c", None, "", "e 1 c"),
+            ("e 1", "c", None, "x", "e 1 x"),
+            ("e 1", "c", Some("f"), "", "f"),
+            ("e 1", "c", Some("f"), "x", "f x"),
+            ("e 1", "c", Some(""), "x", "x"),
+            ("e 1", "c", Some(""), "", "no command specified"),
+            ("", "", None, "", "no command specified"),
+        ] {
+            let config =
+                ContainerConfig { entrypoint: list(entrypoint), cmd: list(cmd), ..ContainerConfig::default() };
+            let found = match command(flag, &words(arguments), &config) {
+                Ok(words) => String::from_utf8_lossy(&words.join(&b' ')).into_owned(),
+                Err(error) => error.text.replace("Error response from daemon: ", ""),
+            };
+            assert_eq!(found, expected, "{entrypoint:?} {cmd:?} {flag:?} {arguments:?}");
         }
     }
-    let name = match &args.domainname {
-        Some(domain) => format!("{hostname}.{domain}"),
-        None => hostname.to_owned(),
-    };
-    spec.mounts.push(Mount::file("/etc/hostname", format!("{name}\n"), 0o644));
-    spec.mounts.push(Mount::file("/etc/hosts", hosts, 0o644));
-    spec.mounts.push(Mount::file("/etc/resolv.conf", host_file("etc/resolv.conf"), 0o644));
-    Ok(())
+
+    #[test]
+    fn devices_have_up_to_three_parts() {
+        for (text, expected) in [
+            ("/dev/fuse", Some(("/dev/fuse", "/dev/fuse", "rwm"))),
+            ("/dev/fuse:r", Some(("/dev/fuse", "/dev/fuse", "r"))),
+            ("/dev/fuse:/dev/x", Some(("/dev/fuse", "/dev/x", "rwm"))),
+            ("/dev/fuse:/dev/x:rw", Some(("/dev/fuse", "/dev/x", "rw"))),
+            ("/dev/fuse:/dev/x:odd", None),
+            ("vendor.com/class=name", None),
+            ("/dev/fuse:relative", None),
+        ] {
+            assert_eq!(device_parts(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names() {
+        let of = |name: Option<&str>, own_network, host_uts| {
+            let args = NetworkArgs { hostname: name.map(str::to_owned), ..NetworkArgs::default() };
+            hostname(&args, own_network, host_uts, "0123456789abcdef").map_err(|e| e.text)
+        };
+        assert_eq!(of(None, true, false).unwrap(), "0123456789ab");
+        assert_eq!(of(Some("mine"), true, false).unwrap(), "mine");
+        assert_eq!(of(None, false, false), of(None, true, true), "both are the host's");
+        assert!(of(Some("mine"), false, true).unwrap_err().contains("hostname and the UTS mode"));
+        assert!(of(Some("a\nb"), false, false).is_err());
+    }
+
+    #[test]
+    fn working_directories_are_absolute() {
+        assert_eq!(working_directory("").unwrap(), Path::new("/"));
+        assert_eq!(working_directory("/a b").unwrap(), Path::new("/a b"));
+        assert!(working_directory("a").unwrap_err().text.contains("needs to be an absolute path"));
+    }
 }

@@ -1,0 +1,122 @@
+//! Signals of this process, handed on to the container's.
+//!
+//! They are blocked in every thread and taken by one of their own. Before the
+//! container starts they do what they always do; while it starts they wait;
+//! then they are its.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use nix::sys::signal::{SigSet, Signal};
+
+use super::super::error::CliError;
+use crate::run::Running;
+
+/// Signals that are not handed on: what belongs to this process's own doings.
+const KEPT: &[Signal] = &[
+    Signal::SIGCHLD,
+    Signal::SIGPIPE,
+    Signal::SIGURG,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGTRAP,
+    Signal::SIGSYS,
+    Signal::SIGABRT,
+    Signal::SIGKILL,
+    Signal::SIGSTOP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+
+/// What becomes of a signal.
+enum Phase {
+    Own,
+    Waiting,
+    HandedOn { process: OwnedFd, terminal: Option<OwnedFd> },
+}
+
+/// The thread that takes signals.
+#[derive(Clone)]
+pub struct Proxy(Arc<(Mutex<Phase>, Condvar)>);
+
+impl Proxy {
+    /// Blocks signals from now on; to be called before any other thread starts.
+    ///
+    /// # Errors
+    /// The thread can't be started.
+    pub fn start() -> Result<Self, CliError> {
+        let mut set = SigSet::all();
+        KEPT.iter().for_each(|signal| set.remove(*signal));
+        set.thread_block().map_err(|e| CliError::new(format!("cannot block signals: {e}")))?;
+        let proxy = Self(Arc::new((Mutex::new(Phase::Own), Condvar::new())));
+        let thread = proxy.clone();
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            while let Ok(signal) = set.wait() {
+                thread.take(signal);
+            }
+        })?;
+        Ok(proxy)
+    }
+
+    /// Lets signals wait for the container that is about to start.
+    pub fn hold(&self) {
+        self.set(Phase::Waiting);
+    }
+
+    /// Lets signals do what they always do again.
+    pub fn release(&self) {
+        self.set(Phase::Own);
+    }
+
+    /// Hands signals on to a container.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn begin(&self, running: &dyn Running) -> Result<(), CliError> {
+        let process = running.pidfd().try_clone_to_owned()?;
+        let terminal = running.terminal().map(|fd| fd.try_clone_to_owned()).transpose()?;
+        // The window may have changed since its size was asked for.
+        resize(terminal.as_ref());
+        self.set(Phase::HandedOn { process, terminal });
+        Ok(())
+    }
+
+    fn set(&self, phase: Phase) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        self.0.1.notify_all();
+    }
+
+    fn take(&self, signal: Signal) {
+        let phase = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = |phase: &mut Phase| matches!(phase, Phase::Waiting);
+        let phase = self.0.1.wait_while(phase, waiting).unwrap_or_else(PoisonError::into_inner);
+        match &*phase {
+            Phase::HandedOn { terminal, .. } if signal == Signal::SIGWINCH => resize(terminal.as_ref()),
+            Phase::HandedOn { process, .. } => {
+                // A container that has ended just now has nobody to tell.
+                let _ = crate::run::signal(process.as_fd(), signal as i32);
+            }
+            Phase::Own | Phase::Waiting => as_ever(signal),
+        }
+    }
+}
+
+/// Does what the signal would have done unblocked.
+fn as_ever(signal: Signal) {
+    let mut only = SigSet::empty();
+    only.add(signal);
+    let _ = only.thread_unblock();
+    let _ = nix::sys::signal::raise(signal);
+    let _ = only.thread_block();
+}
+
+/// Gives the container's terminal the size of ours.
+fn resize(terminal: Option<&OwnedFd>) {
+    let size = console::Term::stdout().size_checked();
+    if let (Some(terminal), Some((rows, columns))) = (terminal, size) {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let _ = rustix::termios::tcsetwinsize(terminal, size);
+    }
+}
