@@ -5,7 +5,7 @@
 //! | RUN | `command`, `env NAME`.. in order, `workdir`, `user`, `hostname`, `mount N ..`, `script`, `network`, `security`, `ulimit ..`, `cgroup parent`, `shm size`, `host NAME`.., `platform`, `parent` |
 //! | COPY, ADD | destination, owner, mode, flags (`CopyRequest::key_fields`), `content`, `epoch`, `parent` unless linked |
 //! | WORKDIR | `path`, `user`, `epoch`, `parent` |
-//! | content of a stage's files | `source N`, patterns, the stages' chains: a memo, so that an unchanged stage is not read |
+//! | content of unchanging files | paths, patterns, the stages' chains, checksums of downloads: a memo, so that an unchanged stage is not read and nothing is asked again |
 //!
 //! Left out: proxy variables, values of secrets, agents, contents and sharing of
 //! cache mounts, addresses of hosts, CPU and memory limits, names and times of

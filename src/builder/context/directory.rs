@@ -238,12 +238,20 @@ impl Tree for DirectoryTree {
             NodeKind::File | NodeKind::Directory => self.index.as_ref()?.get(w.path, &state(w.node)),
             _ => Some(EMPTY),
         };
-        let mut ids: Vec<Option<ContentId>> = wanted.par_iter().with_min_len(256).map(known).collect();
+        // Waking the pool costs more than looking up a few files.
+        let mut ids: Vec<Option<ContentId>> = match wanted.len() {
+            0..256 => wanted.iter().map(known).collect(),
+            _ => wanted.par_iter().with_min_len(256).map(known).collect(),
+        };
         let missing: Vec<usize> = (0..ids.len()).filter(|at| ids[*at].is_none()).collect();
-        let found: Vec<ContentId> = missing
-            .par_iter()
-            .map_init(Vec::new, |buffer, at| self.compute_id(&wanted[*at], buffer))
-            .collect::<Result<_, _>>()?;
+        let found: Vec<ContentId> = match missing.len() {
+            0 => Vec::new(),
+            1 => vec![self.compute_id(&wanted[missing[0]], &mut Vec::new())?],
+            _ => missing
+                .par_iter()
+                .map_init(Vec::new, |buffer, at| self.compute_id(&wanted[*at], buffer))
+                .collect::<Result<_, _>>()?,
+        };
         for (at, id) in missing.into_iter().zip(found) {
             if let Some(index) = &self.index {
                 index.put(wanted[at].path, &state(wanted[at].node), id);

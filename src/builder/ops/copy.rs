@@ -93,10 +93,10 @@ impl Ops<'_> {
         let selection = select(&request)?;
         let content = content_digest(&selection)?;
         if let Some(memo) = memo_key(op, inputs) {
-            let payload = to_hex(&content.digest);
+            let payload = payload(&content.digest, &modified);
             let mut record = CacheRecord::new(memo.key, payload, Vec::new(), 0, StepId::default());
             record.kind = "internal".to_owned();
-            "content of a stage's files".clone_into(&mut record.description);
+            "content of unchanging files".clone_into(&mut record.description);
             self.env.store.cache_put(&record)?;
         }
         Ok(Digested {
@@ -108,11 +108,11 @@ impl Ops<'_> {
         })
     }
 
-    /// Returns what an earlier build found in the same stages, without looking at their files.
+    /// Returns what an earlier build found in the same stages and downloads, without looking at their files.
     fn remembered(&self, op: &CopyOp, inputs: &Inputs) -> Result<Option<Digested>, BuildError> {
         let Some(memo) = memo_key(op, inputs) else { return Ok(None) };
         let Some(record) = self.cached(&memo.key)? else { return Ok(None) };
-        let Some(digest) = from_hex(&record.payload) else { return Ok(None) };
+        let Some((digest, modified)) = read_payload(&record.payload) else { return Ok(None) };
         let nothing: Arc<dyn Tree> = Arc::new(MemoryTree::default());
         let sources = op.sources.iter().map(|source| CopySource {
             tree: Arc::clone(&nothing),
@@ -121,7 +121,7 @@ impl Ops<'_> {
             unpack: unpacks(source),
         });
         let request = fill(CopyRequest::new(sources.collect(), &op.destination), op)?;
-        Ok(Some(Digested { request, selection: None, digest, facts: Vec::new(), modified: Vec::new() }))
+        Ok(Some(Digested { request, selection: None, digest, facts: Vec::new(), modified }))
     }
 
     fn request(
@@ -256,9 +256,22 @@ fn fill(mut request: CopyRequest, op: &CopyOp) -> Result<CopyRequest, BuildError
     })
 }
 
-/// Returns the key under which the digest of files that come from steps alone is remembered.
+/// Returns what a memo keeps: the digest, and the seconds of what downloads' servers said.
+fn payload(digest: &[u8; 32], modified: &[Mtime]) -> String {
+    modified.iter().fold(to_hex(digest), |text, time| format!("{text} {}", time.seconds))
+}
+
+fn read_payload(text: &str) -> Option<([u8; 32], Vec<Mtime>)> {
+    let mut words = text.split(' ');
+    let digest = from_hex(words.next()?)?;
+    let time = |word: &str| Some(Mtime { seconds: word.parse().ok()?, nanos: 0 });
+    Some((digest, words.map(time).collect::<Option<_>>()?))
+}
+
+/// Returns the key under which the digest of files that cannot change is remembered: those of steps, and
+/// downloads whose checksum is given. None where something can, or where all is at hand anyway.
 fn memo_key(op: &CopyOp, inputs: &Inputs) -> Option<StepKey> {
-    let mut fields = Fields::new("content of a stage's files");
+    let mut fields = Fields::new("content of unchanging files");
     for source in &op.sources {
         match source {
             CopySourceOp::Path { place: Place::Vertex(vertex), path, unpack } => {
@@ -270,11 +283,16 @@ fn memo_key(op: &CopyOp, inputs: &Inputs) -> Option<StepKey> {
                 fields.add("heredoc", name);
                 fields.add("body", body);
             }
+            CopySourceOp::Url { url, checksum: Some(checksum), unpack } => {
+                fields.add("url", url);
+                fields.add("checksum", checksum.to_string());
+                fields.add("unpack", unpack.to_string());
+            }
             _ => return None,
         }
     }
     fields.add("parents", op.parents.to_string());
     fields.add_list("exclude", &op.excludes);
-    let from_stage = |source: &CopySourceOp| matches!(source, CopySourceOp::Path { .. });
-    op.sources.iter().any(from_stage).then(|| fields.finish())
+    let at_hand = |source: &CopySourceOp| matches!(source, CopySourceOp::Heredoc { .. });
+    (!op.sources.iter().all(at_hand)).then(|| fields.finish())
 }
