@@ -135,7 +135,7 @@ pub struct BuildOptions {
     pub context: Arc<dyn Tree>,
     /// Tells builds apart for explanations of cache misses, e.g. a digest of the context's place.
     pub scope: String,
-    /// `--build-context`, by normalised name.
+    /// `--build-context`, by name as given; `name::os/arch` is for one platform.
     pub named_contexts: BTreeMap<String, Input>,
     /// `--target`; none is the last stage.
     pub target: Option<String>,

@@ -30,12 +30,23 @@ pub fn context_name(name: &str) -> String {
 impl Lowering<'_> {
     /// Returns the named context of a name, the one for the wanted platform first.
     pub(super) fn named_context(&self, name: &str) -> Option<&Input> {
-        if self.options.named_contexts.is_empty() || name == "scratch" || name == "context" {
+        self.named_key(name).map(|key| &self.options.named_contexts[key])
+    }
+
+    /// Returns the key under which a name's context was given, however it was spelled.
+    fn named_key(&self, name: &str) -> Option<&String> {
+        let contexts = &self.options.named_contexts;
+        if contexts.is_empty() || name == "scratch" || name == "context" {
             return None;
         }
         let name = context_name(name);
-        let contexts = &self.options.named_contexts;
-        contexts.get(&format!("{name}::{}", self.stages.wanted)).or_else(|| contexts.get(&name))
+        let wanted = self.stages.wanted.to_string();
+        let fits = |key: &&String, platform: Option<&str>| match key.split_once("::") {
+            Some((base, given)) => platform == Some(given) && context_name(base) == name,
+            None => platform.is_none() && context_name(key) == name,
+        };
+        let find = |platform| contexts.keys().find(|key| fits(key, platform));
+        find(Some(wanted.as_str())).or_else(|| find(None))
     }
 
     /// Returns the state of a stage's beginning and the triggers that run in it.
@@ -133,7 +144,7 @@ impl Lowering<'_> {
         let mut state = StageState::scratch(&self.stages.wanted);
         let op = CopyOp {
             sources: vec![CopySourceOp::Path {
-                place: Place::Named(context_name(name)),
+                place: Place::Named(self.named_key(name).cloned().unwrap_or_default()),
                 path: "/".to_owned(),
                 unpack: false,
             }],
@@ -215,7 +226,9 @@ impl Lowering<'_> {
     /// Returns the place that `--from` or a mount's `from` names when it is no stage: a context, else an image.
     pub(super) fn outside(&mut self, from: &str) -> Result<Place, BuildError> {
         let name = match self.named_context(from) {
-            Some(Input::Tree(_)) => return Ok(Place::Named(context_name(from))),
+            Some(Input::Tree(_)) => {
+                return Ok(Place::Named(self.named_key(from).cloned().unwrap_or_default()));
+            }
             Some(Input::Image(image)) => image.clone(),
             None => from.to_owned(),
         };

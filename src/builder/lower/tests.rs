@@ -322,7 +322,9 @@ fn named_contexts_replace_images_and_whole_stages() {
     let tree = || Input::Tree(Arc::new(MemoryTree::default()));
     options.named_contexts.insert("a".to_owned(), tree());
     options.named_contexts.insert("files".to_owned(), tree());
-    options.named_contexts.insert(context_name("Other:latest"), Input::Image("busybox".to_owned()));
+    options
+        .named_contexts
+        .insert("docker.io/library/other::linux/amd64".to_owned(), Input::Image("busybox".to_owned()));
     let plan = plan_of(&options).unwrap();
     let names: Vec<_> = plan.graph.vertices.iter().map(|vertex| vertex.text.as_str()).collect();
     assert_eq!(names, ["FROM a", "FROM busybox", "COPY --from=a /x /", "COPY --from=files /y /"]);

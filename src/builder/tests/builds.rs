@@ -284,3 +284,44 @@ fn an_epoch_dates_what_is_new() {
     let again = other.try_build(&options).unwrap();
     assert_eq!(outcome.image, again.image, "another store, the same image");
 }
+
+#[test]
+fn two_builds_of_one_thing_run_it_once() {
+    if !can_run() {
+        return;
+    }
+    let bench = Bench::new();
+    let text = "FROM busybox\nRUN sleep 0.3; cat /proc/sys/kernel/random/uuid > /u\n";
+    let path = bench.store.path().to_owned();
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut own = Bench::on(&path);
+                    own.build(text).image
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+#[test]
+fn what_a_stopped_build_had_done_is_not_done_again() {
+    if !can_run() {
+        return;
+    }
+    let mut bench = Bench::new();
+    let cancel = bench.cancel.clone();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        cancel.cancel();
+    });
+    let error = bench.fail("FROM busybox\nRUN echo a > /a\nRUN sleep 30\n");
+    thread.join().unwrap();
+    assert!(error.is_cancelled());
+    bench.cancel = crate::builder::Cancel::new();
+    bench.build("FROM busybox\nRUN echo a > /a\nRUN true\n");
+    assert_eq!(bench.cached(), 1);
+}

@@ -47,6 +47,14 @@ impl Bench {
         Self::with_form(None)
     }
 
+    /// Returns another handle on a store that is there, with a context of its own.
+    pub fn on(store: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(store, &StoreOptions::default()).unwrap();
+        std::fs::create_dir(dir.path().join("context")).unwrap();
+        Self { dir, store, events: Vec::new(), told: Vec::new(), cancel: Cancel::new() }
+    }
+
     fn add_busybox(&self) {
         let draft = self.store.begin_layer().unwrap();
         let index = self.store.form().unwrap().0 == LayerForm::Index;

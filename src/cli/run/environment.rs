@@ -94,7 +94,8 @@ fn read_file(path: &Path, lookup: Lookup<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>,
     let mut bytes = Vec::new();
     let read = files::open_input(Some(path))?.read_to_end(&mut bytes);
     read.map_err(|e| CliError::new(format!("cannot read {}: {e}", path.display())))?;
-    parse_file(&bytes, lookup).map_err(|why| CliError::new(format!("invalid env file ({}): {why}", path.display())))
+    parse_file(&bytes, lookup)
+        .map_err(|why| CliError::new(format!("invalid env file ({}): {why}", path.display())))
 }
 
 /// Reads lines `NAME=value`, verbatim, or `NAME` for this process's own variable.
@@ -150,7 +151,10 @@ mod tests {
             (vec!["HOME=/mine", "TERM="], "PATH=/only HOSTNAME=h TERM= A=image EMPTY= HOME=/mine"),
             (vec!["A=", "A=last"], "PATH=/only HOSTNAME=h TERM=xterm A=last EMPTY= HOME=/root"),
         ] {
-            let args = ProcessArgs { env: flags.iter().map(ToString::to_string).collect(), ..ProcessArgs::default() };
+            let args = ProcessArgs {
+                env: flags.iter().map(ToString::to_string).collect(),
+                ..ProcessArgs::default()
+            };
             let mut env = Environment::of_image(&image, "h", true);
             env.add_users(&args, &client).expect("the variables have names");
             env.add_home("/root");
@@ -175,7 +179,9 @@ mod tests {
         ] {
             let found = match parse_file(text, &client) {
                 Ok(pairs) => {
-                    let pair = |(n, v): &(Vec<u8>, Vec<u8>)| String::from_utf8_lossy(&[&n[..], b"=", v].concat()).into_owned();
+                    let pair = |(n, v): &(Vec<u8>, Vec<u8>)| {
+                        String::from_utf8_lossy(&[&n[..], b"=", v].concat()).into_owned()
+                    };
                     pairs.iter().map(pair).collect::<Vec<_>>().join("|")
                 }
                 Err(why) => why,

@@ -63,7 +63,9 @@ fn reservation(args: &ResourceArgs, memory: Option<u64>) -> Result<Option<u64>, 
 }
 
 fn quota(args: &ResourceArgs, have: usize) -> Result<Option<u64>, CliError> {
-    let Some(cpus) = args.cpus.filter(|cpus| *cpus != 0.0) else { return Ok(args.cpu_quota.filter(|n| *n > 0)) };
+    let Some(cpus) = args.cpus.filter(|cpus| *cpus != 0.0) else {
+        return Ok(args.cpu_quota.filter(|n| *n > 0));
+    };
     if args.cpu_period.is_some() || args.cpu_quota.is_some() {
         let other = if args.cpu_period.is_some() { "Period" } else { "Quota" };
         return Err(CliError::new(format!(
@@ -152,7 +154,10 @@ mod tests {
         assert_eq!(of(0.5, None), Ok(Some(50_000)));
         assert_eq!(of(0.29, None), Ok(Some(29_000)));
         assert_eq!(of(0.0, Some(7)), Ok(Some(7)));
-        assert!(of(3.0, None).is_err_and(|e| e.ends_with("from 0.01 to 2.00, as there are only 2 CPUs available")));
+        assert!(
+            of(3.0, None)
+                .is_err_and(|e| e.ends_with("from 0.01 to 2.00, as there are only 2 CPUs available"))
+        );
         assert!(of(f64::NAN, None).is_err());
         assert!(of(1.0, Some(1)).is_err_and(|e| e.contains("Nano CPUs and CPU Quota")));
     }

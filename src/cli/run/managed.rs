@@ -19,10 +19,10 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loop
 pub fn files(args: &NetworkArgs, own_network: bool, hostname: &str) -> Result<Vec<Mount>, CliError> {
     let host = Root::open(Path::new("/"))?;
     // A host without these files has containers with empty ones.
-    let of_host = |path: &str| {
-        String::from_utf8_lossy(&host.read(path, 1 << 20).unwrap_or_default()).into_owned()
-    };
-    let hosts = if own_network || !args.add_host.is_empty() { HOSTS.to_owned() } else { of_host("etc/hosts") };
+    let of_host =
+        |path: &str| String::from_utf8_lossy(&host.read(path, 1 << 20).unwrap_or_default()).into_owned();
+    let hosts =
+        if own_network || !args.add_host.is_empty() { HOSTS.to_owned() } else { of_host("etc/hosts") };
     let resolv = resolv_conf(args, &of_host("etc/resolv.conf"));
     let name = match &args.domainname {
         Some(domain) => format!("{hostname}.{domain}\n"),
@@ -85,7 +85,12 @@ mod tests {
         let host = "# comment\nnameserver 10.0.0.1\nsearch example.org\noptions edns0\n";
         for (dns, search, options, expected) in [
             ("", "", "", host),
-            ("1.1.1.1 ::1", "", "", "# comment\nsearch example.org\noptions edns0\nnameserver 1.1.1.1\nnameserver ::1\n"),
+            (
+                "1.1.1.1 ::1",
+                "",
+                "",
+                "# comment\nsearch example.org\noptions edns0\nnameserver 1.1.1.1\nnameserver ::1\n",
+            ),
             ("", ".", "", "# comment\nnameserver 10.0.0.1\noptions edns0\n"),
             ("", "a b", "ndots:2", "# comment\nnameserver 10.0.0.1\nsearch a b\noptions ndots:2\n"),
         ] {

@@ -137,7 +137,9 @@ fn check(args: &RunArgs) -> Result<(), CliError> {
         None | Some("missing" | "never") => {}
         Some("always") => return refuse("--pull always".to_owned()),
         Some(other) => {
-            return Err(CliError::new(format!("invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\"")));
+            return Err(CliError::new(format!(
+                "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
+            )));
         }
     }
     let security = &args.security;
@@ -233,9 +235,15 @@ mod tests {
 
     #[test]
     fn names_are_dockers() {
-        for (name, legal) in
-            [("ab", true), ("/ab", true), ("a_b.c-1", true), ("a", false), ("-ab", false), ("a b", false), ("", false)]
-        {
+        for (name, legal) in [
+            ("ab", true),
+            ("/ab", true),
+            ("a_b.c-1", true),
+            ("a", false),
+            ("-ab", false),
+            ("a b", false),
+            ("", false),
+        ] {
             assert_eq!(check_name(name).is_ok(), legal, "{name:?}");
         }
     }

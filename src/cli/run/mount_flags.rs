@@ -66,7 +66,12 @@ pub fn volume(text: &str) -> Result<Wanted, CliError> {
         }
         Some(name) => Source::Volume { name: Some(name.to_owned()), copy_up, below: None },
     };
-    Ok(Wanted { source, target: target_path(target)?, read_only, propagation: propagation.unwrap_or_default() })
+    Ok(Wanted {
+        source,
+        target: target_path(target)?,
+        read_only,
+        propagation: propagation.unwrap_or_default(),
+    })
 }
 
 fn propagation(text: &str) -> Option<Propagation> {
@@ -140,7 +145,13 @@ impl Keys {
             "false" | "0" => Ok(false),
             _ => Err(format!("invalid value for {key}: {value}")),
         };
-        let text = || if given { Ok(Some(value.to_owned())) } else { Err(format!("invalid field '{field}' must be a key=value pair")) };
+        let text = || {
+            if given {
+                Ok(Some(value.to_owned()))
+            } else {
+                Err(format!("invalid field '{field}' must be a key=value pair"))
+            }
+        };
         match key.as_str() {
             "type" => self.kind = text()?.map(|kind| kind.to_lowercase()),
             "source" | "src" => self.source = text()?,
@@ -156,7 +167,9 @@ impl Keys {
                 self.alone = match value {
                     "enabled" | "readonly" => false,
                     "disabled" => true,
-                    "writable" => return Err("bind-recursive=writable is not available in this version".to_owned()),
+                    "writable" => {
+                        return Err("bind-recursive=writable is not available in this version".to_owned());
+                    }
                     _ => return Err(format!("invalid value for {key}: {value}")),
                 };
                 self.of_type = Some((key, "bind"));
@@ -167,7 +180,9 @@ impl Keys {
                 self.of_type = Some((key, "bind"));
             }
             "tmpfs-size" => {
-                self.size = Some(human::parse_size(value).ok_or_else(|| format!("invalid value for {key}: {value}"))?);
+                self.size = Some(
+                    human::parse_size(value).ok_or_else(|| format!("invalid value for {key}: {value}"))?,
+                );
                 self.of_type = Some((key, "tmpfs"));
             }
             "tmpfs-mode" => {
@@ -193,7 +208,8 @@ fn csv(text: &str) -> Result<Vec<String>, String> {
     let mut rest = text;
     loop {
         let Some(quoted) = rest.strip_prefix('"') else {
-            let (field, more) = rest.split_once(',').map_or((rest, None), |(field, more)| (field, Some(more)));
+            let (field, more) =
+                rest.split_once(',').map_or((rest, None), |(field, more)| (field, Some(more)));
             if field.contains('"') {
                 return Err("bare \" in non-quoted field".to_owned());
             }

@@ -66,13 +66,19 @@ fn volumes() {
 #[test]
 fn mounts() {
     for (text, expected) in [
-        ("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700,readonly", "tmpfs 1048576 700 noexec nosuid nodev at /t ro"),
+        (
+            "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700,readonly",
+            "tmpfs 1048576 700 noexec nosuid nodev at /t ro",
+        ),
         ("src=v,target=/v", "volume v at /v"),
         ("target=/v,volume-nocopy", "volume - nocopy at /v"),
         ("source=v,dst=/v,volume-subpath=a/b", "volume v below a/b at /v"),
         ("type=bind,src=/x,dst=/y,ro=false", "bind /x at /y"),
         ("type=bind,src=/x,dst=/y,bind-create-src=true", "bind /x create at /y"),
-        ("type=bind,src=/x,dst=/y,bind-recursive=disabled,bind-propagation=rslave", "bind /x alone at /y slave"),
+        (
+            "type=bind,src=/x,dst=/y,bind-recursive=disabled,bind-propagation=rslave",
+            "bind /x alone at /y slave",
+        ),
         ("TYPE=bind,\"src=/a,\"\"b\",dst=/y", "bind /a,\"b at /y"),
         ("type=bind,target=/x", "source is required"),
         ("type=volume,source=x", "target is required"),

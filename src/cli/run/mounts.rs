@@ -28,7 +28,9 @@ pub fn wanted(args: &FileArgs, config: &ContainerConfig) -> Result<Vec<Wanted>, 
     for (number, one) in all.iter().enumerate() {
         if all[..number].iter().any(|other| other.target == one.target) {
             let target = one.target.display();
-            return Err(CliError::new(format!("Error response from daemon: Duplicate mount point: {target}")));
+            return Err(CliError::new(format!(
+                "Error response from daemon: Duplicate mount point: {target}"
+            )));
         }
     }
     for path in config.volumes.keys() {

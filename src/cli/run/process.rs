@@ -17,7 +17,12 @@ use crate::run::{
 ///
 /// # Errors
 /// Flags contradict each other, name what is not there, or there is nothing to run.
-pub fn spec(args: &RunArgs, config: &ContainerConfig, view: &Root, id: &str) -> Result<ProcessSpec, CliError> {
+pub fn spec(
+    args: &RunArgs,
+    config: &ContainerConfig,
+    view: &Root,
+    id: &str,
+) -> Result<ProcessSpec, CliError> {
     let (security, own_network) = (&args.security, args.own_network());
     let host_uts = security.uts.as_deref() == Some("host");
     let hostname = hostname(&args.network, own_network, host_uts, id)?;
@@ -64,12 +69,7 @@ pub fn spec(args: &RunArgs, config: &ContainerConfig, view: &Root, id: &str) -> 
 }
 
 /// Returns the host name: the flag's, the start of the id, or the host's with its network.
-fn hostname(
-    network: &NetworkArgs,
-    own_network: bool,
-    host_uts: bool,
-    id: &str,
-) -> Result<String, CliError> {
+fn hostname(network: &NetworkArgs, own_network: bool, host_uts: bool, id: &str) -> Result<String, CliError> {
     match &network.hostname {
         Some(_) if host_uts => Err(CliError::new("conflicting options: hostname and the UTS mode")),
         Some(name) if name.len() > 64 || name.contains(['\0', '\n']) => {
@@ -119,7 +119,9 @@ fn device(text: &str) -> Result<Device, CliError> {
     let root = Root::open(Path::new("/"))?;
     let fd = root.open_path(source, Follow::Yes).map_err(|e| {
         let why = chain(&e);
-        CliError::new(format!("error gathering device information while adding custom device {source:?}: {why}"))
+        CliError::new(format!(
+            "error gathering device information while adding custom device {source:?}: {why}"
+        ))
     })?;
     Ok(Device { target: PathBuf::from(target), source: fd, access: access.to_owned() })
 }
@@ -154,7 +156,8 @@ fn sysctls(args: &RunArgs) -> Result<Vec<Sysctl>, CliError> {
             if !own_network {
                 return refused("in host network namespace");
             }
-        } else if ["kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue."].iter().any(|p| name.starts_with(p)) {
+        } else if ["kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue."].iter().any(|p| name.starts_with(p))
+        {
             if host_ipc {
                 return refused("in host ipc namespace");
             }
@@ -179,7 +182,8 @@ fn security_option(text: &str, spec: &mut ProcessSpec) -> Result<(), CliError> {
         ("seccomp", "builtin") => spec.seccomp = Seccomp::Default,
         ("seccomp", path) => {
             let mut profile = String::new();
-            let read = std::io::Read::read_to_string(&mut files::open_input(Some(Path::new(path)))?, &mut profile);
+            let read =
+                std::io::Read::read_to_string(&mut files::open_input(Some(Path::new(path)))?, &mut profile);
             read.map_err(|e| CliError::new(format!("opening seccomp profile ({path}) failed: {e}")))?;
             spec.seccomp = Seccomp::Profile(profile);
         }
@@ -215,8 +219,11 @@ mod tests {
             ("e 1", "c", Some(""), "", "no command specified"),
             ("", "", None, "", "no command specified"),
         ] {
-            let config =
-                ContainerConfig { entrypoint: list(entrypoint), cmd: list(cmd), ..ContainerConfig::default() };
+            let config = ContainerConfig {
+                entrypoint: list(entrypoint),
+                cmd: list(cmd),
+                ..ContainerConfig::default()
+            };
             let found = match command(flag, &words(arguments), &config) {
                 Ok(words) => String::from_utf8_lossy(&words.join(&b' ')).into_owned(),
                 Err(error) => error.text.replace("Error response from daemon: ", ""),

@@ -85,7 +85,12 @@ fn flags() -> impl Iterator<Item = &'static str> {
 impl Args for Refused {
     fn augment_args(command: Command) -> Command {
         command.args(flags().map(|name| {
-            let arg = Arg::new(name).long(name).hide(true).help("Not available in this version").action(ArgAction::Append).allow_hyphen_values(true);
+            let arg = Arg::new(name)
+                .long(name)
+                .hide(true)
+                .help("Not available in this version")
+                .action(ArgAction::Append)
+                .allow_hyphen_values(true);
             let arg = match BOOLEAN.contains(&name) {
                 true => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
                 false => arg.num_args(1).value_name("VALUE"),

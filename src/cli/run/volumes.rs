@@ -128,7 +128,6 @@ impl<'a> Volumes<'a> {
     }
 }
 
-
 fn existing(all: &Root, name: &str) -> Result<Option<Root>, CliError> {
     match all.dir(name) {
         Err(error) if error.is_not_found() => Ok(None),
