@@ -39,7 +39,7 @@ fn a_python_web_application_answers_over_loopback() {
         probe.local_addr().expect("a bound socket has an address").port()
     };
     let mut server = env
-        .skiff(&["run", "--rm", "--network", "host", "-e", &format!("PORT={port}"), "web"])
+        .skiff(&["run", "--rm", "--init", "--network", "host", "-e", &format!("PORT={port}"), "web"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
