@@ -180,7 +180,7 @@ fn each_failure_is_explained_and_changes_nothing() {
     env.write("secret.txt", "s\n");
     env.write("dir/b.txt", "b\n");
     env.write(".dockerignore", "secret.txt\n");
-    let images = env.ok(&["images"]);
+    let images = env.ok(&["images", "-q", "--no-trunc"]);
     let mut wrong = Vec::new();
     for case in CASES {
         env.write("Dockerfile", case.dockerfile);
@@ -192,7 +192,7 @@ fn each_failure_is_explained_and_changes_nothing() {
                 case.name, ran.code, ran.stdout, ran.stderr
             ));
         }
-        assert_eq!(env.ok(&["images"]), images, "{}", case.name);
+        assert_eq!(env.ok(&["images", "-q", "--no-trunc"]), images, "{}", case.name);
     }
     assert!(wrong.is_empty(), "{} of {} cases\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
 }
