@@ -86,7 +86,7 @@ fn binds_show_files_of_every_place() {
     bench.write("d/f", "context");
     for (text, expected) in [
         (
-            "RUN --mount=target=/m cat /m/d/f; touch /m/x || echo read-only",
+            "RUN --mount=target=/m cat /m/d/f; touch /m/x 2>&1 || echo read-only",
             "contexttouch: /m/x: Read-only file system\nread-only\n",
         ),
         ("RUN --mount=source=d,target=/m ls /m", "f\n"),
