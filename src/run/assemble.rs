@@ -277,7 +277,8 @@ fn finish(
     }
     let init = spec.init.then(init::program).transpose()?;
     let owner = (spec.user.uid != 0 && host.may_set_groups).then_some(spec.user.uid);
-    let op = Op::Descriptors { standard, init, owner };
+    let maker = spec.dies_with_thread.then(own_descriptor).transpose()?;
+    let op = Op::Descriptors { standard, init, maker, owner };
     steps.push(step(What::Plain("put descriptors in place"), op));
     let cwd = &spec.cwd;
     let mut prefixes = Vec::new();
@@ -293,6 +294,14 @@ fn finish(
         steps.push(step(What::Plain("make the root read-only"), op));
     }
     Ok(())
+}
+
+/// Returns a descriptor of this process, behind the numbers that the child gives out.
+fn own_descriptor() -> Result<OwnedFd, RunError> {
+    let flags = rustix::process::PidfdFlags::empty();
+    rustix::process::pidfd_open(rustix::process::getpid(), flags)
+        .and_then(|fd| rustix::io::fcntl_dupfd_cloexec(&fd, 5))
+        .map_err(|e| RunError::setup("open a descriptor of this process", e))
 }
 
 /// Adds who the process is, what it may, and the program.
@@ -334,7 +343,9 @@ fn credentials(
         steps.push(capabilities(last));
     }
     if spec.dies_with_thread {
-        steps.push(step(What::Plain("bind the process to its parent"), Op::DieWithParent));
+        // Behind the standard ones and the init's.
+        let maker = 3 + i32::from(spec.init);
+        steps.push(step(What::Plain("bind the process to its parent"), Op::DieWithParent(maker)));
     }
     steps.push(step(What::Plain("execute"), Op::Execute(program)));
     Ok(())

@@ -172,6 +172,7 @@ pub(super) enum Op {
     Descriptors {
         standard: [OwnedFd; 3],
         init: Option<Arc<OwnedFd>>,
+        maker: Option<OwnedFd>,
         owner: Option<u32>,
     },
     /// Goes to the working directory, making it first where it is missing.
@@ -183,7 +184,9 @@ pub(super) enum Op {
     /// Sets attributes of the mount at the root.
     RootAttributes(u64),
     /// Dies with the thread that made it.
-    DieWithParent,
+    /// Dies with the thread that made it. The number is that of a descriptor of the maker (pidfd_open(2)), put in place
+    /// with the others.
+    DieWithParent(RawFd),
     /// Keeps these capabilities only in the bounding set.
     Bounding(u64),
     Credentials(Credentials),
@@ -242,7 +245,9 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::DomainName(name) => rustix::system::setdomainname(name),
         Op::Limit(resource, limit) => rustix::process::setrlimit(*resource, *limit),
         Op::Terminal(fd) => sys::set_controlling_terminal(fd.as_fd()),
-        Op::Descriptors { standard, init, owner } => descriptors(standard, init.as_deref(), *owner),
+        Op::Descriptors { standard, init, maker, owner } => {
+            descriptors(standard, [init.as_deref(), maker.as_ref()], *owner)
+        }
         Op::Directory { path, prefixes, owner } => change_directory(path, prefixes, *owner),
         Op::RootAttributes(set) => {
             let root = rustix::fs::openat2(
@@ -254,13 +259,24 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
             )?;
             sys::mount_setattr(root.as_fd(), false, *set, 0, 0)
         }
-        Op::DieWithParent => sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).map(drop),
+        Op::DieWithParent(maker) => die_with(sys::borrow(*maker)),
         Op::Bounding(set) => keep_in_bounding_set(*set),
         Op::Credentials(credentials) => become_user(credentials),
         Op::Capabilities(sets) => rustix::thread::set_capabilities(None, *sets),
         Op::NoNewPrivileges => rustix::thread::set_no_new_privs(true),
         Op::Seccomp(program) => sys::install_seccomp(program),
         Op::Execute(program) => Err(execute(program, &plan.report)),
+    }
+}
+
+/// Asks for a signal at the maker's death, and looks whether it came too late.
+fn die_with(maker: BorrowedFd<'_>) -> Result<(), Errno> {
+    sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
+    // The descriptor of a process that has ended is readable.
+    let mut ended = [rustix::event::PollFd::new(&maker, rustix::event::PollFlags::IN)];
+    match rustix::event::poll(&mut ended, Some(&rustix::event::Timespec::default()))? {
+        0 => Ok(()),
+        _ => Err(Errno::SRCH),
     }
 }
 
@@ -406,7 +422,11 @@ fn read_only(plan: &Plan, target: &Target) -> Result<(), Errno> {
     attach_at(clone.as_fd(), place.as_fd(), c"")
 }
 
-fn descriptors(standard: &[OwnedFd; 3], init: Option<&OwnedFd>, owner: Option<u32>) -> Result<(), Errno> {
+fn descriptors(
+    standard: &[OwnedFd; 3],
+    kept: [Option<&OwnedFd>; 2],
+    owner: Option<u32>,
+) -> Result<(), Errno> {
     for (number, fd) in standard.iter().enumerate() {
         // A user other than root opens /dev/stdout by name, which the mode of the pipe must allow.
         if let Some(uid) = owner
@@ -417,12 +437,12 @@ fn descriptors(standard: &[OwnedFd; 3], init: Option<&OwnedFd>, owner: Option<u3
         }
         sys::dup_onto(fd.as_fd(), number as RawFd, false)?;
     }
-    let mut first = 3;
-    if let Some(init) = init {
-        sys::dup_onto(init.as_fd(), INIT_FD, true)?;
-        first = INIT_FD as u32 + 1;
+    let mut next = INIT_FD;
+    for fd in kept.into_iter().flatten() {
+        sys::dup_onto(fd.as_fd(), next, true)?;
+        next += 1;
     }
-    sys::close_from(first)
+    sys::close_from(next.cast_unsigned())
 }
 
 fn change_directory(path: &CStr, prefixes: &[CString], owner: (u32, u32)) -> Result<(), Errno> {

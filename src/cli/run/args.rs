@@ -6,13 +6,15 @@ use clap::Args;
 
 use super::refused::Refused;
 
+/// What is other than docker's.
+const NOTE: &str = "\
+In this version a container lives as long as its command and is not kept, with
+--rm and without. Its network is the host's unless --network none is given.
+Health checks of the image do not run.";
+
 /// Create and run a new container from an image
-///
-/// In this version a container lives as long as the command: it is not kept when it ends, with --rm
-/// and without. Its network is the host's unless --network none is given; health checks of the
-/// image do not run.
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, after_help = NOTE)]
 pub struct RunArgs {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
