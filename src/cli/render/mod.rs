@@ -69,15 +69,19 @@ impl Mode {
     }
 }
 
-/// Returns the renderer for a mode.
+/// Returns the renderer for a mode, on standard error as it is.
 pub fn choose(mode: Mode) -> Arc<dyn Renderer> {
-    let terminal = std::io::stderr().is_terminal();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    choose_for(mode, std::io::stderr().is_terminal(), dumb, no_color)
+}
+
+/// Returns the renderer for a mode on a terminal or not; a dumb one can't be drawn over.
+fn choose_for(mode: Mode, terminal: bool, dumb: bool, no_color: bool) -> Arc<dyn Renderer> {
     match mode {
         Mode::Quiet => Arc::new(quiet::Quiet::default()),
         Mode::RawJson => Arc::new(json::Json::default()),
-        Mode::Tty if terminal => tty::Tty::start(),
-        Mode::Auto if terminal && !dumb => tty::Tty::start(),
+        Mode::Tty | Mode::Auto if terminal && !dumb => tty::Tty::start(!no_color),
         _ => Arc::new(plain::Plain::new(std::io::stderr())),
     }
 }

@@ -61,12 +61,13 @@ impl Step {
     /// Takes output and returns the whole lines in it.
     pub fn output(&mut self, stream: Stream, data: &[u8], at: SystemTime) -> Vec<(Duration, Vec<u8>)> {
         let partial = self.partial.entry(stream).or_default();
-        partial.extend_from_slice(data);
         let mut lines = Vec::new();
-        while let Some(end) = partial.iter().position(|c| *c == b'\n') {
-            let mut line: Vec<u8> = partial.drain(..=end).collect();
-            line.pop();
-            lines.push(line);
+        for piece in data.split_inclusive(|c| *c == b'\n') {
+            partial.extend_from_slice(piece);
+            if partial.last() == Some(&b'\n') {
+                partial.pop();
+                lines.push(std::mem::take(partial));
+            }
         }
         if partial.len() > MAX_LINE {
             lines.push(std::mem::take(partial));

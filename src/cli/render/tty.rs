@@ -33,10 +33,9 @@ struct State {
 
 impl Tty {
     /// Starts drawing; a thread draws until the view is finished or forgotten.
-    pub fn start() -> Arc<Self> {
+    pub fn start(colours: bool) -> Arc<Self> {
         let state =
             State { steps: Steps::default(), began: SystemTime::now(), drawn: 0, warnings: Vec::new() };
-        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let tty = Arc::new(Self { state: Mutex::new(state), over: AtomicBool::new(false), colours });
         let weak: Weak<Self> = Arc::downgrade(&tty);
         let drawing = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
@@ -65,7 +64,7 @@ impl Tty {
         }
         let (rows, columns) = console::Term::stderr().size();
         let (rows, columns) = (usize::from(rows).max(5), usize::from(columns).max(20));
-        let mut lines = frame(&state, columns, self.colours, last);
+        let mut lines = frame(&state, SystemTime::now(), columns, self.colours, last);
         if !last && lines.len() + 1 > rows {
             // The head and the newest lines; a terminal can't be drawn over beyond its top.
             let cut = lines.len() + 1 - rows;
@@ -87,8 +86,7 @@ impl Tty {
 }
 
 /// Returns the lines of a frame.
-fn frame(state: &State, columns: usize, colours: bool, last: bool) -> Vec<String> {
-    let now = SystemTime::now();
+fn frame(state: &State, now: SystemTime, columns: usize, colours: bool, last: bool) -> Vec<String> {
     let steps = &state.steps.steps;
     let done = steps.values().filter(|step| step.ended.is_some()).count();
     let total = state.steps.total.max(steps.len());
@@ -147,5 +145,53 @@ impl Renderer for Tty {
 
     fn failed_logs(&self) -> Option<FailedLogs> {
         self.state().steps.failed_logs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Stream;
+
+    #[test]
+    fn a_frame_has_a_line_a_step_and_the_tail_of_the_running_one() {
+        let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let at = |millis| began + Duration::from_millis(millis);
+        let mut state =
+            State { steps: Steps::default(), began, drawn: 0, warnings: vec!["careful".to_owned()] };
+        let output: String = (1..=8).map(|n| format!("line {n}\x1b[2J\n")).collect();
+        for event in [
+            Event::Planned { total: 7 },
+            Event::VertexCached { id: 1, name: "[1/3] FROM busybox".to_owned() },
+            Event::VertexStarted { id: 2, name: "[2/3] RUN a\x1b[Hb".to_owned(), at: at(0) },
+            Event::VertexDone { id: 2, at: at(200), outcome: Outcome::Failed("exit code: 1".to_owned()) },
+            Event::VertexStarted {
+                id: 3,
+                name: "[3/3] RUN a very long command indeed".to_owned(),
+                at: at(200),
+            },
+            Event::VertexLog { id: 3, stream: Stream::Stderr, data: output.into_bytes(), at: at(300) },
+        ] {
+            state.steps.apply(event);
+        }
+        let lines = frame(&state, at(1200), 40, false, false);
+        assert_eq!(
+            lines,
+            [
+                "[+] Building 1.2s (2/7)",
+                " => CACHED [1/3] FROM busybox      0.0s",
+                " => ERROR [2/3] RUN ab             0.2s",
+                " => [3/3] RUN a very long command… 1.0s",
+                " => => # line 3",
+                " => => # line 4",
+                " => => # line 5",
+                " => => # line 6",
+                " => => # line 7",
+                " => => # line 8",
+                "WARNING: careful",
+            ]
+        );
+        let last = frame(&state, at(1200), 40, false, true);
+        assert_eq!((last[0].as_str(), last.len()), ("[+] Building 1.2s (2/7) FINISHED", 5));
     }
 }
