@@ -3,10 +3,11 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::containers::{self, Listed, Volume};
 use super::error::CliError;
 use super::format::{Column, List};
 use super::global::Global;
-use super::{human, output};
+use super::{human, output, table};
 use crate::store::{Summary, Usage};
 
 /// Show disk usage
@@ -39,6 +40,23 @@ const IMAGE_COLUMNS: &[Column] = &[
     Column { field: "Containers", title: "CONTAINERS" },
 ];
 
+const CONTAINER_COLUMNS: &[Column] = &[
+    Column { field: "ID", title: "CONTAINER ID" },
+    Column { field: "Image", title: "IMAGE" },
+    Column { field: "Command", title: "COMMAND" },
+    Column { field: "LocalVolumes", title: "LOCAL VOLUMES" },
+    Column { field: "Size", title: "SIZE" },
+    Column { field: "CreatedSince", title: "CREATED" },
+    Column { field: "Status", title: "STATUS" },
+    Column { field: "Names", title: "NAMES" },
+];
+
+const VOLUME_COLUMNS: &[Column] = &[
+    Column { field: "Name", title: "VOLUME NAME" },
+    Column { field: "Links", title: "LINKS" },
+    Column { field: "Size", title: "SIZE" },
+];
+
 const CACHE_COLUMNS: &[Column] = &[
     Column { field: "ID", title: "CACHE ID" },
     Column { field: "CacheType", title: "CACHE TYPE" },
@@ -50,15 +68,17 @@ const CACHE_COLUMNS: &[Column] = &[
 
 /// Runs the command.
 pub fn run(args: &DfArgs, global: &Global) -> Result<(), CliError> {
-    let usage = global.store()?.usage(&[])?;
+    let store = global.store()?;
+    let usage = store.usage(&containers::image_uses(store)?)?;
+    let volumes = containers::volumes(store)?;
     if args.verbose {
-        return verbose(&usage);
+        return verbose(&usage, &volumes, &containers::list(store)?);
     }
-    let none = Summary::default();
+    let (containers, volumes) = (containers::summary(store)?, containers::volume_summary(&volumes));
     let rows = [
         ("Images", &usage.images),
-        ("Containers", &none),
-        ("Local Volumes", &none),
+        ("Containers", &containers),
+        ("Local Volumes", &volumes),
         ("Build Cache", &usage.cache),
     ];
     let rows = rows.iter().filter_map(|(kind, summary)| row(kind, summary)).collect();
@@ -79,7 +99,24 @@ fn row(kind: &str, summary: &Summary) -> Option<Map<String, Value>> {
     row.as_object().cloned()
 }
 
-fn verbose(usage: &Usage) -> Result<(), CliError> {
+fn container_row(container: &Listed) -> Option<Map<String, Value>> {
+    let uses = container.uses.clone().unwrap_or_default();
+    let command = format!("\"{}\"", table::ellipsis(&uses.command.join(" "), 18));
+    let created = jiff::Timestamp::from_second(uses.created).ok();
+    let row = json!({
+        "ID": container.id.get(..12),
+        "Image": uses.image_name,
+        "Command": command,
+        "LocalVolumes": uses.volumes.len().to_string(),
+        "Size": human::size(container.size()),
+        "CreatedSince": human::ago(created),
+        "Status": if container.running { "Up" } else { "Dead" },
+        "Names": uses.name,
+    });
+    row.as_object().cloned()
+}
+
+fn verbose(usage: &Usage, volumes: &[Volume], containers: &[Listed]) -> Result<(), CliError> {
     let mut images = Vec::new();
     for entry in &usage.image_list {
         let names: Vec<Option<_>> =
@@ -119,13 +156,25 @@ fn verbose(usage: &Usage) -> Result<(), CliError> {
         });
         cache.extend(row.as_object().cloned());
     }
+    let containers = containers.iter().filter_map(container_row).collect();
+    let volumes = volumes.iter().filter_map(|volume| {
+        let row = json!({
+            "Name": volume.name, "Links": volume.links.to_string(), "Size": human::size(volume.size),
+        });
+        row.as_object().cloned()
+    });
     let fields = |columns: &'static [Column]| columns.iter().map(|c| c.field).collect::<Vec<_>>();
     let images =
         List { columns: IMAGE_COLUMNS, default: &fields(IMAGE_COLUMNS), rows: images }.render(None)?;
+    let volumes = List { columns: VOLUME_COLUMNS, default: &fields(VOLUME_COLUMNS), rows: volumes.collect() };
+    let volumes = volumes.render(None)?;
+    let containers =
+        List { columns: CONTAINER_COLUMNS, default: &fields(CONTAINER_COLUMNS), rows: containers }
+            .render(None)?;
     let cached =
         List { columns: CACHE_COLUMNS, default: &fields(CACHE_COLUMNS), rows: cache }.render(None)?;
     output::data(&format!(
-        "Images space usage:\n\n{images}\nContainers space usage:\n\nLocal Volumes space usage:\n\nBuild cache usage: {}\n\n{cached}",
+        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n\n{cached}",
         human::size(usage.cache.size)
     ))
 }

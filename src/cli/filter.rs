@@ -24,7 +24,7 @@ impl Filters {
                 ))
             })?;
             let key = key.trim().to_lowercase();
-            // `label!=x` splits before the exclamation mark's equals sign.
+            // Of `label!=x` the key is `label!`, which commands know that take it.
             if !known.contains(&key.as_str()) {
                 return Err(CliError::new(format!("Error response from daemon: invalid filter '{key}'")));
             }

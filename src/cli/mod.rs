@@ -8,6 +8,7 @@ mod build;
 mod changes;
 mod commands;
 mod completion;
+mod containers;
 mod df;
 mod error;
 mod files;

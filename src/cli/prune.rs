@@ -7,7 +7,7 @@ use clap::Args;
 use super::error::CliError;
 use super::filter::{Filters, has_label};
 use super::global::Global;
-use super::{human, output};
+use super::{containers, human, output};
 use crate::store::{CachePolicy, ImagePolicy, ImageRecord, Plan, Removed, Store};
 
 /// Remove unused data
@@ -74,8 +74,10 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
     } else {
         "all dangling images"
     };
-    let filters = Filters::parse(&args.filter, &["until", "label"])?;
-    let mut question = format!("WARNING! This will remove:\n  - {images}\n  - unused build cache\n");
+    let filters = Filters::parse(&args.filter, &["until", "label", "label!"])?;
+    let mut question = format!(
+        "WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  - unused build cache\n"
+    );
     if !args.filter.is_empty() {
         question.push_str("\n  Items to be pruned will be filtered with:\n");
         for filter in &args.filter {
@@ -86,13 +88,16 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let store = global.store()?;
+    if args.filter.is_empty() {
+        container_step(store, args.dry_run)?;
+    }
     let mut total = image_step(store, args.all, &filters, args.dry_run)?;
-    if filters.values("label").is_empty() {
+    if filters.values("label").is_empty() && filters.values("label!").is_empty() {
         let policy =
             CachePolicy { all: args.all, unused_since: filters.time("until")?, ..CachePolicy::default() };
         total.extend(carry_out(store, &store.plan_builder_prune(&policy)?, args.dry_run)?);
     }
-    report(&total)
+    report(&total, args.dry_run)
 }
 
 /// Runs `image prune`.
@@ -102,12 +107,12 @@ pub fn image(args: &ImagePruneArgs, global: &Global) -> Result<(), CliError> {
     } else {
         "WARNING! This will remove all dangling images.\n"
     };
-    let filters = Filters::parse(&args.filter, &["until", "label", "dangling"])?;
+    let filters = Filters::parse(&args.filter, &["until", "label", "label!", "dangling"])?;
     if !args.dry_run && !confirmed(args.force, question)? {
         return Ok(());
     }
     let all = args.all || filters.boolean("dangling")? == Some(false);
-    report(&image_step(global.store()?, all, &filters, args.dry_run)?)
+    report(&image_step(global.store()?, all, &filters, args.dry_run)?, args.dry_run)
 }
 
 /// Runs `builder prune`.
@@ -139,17 +144,34 @@ pub fn builder(args: &BuilderPruneArgs, global: &Global) -> Result<(), CliError>
     output::line(&format!("Total:\t{}", human::size(removed.bytes)))
 }
 
+/// Removes what containers left whose process was killed; others leave nothing in this version.
+fn container_step(store: &Store, dry_run: bool) -> Result<(), CliError> {
+    let dead = match dry_run {
+        true => {
+            let dead = containers::list(store)?.into_iter().filter(|container| !container.running);
+            dead.map(|container| container.id).collect()
+        }
+        false => super::run::sweep(store)?,
+    };
+    if dead.is_empty() {
+        return Ok(());
+    }
+    output::line(&format!("Deleted Containers:\n{}\n", dead.join("\n")))
+}
+
 fn image_step(store: &Store, all: bool, filters: &Filters, dry_run: bool) -> Result<Removed, CliError> {
     let until = filters.time("until")?;
-    let labels = filters.values("label");
+    let (labels, unwanted) = (filters.values("label"), filters.values("label!"));
     let wanted = |image: &ImageRecord| {
         until.is_none_or(|until| image.created.is_some_and(|created| created < until))
-            && (labels.is_empty()
+            && (labels.is_empty() && unwanted.is_empty()
                 || store.config(image.id).is_ok_and(|(config, _)| {
-                    labels.iter().all(|label| has_label(&config.config.labels, label))
+                    let has = |label: &String| has_label(&config.config.labels, label);
+                    labels.iter().all(has) && !unwanted.iter().any(has)
                 }))
     };
-    let policy = ImagePolicy { all, filter: Some(&wanted), ..ImagePolicy::default() };
+    let uses = containers::image_uses(store)?;
+    let policy = ImagePolicy { all, uses: &uses, filter: Some(&wanted) };
     carry_out(store, &store.plan_image_prune(&policy)?, dry_run)
 }
 
@@ -165,7 +187,7 @@ fn carry_out(store: &Store, plan: &Plan, dry_run: bool) -> Result<Removed, CliEr
     })
 }
 
-fn report(removed: &Removed) -> Result<(), CliError> {
+fn report(removed: &Removed, dry_run: bool) -> Result<(), CliError> {
     let mut text = String::new();
     if !removed.untagged.is_empty() || !removed.deleted.is_empty() {
         text.push_str("Deleted Images:\n");
@@ -178,7 +200,8 @@ fn report(removed: &Removed) -> Result<(), CliError> {
         removed.records.iter().for_each(|key| text.push_str(&format!("{}\n", &key.hex()[..25])));
         text.push('\n');
     }
-    text.push_str(&format!("Total reclaimed space: {}\n", human::size(removed.bytes)));
+    let total = if dry_run { "Total reclaimable space" } else { "Total reclaimed space" };
+    text.push_str(&format!("{total}: {}\n", human::size(removed.bytes)));
     output::data(&text)
 }
 

@@ -24,9 +24,10 @@ pub struct RmiArgs {
 /// Runs the command: every image is tried, the exit code tells whether all went.
 pub fn run(args: &RmiArgs, global: &Global) -> Result<(), CliError> {
     let store = global.store()?;
+    let uses = super::containers::image_uses(store)?;
     let mut failed = false;
     for image in &args.images {
-        let result = store.plan_remove(image, args.force, &[]).and_then(|plan| store.apply(&plan));
+        let result = store.plan_remove(image, args.force, &uses).and_then(|plan| store.apply(&plan));
         match result {
             Ok(removed) => output::data(&lines(&removed))?,
             Err(error) => {

@@ -71,7 +71,7 @@ impl Drop for Container {
             output::talk(&format!("WARNING: the container's files could not be removed: {}", chain(&error)));
         }
         // What others left is no failure of this one.
-        let _ = sweep(&self.all);
+        let _ = sweep_all(&self.all);
     }
 }
 
@@ -80,23 +80,36 @@ fn lock(directory: &Root, operation: FlockOperation) -> Result<(), CliError> {
         .map_err(|e| CliError::new(format!("cannot lock {}: {e}", directory.name().display())))
 }
 
-/// Removes the directories of containers whose process is gone.
-fn sweep(all: &Root) -> Result<(), CliError> {
+/// Removes the directories of containers whose process is gone, and returns their ids.
+///
+/// # Errors
+/// A directory can't be removed.
+pub fn sweep(store: &Store) -> Result<Vec<String>, CliError> {
+    match Root::open(store.path())?.dir(ALL) {
+        Ok(all) => sweep_all(&all),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn sweep_all(all: &Root) -> Result<Vec<String>, CliError> {
+    let mut removed = Vec::new();
     let names = all.entries(".")?;
     if names.is_empty() {
-        return Ok(());
+        return Ok(removed);
     }
     let alone = all.dir(".")?;
     if rustix::fs::flock(&alone, FlockOperation::NonBlockingLockExclusive).is_err() {
         // One is just being made.
-        return Ok(());
+        return Ok(removed);
     }
     for entry in names {
         let name = String::from_utf8_lossy(&entry.name).into_owned();
         let Ok(own) = all.dir(&name) else { continue };
         if rustix::fs::flock(&own, FlockOperation::NonBlockingLockExclusive).is_ok() {
             all.remove_tree(&name)?;
+            removed.push(name);
         }
     }
-    Ok(())
+    Ok(removed)
 }

@@ -24,15 +24,18 @@ use std::process::ExitCode;
 
 pub use args::RunArgs;
 
+use super::containers::Uses;
 use super::error::{CliError, chain};
 use super::global::Global;
 use super::{files, output};
 use crate::image::Platform;
 use crate::layers::ChownPolicy;
 use crate::run::rootless::Mapping;
-use crate::run::{Executor as _, NamespaceExecutor, Rootfs, RunError, Running};
+use crate::run::{Executor as _, NamespaceExecutor, ProcessSpec, Rootfs, RunError, Running};
 use crate::store::{ImageRecord, Store, StoreError};
 use container::Container;
+pub use container::sweep;
+use mount_flags::Wanted;
 use signals::Proxy;
 
 /// Exit code of what failed before the command ran.
@@ -71,6 +74,7 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
     // What the user mounts on one of our files stands in its place.
     spec.mounts.retain(|ours| wanted.iter().all(|theirs| theirs.target != ours.target));
     let container = Container::create(store, &id, &view)?;
+    uses(args, &image, &spec, &wanted).write(container.root())?;
     let mut volumes = volumes::Volumes::new(store, &view, &container, chown(global));
     spec.mounts.extend(mounts::open(wanted, &mut volumes)?);
     let rootfs = Rootfs {
@@ -85,6 +89,17 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
     attach::attach(args, running, proxy)
 }
 
+fn uses(args: &RunArgs, image: &ImageRecord, spec: &ProcessSpec, wanted: &[Wanted]) -> Uses {
+    Uses {
+        image: image.id.to_string(),
+        image_name: args.image.clone(),
+        command: spec.args.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
+        created: jiff::Timestamp::now().as_second(),
+        name: args.process.name.clone().unwrap_or_default(),
+        volumes: mounts::volume_names(wanted),
+    }
+}
+
 /// Where only one id is mapped, no file can be given to anybody else.
 fn chown(global: &Global) -> ChownPolicy {
     match global.mapping {
@@ -95,7 +110,7 @@ fn chown(global: &Global) -> ChownPolicy {
 
 fn start(
     args: &RunArgs,
-    spec: &crate::run::ProcessSpec,
+    spec: &ProcessSpec,
     rootfs: Rootfs,
     proxy: Option<&Proxy>,
 ) -> Result<Box<dyn Running>, CliError> {

@@ -44,6 +44,15 @@ pub fn wanted(args: &FileArgs, config: &ContainerConfig) -> Result<Vec<Wanted>, 
     Ok(all)
 }
 
+/// Returns the names of the volumes among what is wanted.
+pub fn volume_names(all: &[Wanted]) -> Vec<String> {
+    let name = |wanted: &Wanted| match &wanted.source {
+        Source::Volume { name, .. } => name.clone(),
+        _ => None,
+    };
+    all.iter().filter_map(name).collect()
+}
+
 /// Opens everything; parents come before what is below them when the process starts.
 ///
 /// # Errors
