@@ -119,7 +119,7 @@ fn section(title: &str, mut rows: Vec<(String, String)>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    rows.sort_by(|a, b| a.0.trim_start_matches(dashes).cmp(b.0.trim_start_matches(dashes)));
+    rows.sort_by(|a, b| long_name(&a.0).cmp(long_name(&b.0)));
     let left = rows.iter().map(|(left, _)| left.len()).max().unwrap_or(0).min(34) + 3;
     let terminal = console::Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| usize::from(columns));
     let room = terminal.clamp(60, 120).saturating_sub(left + 2).max(24);
@@ -135,9 +135,9 @@ fn section(title: &str, mut rows: Vec<(String, String)>) -> String {
     text
 }
 
-/// What stands before a flag's long name, by which flags are sorted.
-fn dashes(c: char) -> bool {
-    c == ' ' || c == '-'
+/// Returns what a row is sorted by: a flag's long name, or a command's.
+fn long_name(left: &str) -> &str {
+    left.split_once("--").map_or(left, |(_, name)| name)
 }
 
 fn wrap(text: &str, room: usize) -> Vec<String> {

@@ -9,8 +9,10 @@ use super::print::show;
 
 /// How deep templates may call each other.
 const MAX_DEPTH: usize = 100;
-/// Most bytes of output.
+/// Most bytes of output, and of one text on the way to it.
 const MAX_OUTPUT: usize = 16 << 20;
+/// Most nodes that are run, so that loops and templates that double end.
+const MAX_STEPS: usize = 5_000_000;
 /// Objects under these names are maps, whose missing keys are no error.
 const MAPS: &[&str] = &[
     "Labels",
@@ -53,7 +55,7 @@ pub enum Missing {
 }
 
 pub(super) fn run(tree: &Tree, data: &Value, missing: Missing) -> Result<String, TemplateError> {
-    let mut state = State { tree, missing, out: String::new(), variables: Vec::new(), depth: 0 };
+    let mut state = State { tree, missing, out: String::new(), variables: Vec::new(), depth: 0, steps: 0 };
     state.variables.push((String::new(), Val::Json(data.clone())));
     state.nodes(&tree.main, &Val::Json(data.clone()))?;
     Ok(state.out)
@@ -65,6 +67,7 @@ struct State<'a> {
     out: String,
     variables: Vec<(String, Val)>,
     depth: usize,
+    steps: usize,
 }
 
 /// Why a list of nodes ended early.
@@ -76,6 +79,10 @@ enum Flow {
 
 impl State<'_> {
     fn nodes(&mut self, nodes: &[Node], dot: &Val) -> Result<Flow, TemplateError> {
+        self.steps += nodes.len() + 1;
+        if self.steps > MAX_STEPS {
+            return Err(TemplateError::run("the template takes too many steps"));
+        }
         for node in nodes {
             match self.node(node, dot)? {
                 Flow::Next => {}
@@ -152,26 +159,8 @@ impl State<'_> {
         dot: &Val,
     ) -> Result<Flow, TemplateError> {
         let value = self.commands(pipeline, dot)?;
-        let items: Vec<(Value, Value)> = match value.json() {
-            Value::Array(items) => items.iter().cloned().enumerate().map(|(n, v)| (n.into(), v)).collect(),
-            Value::Object(map) => {
-                let mut items: Vec<_> =
-                    map.iter().map(|(k, v)| (Value::from(k.clone()), v.clone())).collect();
-                items.sort_by(|a, b| a.0.as_str().cmp(&b.0.as_str()));
-                items
-            }
-            Value::Number(n) if n.as_u64().is_some_and(|n| n <= 10_000_000) => {
-                (0..n.as_u64().unwrap_or(0)).map(|n| (n.into(), n.into())).collect()
-            }
-            Value::Null => Vec::new(),
-            other => {
-                return Err(TemplateError::run(format!(
-                    "range can't iterate over {}",
-                    show(&Val::Json(other.clone()))
-                )));
-            }
-        };
-        if items.is_empty() {
+        let mut items = items(&value)?.peekable();
+        if items.peek().is_none() {
             return self.nodes(otherwise, dot);
         }
         let scope = self.variables.len();
@@ -239,6 +228,9 @@ impl State<'_> {
         arguments.extend(piped);
         let value = functions::call(name, &arguments)
             .map_err(|reason| TemplateError::at(first.at, format!("error calling {name}: {reason}")))?;
+        if value.json().as_str().is_some_and(|text| text.len() > MAX_OUTPUT) {
+            return Err(TemplateError::at(first.at, format!("error calling {name}: the text is too large")));
+        }
         self.fields(value, first)
     }
 
@@ -311,6 +303,28 @@ impl State<'_> {
         }
         Ok(value)
     }
+}
+
+type Items<'a> = Box<dyn Iterator<Item = (Value, Value)> + 'a>;
+
+/// What `range` goes through, with keys: a list, a map by its sorted keys, the numbers below a number.
+fn items(value: &Val) -> Result<Items<'_>, TemplateError> {
+    Ok(match value.json() {
+        Value::Array(items) => Box::new(items.iter().enumerate().map(|(n, v)| (n.into(), v.clone()))),
+        Value::Object(map) => {
+            let mut items: Vec<_> = map.iter().collect();
+            items.sort_by_key(|(key, _)| *key);
+            Box::new(items.into_iter().map(|(k, v)| (Value::from(k.clone()), v.clone())))
+        }
+        Value::Number(n) if n.is_i64() || n.is_u64() => {
+            Box::new((0..n.as_u64().unwrap_or(0)).map(|n| (n.into(), n.into())))
+        }
+        Value::Null => Box::new(std::iter::empty()),
+        other => {
+            let shown = show(&Val::Json(other.clone()));
+            return Err(TemplateError::run(format!("range can't iterate over {shown}")));
+        }
+    })
 }
 
 fn path(operand: &Operand) -> String {

@@ -100,4 +100,15 @@ fn hostile_templates_end() {
     assert!(render(&"{{if 1}}".repeat(100_000)).is_err());
     assert!(render(&format!("{{{{{}1", "(".repeat(100_000))).is_err());
     assert!(render("{{range 10000000}}{{range 100}}xxxxxxxxxx{{end}}{{end}}").is_err());
+    // These print nothing, and would still run for years or take all memory.
+    assert!(render("{{range 1000000000000}}{{range 1000000000000}}{{end}}{{end}}").is_err());
+    let define = |n: u32| {
+        format!("{{{{define \"t{n}\"}}}}{}{{{{end}}}}", format!("{{{{template \"t{}\"}}}}", n + 1).repeat(2))
+    };
+    let doubling: String = (0..60).map(define).collect();
+    assert!(render(&format!("{doubling}{{{{define \"t60\"}}}}{{{{end}}}}{{{{template \"t0\"}}}}")).is_err());
+    let tenfold = "{{$x = print $x $x $x $x $x $x $x $x $x $x}}".repeat(12);
+    assert!(render(&format!("{{{{$x := \"0123456789\"}}}}{tenfold}")).is_err());
+    assert_eq!(render(&format!("{{{{1{}}}}}", "|print".repeat(10_000))).as_deref(), Ok("1"));
+    assert!(render(&format!("{{{{if 0}}}}a{}{{{{end}}}}", "{{else if 0}}b".repeat(50_000))).is_err());
 }
