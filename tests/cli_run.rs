@@ -251,3 +251,94 @@ fn limits_are_set_where_cgroups_allow() {
         "1024\n"
     );
 }
+
+#[test]
+fn what_is_not_there_is_refused_by_name() {
+    let env = TestEnv::new().with_busybox();
+    for (args, said) in [
+        (&["-d", "busybox"][..], "--detach is not available in this version"),
+        (&["--restart", "always", "busybox"], "--restart is not available"),
+        (&["-p", "80:80", "busybox"], "--publish is not available"),
+        (&["--health-cmd", "true", "busybox"], "--health-cmd is not available"),
+        (&["--security-opt", "apparmor=x", "busybox"], "--security-opt apparmor=x is not available"),
+        (&["--mount", "type=image,src=x,dst=/x", "busybox"], "mount type 'image' is not available"),
+        (&["--sysctl", "vm.swappiness=1", "busybox"], "sysctl 'vm.swappiness' is not allowed"),
+        (&["-u", "nobody:nosuchgroup", "busybox"], "unable to find group nosuchgroup"),
+        (&["-w", "relative", "busybox"], "it needs to be an absolute path"),
+    ] {
+        let ran = run(&env, args).fails_with(125);
+        assert!(ran.stderr.starts_with("docker: ") && ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+    }
+    run(&env, &["--restart", "no", "-d=false", "--log-driver=none", "busybox", "true"]).success();
+    let bridge = env.run(&["run", "--network", "bridge", "busybox"]).fails_with(125);
+    assert!(bridge.stderr.contains("--network bridge"), "{}", bridge.stderr);
+    let discarded = env.run(&["run", "--network", "host", "-p", "80:80", "busybox", "true"]).success();
+    assert!(discarded.stderr.starts_with("WARNING: Published ports are discarded"), "{}", discarded.stderr);
+    let piped = env.run(&["run", "-it", "busybox", "true"]).fails_with(1);
+    assert!(piped.stderr.starts_with("cannot attach stdin to a TTY-enabled container"), "{}", piped.stderr);
+}
+
+#[test]
+fn flags_end_with_the_image() {
+    let env = TestEnv::new().with_busybox();
+    let script = "echo got $0 $1 $2";
+    let said = run(&env, &["busybox", "sh", "-c", script, "-e", "--rm", "-u"]).success();
+    assert_eq!(said.stdout, "got -e --rm -u\n");
+}
+
+#[test]
+fn volumes_fill_and_debris_goes() {
+    let env = TestEnv::new().with_busybox();
+    // An empty volume is filled when it is first used where the image has something.
+    run(&env, &["-v", "later:/nothing/here", "busybox", "true"]).success();
+    run(&env, &["-v", "other:/etc:nocopy", "busybox", "sh", "-c", "test ! -e /etc/passwd"]).success();
+    run(&env, &["-v", "later:/etc", "busybox", "test", "-s", "/etc/passwd"]).success();
+    let below = ["--mount", "src=later,dst=/x,volume-subpath=../..", "busybox", "ls", "/x"];
+    let listed = run(&env, &below).success().stdout;
+    assert!(listed.contains("passwd"), "a path in a volume does not lead out of it: {listed}");
+    // What the user mounts on a file of ours stands in its place.
+    env.write("hosts", "1.2.3.4 mine\n");
+    let said = run(&env, &["-v", "./hosts:/etc/hosts:ro", "busybox", "cat", "/etc/hosts"]).success();
+    assert_eq!(said.stdout, "1.2.3.4 mine\n");
+    let said = run(&env, &["--add-host", "there:10.1.2.3", "busybox", "tail", "-1", "/etc/hosts"]).success();
+    assert_eq!(said.stdout, "10.1.2.3\tthere\n");
+    // A container that was killed leaves its directory to the next one that ends.
+    let containers = || std::fs::read_dir(env.store().join("containers")).map_or(0, Iterator::count);
+    assert_eq!(containers(), 0);
+    let mut child = env
+        .skiff(&[
+            "run",
+            "--network",
+            "none",
+            "-v",
+            "/anonymous",
+            "busybox",
+            "sh",
+            "-c",
+            "echo; exec sleep 60",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = [0];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut out).unwrap();
+    run(&env, &["busybox", "true"]).success();
+    assert_eq!(containers(), 1, "one that runs keeps its own");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(containers(), 1);
+    run(&env, &["busybox", "true"]).success();
+    assert_eq!(containers(), 0);
+}
+
+#[test]
+fn the_id_is_written_for_a_container_that_started() {
+    let env = TestEnv::new().with_busybox();
+    let said = run(&env, &["--cidfile", "id", "busybox", "hostname"]).success();
+    let id = std::fs::read_to_string(env.work().join("id")).unwrap();
+    assert!(id.len() == 64 && id.starts_with(said.stdout.trim()), "{id} {}", said.stdout);
+    let again = run(&env, &["--cidfile", "id", "busybox", "true"]).fails_with(125);
+    assert!(again.stderr.contains("container ID file found"), "{}", again.stderr);
+    run(&env, &["--cidfile", "none", "busybox", "nosuchprogram"]).fails_with(127);
+    assert!(!env.work().join("none").exists());
+}
