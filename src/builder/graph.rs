@@ -242,7 +242,7 @@ pub enum CopySourceOp {
         /// The URL.
         url: String,
         /// `--checksum`
-        checksum: Option<crate::image::Digest>,
+        checksum: Option<super::context::Checksum>,
         /// Whether an archive is unpacked.
         unpack: bool,
     },

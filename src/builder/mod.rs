@@ -48,6 +48,7 @@ pub use explain::{Difference, Explanation, Reason};
 pub use lower::{Plan, context_name};
 pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
+    is_true,
 };
 pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};

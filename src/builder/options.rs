@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::context::Tree;
+use super::context::{GitSource, Tree};
 use crate::image::{Platform, Reference};
 use crate::parser::Source;
 
@@ -113,8 +113,12 @@ pub struct Limits {
 pub enum Input {
     /// Files.
     Tree(Arc<dyn Tree>),
-    /// An image by name, or `scratch`.
+    /// An image by name, `scratch`, or an OCI layout (`oci-layout://…`).
     Image(String),
+    /// A git repository, checked out when a step wants it.
+    Git(GitSource),
+    /// A download, fetched when a step wants it.
+    Url(String),
 }
 
 impl fmt::Debug for Input {
@@ -122,6 +126,8 @@ impl fmt::Debug for Input {
         match self {
             Self::Tree(tree) => write!(f, "Tree({})", tree.label()),
             Self::Image(name) => write!(f, "Image({name})"),
+            Self::Git(source) => write!(f, "Git({})", source.shown()),
+            Self::Url(_) => f.write_str("Url"),
         }
     }
 }
@@ -206,6 +212,18 @@ impl BuildOptions {
             jobs: None,
         }
     }
+}
+
+impl BuildOptions {
+    /// Whether a git context keeps its `.git` where its URL does not say (`BUILDKIT_CONTEXT_KEEP_GIT_DIR`).
+    pub fn keep_git_dir(&self) -> bool {
+        self.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|value| is_true(value))
+    }
+}
+
+/// Whether a build argument's text is a boolean that holds, as Go reads one.
+pub fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 impl fmt::Debug for BuildOptions {

@@ -6,9 +6,9 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Once;
 
-use sha2::{Digest as _, Sha256};
-
+use super::checksum::{Checksum, Hashes};
 use super::error::ContextError;
+use super::http::{Answer, Get, Validators};
 use super::path::show;
 use super::spool;
 use super::tree::{Attributes, Child, Node, NodeKind, Tree};
@@ -23,7 +23,7 @@ const REPORT_EVERY: u64 = 256 << 10;
 /// What a download may use besides its URL.
 pub struct DownloadOptions<'a> {
     /// Digest that the body must have.
-    pub checksum: Option<Digest>,
+    pub checksum: Option<Checksum>,
     /// Returns the build secret of a name, e.g. `HTTP_AUTH_TOKEN_example.com`.
     pub secret: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
     /// Receives the progress.
@@ -43,16 +43,21 @@ pub struct Download {
     node: Node,
     /// SHA-256 of the body.
     pub digest: Digest,
-    /// `ETag`, as sent.
-    pub etag: Option<String>,
-    /// `Last-Modified`, as sent.
-    pub last_modified: Option<String>,
+    /// What the server said, to ask again with.
+    pub validators: Validators,
 }
 
 impl Download {
     /// Returns the name that the file has as a source of `ADD`.
     pub fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    /// Returns the tree with its file under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.as_bytes().to_vec();
+        self
     }
 
     /// Returns the number of bytes.
@@ -108,8 +113,29 @@ fn decode_percent(text: &str) -> String {
 ///
 /// # Errors
 /// The server can't be reached, answers 400 or above (`invalid response status N`), the body ends
-/// early or is not what the checksum names (`digest mismatch`), or the disk is full.
+/// early again and again or is not what the checksum names (`digest mismatch`), or the disk is full.
 pub fn download(url: &str, options: &DownloadOptions<'_>) -> Result<Download, ContextError> {
+    let body = fetch(url, None, options)?;
+    body.ok_or_else(|| ContextError::Status { url: super::http::redacted(url), status: 304 })
+}
+
+/// Downloads a URL unless it still has the body that `known` speaks of; none if it has.
+///
+/// # Errors
+/// As [`download`].
+pub fn revalidate(
+    url: &str,
+    known: &Validators,
+    options: &DownloadOptions<'_>,
+) -> Result<Option<Download>, ContextError> {
+    fetch(url, Some(known).filter(|known| !known.is_empty()), options)
+}
+
+fn fetch(
+    url: &str,
+    known: Option<&Validators>,
+    options: &DownloadOptions<'_>,
+) -> Result<Option<Download>, ContextError> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Someone else may have installed one already; then that one serves.
@@ -117,43 +143,53 @@ pub fn download(url: &str, options: &DownloadOptions<'_>) -> Result<Download, Co
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ContextError::Spool)?;
-    runtime.block_on(get(url, options))
+    runtime.block_on(get(url, known, options))
 }
 
-async fn get(url: &str, options: &DownloadOptions<'_>) -> Result<Download, ContextError> {
-    let shown = redacted(url);
-    let fail =
-        |source: reqwest::Error| ContextError::Http { url: shown.clone(), source: source.without_url() };
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("skiff/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(std::time::Duration::from_secs(30))
-        .read_timeout(std::time::Duration::from_secs(120))
-        .build()
-        .map_err(fail)?;
-    let mut request = client.get(url);
-    if let Some(value) = authorization(url, options.secret) {
-        request = request.header(reqwest::header::AUTHORIZATION, value);
-    }
-    let mut response = request.send().await.map_err(fail)?;
-    let status = response.status().as_u16();
-    if status >= 400 {
-        return Err(ContextError::Status { url: shown, status });
-    }
-    let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let (etag, last_modified) = (header(reqwest::header::ETAG), header(reqwest::header::LAST_MODIFIED));
+async fn get(
+    url: &str,
+    known: Option<&Validators>,
+    options: &DownloadOptions<'_>,
+) -> Result<Option<Download>, ContextError> {
+    let get = Get::new(url, options)?;
+    let (response, validators) = match get.ask(known).await? {
+        Answer::Unchanged => return Ok(None),
+        Answer::Body(response, validators) => (response, validators),
+    };
     let (id, label, total) = (options.transfer, url_file_name(url), response.content_length());
     options.reporter.report(Event::TransferStarted { id, label, total });
-    let body = receive(&mut response, options).await.map_err(|error| match error {
-        Broken::Http(source) => fail(source),
-        Broken::Disk(source) => ContextError::Spool(source),
+    let file = spool::unnamed(options.spool)?;
+    let mut hashes = Hashes::new(options.checksum.as_ref());
+    let mut reported = 0;
+    let received = get.receive(response, &validators, |place, bytes| {
+        if place == 0 {
+            hashes = Hashes::new(options.checksum.as_ref());
+            file.set_len(0)?;
+            (&file).rewind()?;
+            reported = 0;
+        }
+        (&file).write_all(bytes)?;
+        hashes.update(bytes);
+        let done = place + bytes.len() as u64;
+        if done - reported >= REPORT_EVERY {
+            reported = done;
+            options.reporter.report(Event::TransferProgress { id, done });
+        }
+        Ok(())
     });
-    options.reporter.report(Event::TransferDone { id, skipped: false });
-    let (file, size, hasher) = body?;
-    let digest = Digest::from_bytes(hasher.finalize().into());
-    if let Some(expected) = options.checksum.filter(|expected| *expected != digest) {
-        return Err(ContextError::Digest { url: shown, found: digest, expected });
+    let received = received.await;
+    if let Ok(done) = received {
+        options.reporter.report(Event::TransferProgress { id, done });
     }
-    let mtime = last_modified.as_deref().and_then(http_date).unwrap_or_default();
+    options.reporter.report(Event::TransferDone { id, skipped: false });
+    let size = received?;
+    let (digest, compared) = hashes.finish();
+    let url_shown = get.shown().to_owned();
+    if let Some(expected) = options.checksum.as_ref().map(ToString::to_string).filter(|sum| *sum != compared)
+    {
+        return Err(ContextError::Digest { url: url_shown, found: compared, expected });
+    }
+    let mtime = validators.last_modified.as_deref().and_then(http_date).unwrap_or_default();
     let node = Node {
         kind: NodeKind::File,
         mode: 0o600,
@@ -166,66 +202,7 @@ async fn get(url: &str, options: &DownloadOptions<'_>) -> Result<Download, Conte
         stamp: (0, 0, 0),
     };
     let name = url_file_name(url).into_bytes();
-    Ok(Download { url: shown, file, name, node, digest, etag, last_modified })
-}
-
-/// Why a body did not arrive.
-enum Broken {
-    Http(reqwest::Error),
-    Disk(io::Error),
-}
-
-/// Writes the body to a temporary file; returns it with its size and the hash so far.
-async fn receive(
-    response: &mut reqwest::Response,
-    options: &DownloadOptions<'_>,
-) -> Result<(File, u64, Sha256), Broken> {
-    let file = spool::unnamed(options.spool);
-    let mut file = file.map_err(|error| Broken::Disk(io::Error::other(error)))?;
-    let mut hasher = Sha256::new();
-    let (mut size, mut reported) = (0, 0);
-    let report = |done| options.reporter.report(Event::TransferProgress { id: options.transfer, done });
-    while let Some(chunk) = response.chunk().await.map_err(Broken::Http)? {
-        file.write_all(&chunk).map_err(Broken::Disk)?;
-        hasher.update(&chunk);
-        size += chunk.len() as u64;
-        if size - reported >= REPORT_EVERY {
-            reported = size;
-            report(size);
-        }
-    }
-    report(size);
-    Ok((file, size, hasher))
-}
-
-/// Returns the credentials of the URL's host from the build's secrets.
-fn authorization(
-    url: &str,
-    secret: &dyn Fn(&str) -> Option<Vec<u8>>,
-) -> Option<reqwest::header::HeaderValue> {
-    let url = url::Url::parse(url).ok()?;
-    let host = match url.port() {
-        Some(port) => format!("{}:{port}", url.host_str()?),
-        None => url.host_str()?.to_owned(),
-    };
-    let value = match secret(&format!("HTTP_AUTH_HEADER_{host}")) {
-        Some(header) => header,
-        None => [b"Bearer ", secret(&format!("HTTP_AUTH_TOKEN_{host}"))?.as_slice()].concat(),
-    };
-    let mut value = reqwest::header::HeaderValue::from_bytes(value.trim_ascii()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Returns the URL without user, password and query, for errors.
-fn redacted(url: &str) -> String {
-    let Ok(mut parsed) = url::Url::parse(url) else { return "an invalid URL".to_owned() };
-    let _ = parsed.set_username("");
-    let _ = parsed.set_password(None);
-    if parsed.query().is_some() {
-        parsed.set_query(Some("..."));
-    }
-    parsed.to_string()
+    Ok(Some(Download { url: url_shown, file, name, node, digest, validators }))
 }
 
 /// Reads an HTTP date (RFC 9110, section 5.6.7).

@@ -3,7 +3,6 @@
 use std::io;
 
 use super::glob::BadPattern;
-use crate::image::Digest;
 
 /// An error of a build context or of another source of files.
 #[derive(Debug, thiserror::Error)]
@@ -84,19 +83,31 @@ pub enum ContextError {
         /// The status.
         status: u16,
     },
+    /// A body has more bytes than any should.
+    #[error("failed to load {url}: more than 64 GiB")]
+    TooLarge {
+        /// The URL without credentials.
+        url: String,
+    },
     /// A body is not what its checksum names.
     #[error("{url}: digest mismatch {found}: {expected}")]
     Digest {
         /// The URL without credentials.
         url: String,
         /// Digest of the body.
-        found: Digest,
+        found: String,
         /// Digest that was asked for.
-        expected: Digest,
+        expected: String,
     },
     /// The context directory is not there.
     #[error("unable to prepare context: path {path:?} not found")]
     NoContext {
+        /// Its path.
+        path: std::path::PathBuf,
+    },
+    /// The context is a file, and no archive.
+    #[error("unable to prepare context: context must be a directory: {}", .path.display())]
+    NoDirectory {
         /// Its path.
         path: std::path::PathBuf,
     },

@@ -5,31 +5,20 @@
 //! reach git through its environment, never its arguments.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::directory::DirectoryTree;
 use super::error::ContextError;
+use super::git_url::GitSource;
 use super::path::below_root;
 use super::tree::{Attributes, Child, ContentId, Fetched, Node, Tree, Wanted};
 use crate::fs::Root;
-
-/// A repository, and what of it is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GitSource {
-    /// What git fetches from.
-    pub remote: String,
-    /// Branch, tag or full commit; none is the remote's HEAD.
-    pub reference: Option<String>,
-    /// A commit, or the beginning of one, that the reference must turn out to be.
-    pub checksum: Option<String>,
-    /// Directory in the repository.
-    pub subdir: Option<String>,
-    /// Whether `.git` stays, if the URL says so.
-    pub keep_git_dir: Option<bool>,
-    /// Whether submodules are left out.
-    pub no_submodules: bool,
-}
 
 /// What a checkout may use.
 pub struct GitOptions<'a> {
@@ -37,6 +26,8 @@ pub struct GitOptions<'a> {
     pub spool: &'a Root,
     /// Returns a build secret by its name (`GIT_AUTH_TOKEN`, `GIT_AUTH_HEADER`, each maybe with `.HOST`).
     pub secret: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
+    /// The socket of the agent for repositories behind ssh; none is the caller's own.
+    pub ssh: Option<PathBuf>,
     /// Whether a repository may be a local path; for tests.
     pub allow_file: bool,
 }
@@ -47,6 +38,8 @@ pub struct GitTree {
     tree: DirectoryTree,
     /// The commit that is checked out.
     pub commit: String,
+    /// The commit's time, in seconds since 1970.
+    pub time: i64,
     spool: Root,
     name: String,
 }
@@ -57,82 +50,18 @@ impl Drop for GitTree {
     }
 }
 
-impl GitSource {
-    /// Reads a git URL; none if the text is something else.
-    ///
-    /// `https://host/x.git`, `ssh://`, `git://`, `user@host:path`, and `github.com/x/y` where
-    /// `bare` allows it; then `#ref:subdir` or a query.
-    ///
-    /// # Errors
-    /// The query has a key that is not known, or contradicts itself.
-    pub fn parse(text: &str, bare: bool) -> Result<Option<Self>, ContextError> {
-        let (rest, fragment) = text.split_once('#').map_or((text, None), |(a, b)| (a, Some(b)));
-        let (base, query) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
-        let http = base.starts_with("http://") || base.starts_with("https://");
-        let named = http && base.trim_end_matches('/').ends_with(".git");
-        let remote = if named || base.starts_with("ssh://") || base.starts_with("git://") || is_scp(base) {
-            base.to_owned()
-        } else if bare && base.starts_with("github.com/") {
-            format!("https://{base}")
-        } else {
-            return Ok(None);
-        };
-        let mut source = Self { remote, ..Self::default() };
-        if let Some(fragment) = fragment {
-            let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
-            source.reference = (!reference.is_empty()).then(|| reference.to_owned());
-            source.subdir = (!subdir.is_empty()).then(|| subdir.to_owned());
-        }
-        for pair in query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
-            source.set(pair)?;
-        }
-        Ok(Some(source))
+/// Returns the commit that a source means now, without fetching it.
+///
+/// # Errors
+/// git is not there or fails, or the repository has no such reference.
+pub fn resolve_commit(source: &GitSource, options: &GitOptions<'_>) -> Result<String, ContextError> {
+    source.check_texts()?;
+    let by_commit = source.checksum.as_ref().filter(|sum| source.by_commit && is_commit(sum));
+    if let Some(commit) = by_commit.or(source.reference.as_ref()).filter(|text| is_commit(text)) {
+        source.check(commit)?;
+        return Ok(commit.clone());
     }
-
-    /// Takes one pair of the query.
-    fn set(&mut self, pair: &str) -> Result<(), ContextError> {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let fail = |reason: String| Err(ContextError::GitUrl { reason });
-        let flag = match value {
-            "" | "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        };
-        match (key, flag) {
-            ("ref" | "tag" | "branch", _) => {
-                let full = match key {
-                    "tag" => format!("refs/tags/{}", value.trim_start_matches("refs/tags/")),
-                    "branch" => format!("refs/heads/{}", value.trim_start_matches("refs/heads/")),
-                    _ => value.to_owned(),
-                };
-                if self.reference.as_ref().is_some_and(|old| *old != full) {
-                    return fail(format!(
-                        "ref conflicts: {:?} {full:?}",
-                        self.reference.as_deref().unwrap_or("")
-                    ));
-                }
-                self.reference = Some(full);
-            }
-            ("commit" | "checksum", _) => self.checksum = Some(value.to_owned()),
-            ("subdir", _) => self.subdir = Some(value.to_owned()),
-            ("keep-git-dir", Some(keep)) => self.keep_git_dir = Some(keep),
-            ("submodules", Some(wanted)) => self.no_submodules = !wanted,
-            ("mtime", _) if value == "checkout" => {}
-            ("fetch-by-commit", Some(false)) => {}
-            ("mtime" | "fetch-by-commit", _) => return fail(format!("query {pair:?} is not supported")),
-            ("keep-git-dir" | "submodules", None) => return fail(format!("invalid boolean in {pair:?}")),
-            _ => return fail(format!("unexpected query {key:?}")),
-        }
-        Ok(())
-    }
-}
-
-/// `user@host:path`, as ssh and git write it.
-fn is_scp(text: &str) -> bool {
-    let Some((user, rest)) = text.split_once('@') else { return false };
-    let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let Some((host, path)) = rest.split_once(':') else { return false };
-    !user.is_empty() && !host.is_empty() && !path.is_empty() && plain(user) && plain(host)
+    Git { dir: options.spool, source, options }.look_up()
 }
 
 /// Fetches a repository and checks it out; owners are root, `.git` is dropped unless it is to stay.
@@ -140,11 +69,7 @@ fn is_scp(text: &str) -> bool {
 /// # Errors
 /// git is not there or fails, the reference does not exist, or it is not the commit that was asked for.
 pub fn checkout(source: &GitSource, options: &GitOptions<'_>) -> Result<GitTree, ContextError> {
-    for text in [Some(&source.remote), source.reference.as_ref()].into_iter().flatten() {
-        if text.starts_with('-') || text.chars().any(char::is_control) {
-            return Err(ContextError::GitUrl { reason: format!("{text:?} is no repository or reference") });
-        }
-    }
+    source.check_texts()?;
     let mut random = [0u8; 8];
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| ContextError::Spool(errno.into()))?;
@@ -154,17 +79,34 @@ pub fn checkout(source: &GitSource, options: &GitOptions<'_>) -> Result<GitTree,
     let dir = options.spool.dir(&name).map_err(lookup);
     // From here on the directory goes when the tree goes.
     let placeholder = DirectoryTree::context(options.spool.clone(), Default::default(), None);
-    let mut tree = GitTree { tree: placeholder, commit: String::new(), spool: options.spool.clone(), name };
+    let spool = options.spool.clone();
+    let mut tree = GitTree { tree: placeholder, commit: String::new(), time: 0, spool, name };
     let dir = dir?;
     let git = Git { dir: &dir, source, options };
     tree.commit = git.fetch()?;
-    if !source.keep_git_dir.unwrap_or(false) {
+    let time = git.run(&["log", "-1", "--format=%ct", &tree.commit])?;
+    tree.time = time.trim().parse().unwrap_or(0);
+    if source.keep_git_dir.unwrap_or(false) {
+        git.run(&["remote", "set-url", "origin", &source.shown()])?;
+    } else {
         remove_git_dirs(&dir).map_err(lookup)?;
+    }
+    if source.commit_time {
+        set_times(&dir, tree.time).map_err(lookup)?;
     }
     let sub = below_root(source.subdir.as_deref().unwrap_or("").as_bytes());
     let root = dir.dir(String::from_utf8_lossy(&sub).as_ref()).map_err(lookup)?;
-    tree.tree = DirectoryTree::context(root, Default::default(), None).with_label(source.remote.clone());
+    tree.tree = DirectoryTree::context(root, Default::default(), None).with_label(source.shown());
     Ok(tree)
+}
+
+/// Whether a text is a whole commit's name.
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn missing(reference: &str) -> ContextError {
+    ContextError::GitUrl { reason: format!("repository does not contain ref {reference}") }
 }
 
 struct Git<'a> {
@@ -176,39 +118,62 @@ struct Git<'a> {
 impl Git<'_> {
     /// Fetches and checks out; returns the commit.
     fn fetch(&self) -> Result<String, ContextError> {
-        let wanted = self.source.reference.as_deref().unwrap_or("HEAD");
-        self.run(&["init", "-q"])?;
+        let by_commit = self.source.checksum.as_deref().filter(|sum| self.source.by_commit && is_commit(sum));
+        let wanted = by_commit.or(self.source.reference.as_deref()).unwrap_or("HEAD");
+        self.run(&["init", "-q", "--template="])?;
         self.run(&["remote", "add", "origin", "--", &self.source.remote])?;
         let shallow = ["fetch", "-q", "--no-tags", "--depth=1", "origin", wanted];
-        let commit = if self.run(&shallow).is_ok() {
-            self.run(&["rev-parse", "FETCH_HEAD^{commit}"])?
-        } else {
+        let commit = match self.run(&shallow) {
+            Ok(_) => self.run(&["rev-parse", "FETCH_HEAD^{commit}"])?,
             // Some servers give no commit by its name, some know no shallow clones.
-            self.run(&[
-                "fetch",
-                "-q",
-                "origin",
-                "+refs/heads/*:refs/remotes/origin/*",
-                "+refs/tags/*:refs/tags/*",
-            ])?;
-            let candidates = [wanted.to_owned(), format!("refs/remotes/origin/{wanted}")];
-            let found = candidates.iter().find_map(|name| {
-                self.run(&["rev-parse", "--verify", "-q", &format!("{name}^{{commit}}")]).ok()
-            });
-            let reason =
-                || ContextError::GitUrl { reason: format!("repository does not contain ref {wanted}") };
-            found.ok_or_else(reason)?
+            Err(ContextError::Git { .. }) => self.fetch_all(wanted)?,
+            Err(other) => return Err(other),
         };
         let commit = commit.trim().to_owned();
-        if let Some(checksum) = self.source.checksum.as_deref().filter(|sum| !commit.starts_with(*sum)) {
-            let reason = format!("expected checksum to match {checksum}, got {commit}");
-            return Err(ContextError::GitUrl { reason });
-        }
+        self.source.check(&commit)?;
         self.run(&["checkout", "-q", "--detach", &commit])?;
         if !self.source.no_submodules {
             self.run(&["submodule", "update", "--init", "--recursive", "--depth=1", "-q"])?;
         }
         Ok(commit)
+    }
+
+    fn fetch_all(&self, wanted: &str) -> Result<String, ContextError> {
+        let everything = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+        self.run(&["fetch", "-q", "origin", everything[0], everything[1]])?;
+        if wanted == "HEAD" {
+            self.run(&["remote", "set-head", "origin", "--auto"])?;
+            return self.run(&["rev-parse", "refs/remotes/origin/HEAD^{commit}"]);
+        }
+        let branch = wanted.strip_prefix("refs/heads/").unwrap_or(wanted);
+        let candidates = [format!("refs/remotes/origin/{branch}"), wanted.to_owned()];
+        let found = candidates
+            .iter()
+            .find_map(|name| self.run(&["rev-parse", "--verify", "-q", &format!("{name}^{{commit}}")]).ok());
+        found.ok_or_else(|| missing(wanted))
+    }
+
+    /// Asks the remote which commit is meant, without fetching it.
+    fn look_up(&self) -> Result<String, ContextError> {
+        let wanted = self.source.reference.as_deref().unwrap_or("HEAD");
+        let peeled = format!("{wanted}^{{}}");
+        let listed = self.run(&["ls-remote", "--", &self.source.remote, wanted, &peeled])?;
+        let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
+        // Branches go before tags, and of an annotated tag the commit counts, which comes last.
+        let names = [
+            wanted.to_owned(),
+            format!("refs/{}", wanted.trim_start_matches("refs/")),
+            format!("refs/heads/{wanted}"),
+        ];
+        let tag = format!("refs/tags/{}", wanted.trim_start_matches("refs/tags/"));
+        let found = names
+            .iter()
+            .filter(|name| **name != tag)
+            .find_map(|name| lines().find(|(_, listed)| listed == name))
+            .or_else(|| lines().rfind(|(_, name)| name.trim_end_matches("^{}") == tag));
+        let (commit, _) = found.ok_or_else(|| missing(wanted))?;
+        self.source.check(commit)?;
+        Ok(commit.to_owned())
     }
 
     /// Runs git in the checkout and returns what it prints.
@@ -217,32 +182,56 @@ impl Git<'_> {
         // Modes of the checkout are 0644 and 0755 whatever our own mask is.
         command.args(["-c", "umask 022; exec git \"$@\"", "git"]).args(arguments);
         command.current_dir(self.dir.proc_path()).stdin(Stdio::null());
-        for name in
-            ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_CONFIG_PARAMETERS"]
-        {
-            command.env_remove(name);
+        for (name, _) in std::env::vars_os() {
+            // Whatever directs git elsewhere would come from a build that runs inside a hook.
+            if name.as_encoded_bytes().starts_with(b"GIT_") {
+                command.env_remove(name);
+            }
         }
         let protocols =
             if self.options.allow_file { "file:https:http:ssh:git" } else { "https:http:ssh:git" };
         command
+            .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_ALLOW_PROTOCOL", protocols)
             .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new");
+        if let Some(socket) = &self.options.ssh {
+            command.env("SSH_AUTH_SOCK", socket);
+        }
+        let mut settings = vec![("core.hooksPath".to_owned(), "/dev/null".to_owned())];
         if let Some(header) = self.authorization() {
-            command
-                .env("GIT_CONFIG_COUNT", "1")
-                .env("GIT_CONFIG_KEY_0", format!("http.{}.extraHeader", self.source.remote))
-                .env("GIT_CONFIG_VALUE_0", header);
+            settings.push((format!("http.{}.extraHeader", self.source.remote), header));
+        }
+        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        for (number, (key, value)) in settings.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), key);
+            command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
         }
         let output = command.output().map_err(|source| ContextError::GitMissing { source })?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let what = arguments.first().copied().unwrap_or_default().to_owned();
-            return Err(ContextError::Git { command: what, said });
+        match output.status.code() {
+            Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Some(127) => Err(ContextError::GitMissing { source: io::ErrorKind::NotFound.into() }),
+            _ => {
+                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                let command = arguments.first().copied().unwrap_or_default().to_owned();
+                Err(ContextError::Git { command, said: self.without_credentials(&said) })
+            }
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Takes user name and password of the remote out of what git says.
+    fn without_credentials(&self, said: &str) -> String {
+        let mut said = said.replace(&self.source.remote, &self.source.shown());
+        if let Ok(url) = url::Url::parse(&self.source.remote)
+            && let Some(password) = url.password()
+        {
+            for secret in [format!("{}:{password}@", url.username()), password.to_owned()] {
+                said = said.replace(&secret, "");
+            }
+        }
+        said
     }
 
     /// Returns the header that the build's secrets give for the repository's host.
@@ -257,22 +246,8 @@ impl Git<'_> {
             return Some(format!("Authorization: {header}"));
         }
         let token = secret("GIT_AUTH_TOKEN")?;
-        Some(format!("Authorization: basic {}", base64(format!("x-access-token:{token}").as_bytes())))
+        Some(format!("Authorization: basic {}", STANDARD.encode(format!("x-access-token:{token}"))))
     }
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for group in bytes.chunks(3) {
-        let number = group.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - group.len()));
-        for at in 0..4 {
-            let digit = DIGITS[(number >> (18 - 6 * at) & 63) as usize] as char;
-            out.push(if at <= group.len() { digit } else { '=' });
-        }
-    }
-    out
 }
 
 /// Removes `.git` of the repository, and the files of that name in its submodules.
@@ -280,15 +255,31 @@ fn remove_git_dirs(root: &Root) -> Result<(), crate::fs::FsError> {
     let mut pending = vec![std::path::PathBuf::new()];
     while let Some(dir) = pending.pop() {
         for (name, stat) in root.list(&dir)? {
-            let path = dir.join(std::ffi::OsStr::new(&*String::from_utf8_lossy(&name)));
+            let path = dir.join(std::ffi::OsStr::from_bytes(&name));
             if name == b".git" {
                 root.remove_tree(&path)?;
-            } else if stat.is_dir() && std::str::from_utf8(&name).is_ok() {
+            } else if stat.is_dir() {
                 pending.push(path);
             }
         }
     }
     Ok(())
+}
+
+/// Gives every file and directory one time.
+fn set_times(root: &Root, seconds: i64) -> Result<(), crate::fs::FsError> {
+    let time = crate::fs::Time { seconds, nanos: 0 };
+    let mut pending = vec![PathBuf::new()];
+    while let Some(dir) = pending.pop() {
+        for (name, stat) in root.list(&dir)? {
+            let path = dir.join(std::ffi::OsStr::from_bytes(&name));
+            root.set_times(&path, time)?;
+            if stat.is_dir() {
+                pending.push(path);
+            }
+        }
+    }
+    root.set_times("", time)
 }
 
 impl Tree for GitTree {

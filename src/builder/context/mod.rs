@@ -11,11 +11,15 @@
 //!   read fails and says so.
 
 mod archive;
+mod checksum;
 mod directory;
+mod dockerfile;
 mod download;
 mod error;
 mod git;
+mod git_url;
 pub mod glob;
+mod http;
 mod ignore;
 mod memory;
 mod open;
@@ -25,10 +29,13 @@ mod spool;
 mod tree;
 
 pub use archive::{ArchiveTree, HEAD, is_archive};
+pub use checksum::{BadChecksum, Checksum};
 pub use directory::DirectoryTree;
-pub use download::{Download, DownloadOptions, download, url_file_name};
+pub use download::{Download, DownloadOptions, download, revalidate, url_file_name};
 pub use error::ContextError;
-pub use git::{GitOptions, GitSource, GitTree, checkout};
+pub use git::{GitOptions, GitTree, checkout, resolve_commit};
+pub use git_url::GitSource;
+pub use http::Validators;
 pub use ignore::{PatternMatcher, Verdict};
 pub use memory::MemoryTree;
 pub use open::{

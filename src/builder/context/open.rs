@@ -7,7 +7,7 @@
 //! | HTTP URL or `-`, an archive | its files | in it |
 //! | HTTP URL or `-`, anything else | empty | the text itself |
 //!
-//! Only directories have ignore files.
+//! Only directories have ignore files. A file in place of the directory may be an archive.
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -15,21 +15,15 @@ use std::sync::Arc;
 
 use super::archive::{ArchiveTree, HEAD, is_archive};
 use super::directory::DirectoryTree;
-use super::download::{DownloadOptions, download};
+use super::dockerfile::{self, DOCKERFILE, fetch, read_text};
 use super::error::ContextError;
-use super::git::{GitOptions, GitSource, checkout};
-use super::ignore::PatternMatcher;
+use super::git::{GitOptions, checkout};
+use super::git_url::GitSource;
 use super::memory::MemoryTree;
-use super::path::{below_root, show};
-use super::tree::{Tree, resolve};
+use super::tree::Tree;
 use crate::fs::Root;
-use crate::progress::{Reporter, TransferId};
+use crate::progress::Reporter;
 use crate::store::Store;
-
-/// Most bytes of a Dockerfile or an ignore file.
-const TEXT_LIMIT: usize = 64 << 20;
-/// The default name.
-const DOCKERFILE: &str = "Dockerfile";
 
 /// Where the context is.
 pub enum ContextSource {
@@ -57,6 +51,8 @@ pub enum DockerfileSource {
     Url(String),
     /// Text that is there already.
     Text(Vec<u8>),
+    /// Several, read as one text.
+    Several(Vec<DockerfileSource>),
 }
 
 /// What opening a context may use.
@@ -69,6 +65,12 @@ pub struct ContextOptions<'a> {
     pub secret: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
     /// Receives the progress of downloads.
     pub reporter: &'a dyn Reporter,
+    /// Whether `.git` of a git context stays where its URL does not say.
+    pub keep_git_dir: bool,
+    /// The agent's socket for repositories behind ssh.
+    pub ssh: Option<PathBuf>,
+    /// An ignore file that stands in for those of the context.
+    pub ignore_file: Option<PathBuf>,
 }
 
 /// A context ready for `COPY`, and the Dockerfile's text.
@@ -126,10 +128,19 @@ pub fn open_context(
     options: &ContextOptions<'_>,
 ) -> Result<Context, ContextError> {
     match context {
+        ContextSource::Directory(path) if crate::fs::is_there(&path) && !crate::fs::is_directory(&path) => {
+            open_file(&path, dockerfile, options)
+        }
         ContextSource::Directory(path) => open_directory(&path, dockerfile, options),
         ContextSource::Empty => with_tree(Arc::new(MemoryTree::default()), dockerfile, options),
-        ContextSource::Git(source) => {
-            let git = GitOptions { spool: options.spool, secret: options.secret, allow_file: false };
+        ContextSource::Git(mut source) => {
+            source.keep_git_dir.get_or_insert(options.keep_git_dir);
+            let git = GitOptions {
+                spool: options.spool,
+                secret: options.secret,
+                ssh: options.ssh.clone(),
+                allow_file: false,
+            };
             with_tree(Arc::new(checkout(&source, &git)?), dockerfile, options)
         }
         ContextSource::Stdin(_) if matches!(dockerfile, DockerfileSource::Stdin(_)) => {
@@ -153,7 +164,7 @@ pub fn open_named_directory(
     store: Option<&Store>,
 ) -> Result<Arc<DirectoryTree>, ContextError> {
     let root = open_root(path)?;
-    let ignore = read_ignore(&root, Path::new(".dockerignore"))?.unwrap_or_default();
+    let ignore = dockerfile::ignore_of(&root)?;
     let tree = DirectoryTree::context(root.clone(), ignore, index(store, &root, path));
     Ok(Arc::new(tree.with_label(name)))
 }
@@ -176,77 +187,33 @@ fn open_directory(
     options: &ContextOptions<'_>,
 ) -> Result<Context, ContextError> {
     let root = open_root(path)?;
-    let (name, text, special_ignore) = match dockerfile {
-        DockerfileSource::Default => {
-            let (name, text) = find_dockerfile(&root, Path::new(DOCKERFILE))?;
-            let ignore = read_ignore(&root, &beside(&name))?;
-            (name.display().to_string(), text, ignore)
-        }
-        DockerfileSource::Path(file) => local_dockerfile(&root, path, &file)?,
-        other => {
-            let (name, text) = elsewhere(other, options)?;
-            (name, text, None)
-        }
-    };
-    let ignore = match special_ignore {
-        Some(ignore) => ignore,
-        None => read_ignore(&root, Path::new(".dockerignore"))?.unwrap_or_default(),
+    let found = dockerfile::of_directory(&root, path, dockerfile, options)?;
+    let ignore = match (&options.ignore_file, found.ignore) {
+        (Some(file), _) => dockerfile::ignore_file(file)?,
+        (None, Some(ignore)) => ignore,
+        (None, None) => dockerfile::ignore_of(&root)?,
     };
     let directory = Arc::new(DirectoryTree::context(root.clone(), ignore, index(options.store, &root, path)));
     let tree: Arc<dyn Tree> = Arc::clone(&directory) as Arc<dyn Tree>;
-    Ok(Context { tree, dockerfile_name: name, dockerfile: text, directory: Some(directory) })
+    Ok(Context { tree, dockerfile_name: found.name, dockerfile: found.text, directory: Some(directory) })
 }
 
-/// Reads `-f FILE` beside a local context, with the ignore file that belongs to it alone.
-///
-/// Links of the file are followed inside its directory or, where it lies in the context, inside that.
-fn local_dockerfile(
-    context: &Root,
-    context_path: &Path,
-    file: &Path,
-) -> Result<(String, Vec<u8>, Option<PatternMatcher>), ContextError> {
-    let missing = || ContextError::NoDockerfile { name: file.display().to_string() };
-    let name = Path::new(file.file_name().ok_or_else(missing)?);
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir = Root::open(dir).map_err(|_| missing())?;
-    let found = match find_dockerfile(&dir, name) {
-        Err(ContextError::NoDockerfile { .. }) => {
-            let inside = file.strip_prefix(context_path).map_err(|_| missing())?;
-            let (found, text) = find_dockerfile(context, inside).map_err(|_| missing())?;
-            (PathBuf::from(found.file_name().unwrap_or_default()), text)
-        }
-        other => other?,
-    };
-    let ignore = read_ignore(&dir, &beside(&found.0))?;
-    Ok((file.with_file_name(&found.0).display().to_string(), found.1, ignore))
-}
-
-/// Reads a file, or its lower-case twin where the name wanted is exactly `Dockerfile`.
-fn find_dockerfile(root: &Root, path: &Path) -> Result<(PathBuf, Vec<u8>), ContextError> {
-    let lower = path.file_name().is_some_and(|name| name == DOCKERFILE);
-    let names = [Some(path.to_owned()), lower.then(|| path.with_file_name("dockerfile"))];
-    for name in names.into_iter().flatten() {
-        match root.read(&name, TEXT_LIMIT) {
-            Ok(text) => return Ok((name, text)),
-            Err(error) if error.is_not_found() => {}
-            Err(source) => return Err(ContextError::Lookup { path: name.display().to_string(), source }),
-        }
+/// A file in place of a directory: an archive is the context, as podman reads it; docker knows none.
+fn open_file(
+    path: &Path,
+    dockerfile: DockerfileSource,
+    options: &ContextOptions<'_>,
+) -> Result<Context, ContextError> {
+    let fail = |source| ContextError::Lookup { path: path.display().to_string(), source };
+    let mut file = crate::fs::open_for_reading(path).map_err(fail)?;
+    let mut head = Vec::with_capacity(HEAD);
+    let read = |source| ContextError::Read { path: path.display().to_string(), source };
+    (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(read)?;
+    if !is_archive(&head) {
+        return Err(ContextError::NoDirectory { path: path.to_owned() });
     }
-    Err(ContextError::NoDockerfile { name: path.display().to_string() })
-}
-
-fn beside(dockerfile: &Path) -> PathBuf {
-    let mut name = dockerfile.as_os_str().to_owned();
-    name.push(".dockerignore");
-    PathBuf::from(name)
-}
-
-fn read_ignore(root: &Root, path: &Path) -> Result<Option<PatternMatcher>, ContextError> {
-    match root.read(path, TEXT_LIMIT) {
-        Ok(bytes) => PatternMatcher::parse(&String::from_utf8_lossy(&bytes)).map(Some),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(source) => Err(ContextError::Lookup { path: path.display().to_string(), source }),
-    }
+    let tree = ArchiveTree::read(Cursor::new(head).chain(file), "context", options.spool)?;
+    with_tree(Arc::new(tree), dockerfile, options)
 }
 
 /// A stream is an archive and so the context, or a Dockerfile without one.
@@ -281,72 +248,8 @@ fn with_tree(
     dockerfile: DockerfileSource,
     options: &ContextOptions<'_>,
 ) -> Result<Context, ContextError> {
-    let (dockerfile_name, dockerfile) = match dockerfile {
-        DockerfileSource::Default => dockerfile_inside(&*tree, DOCKERFILE)?,
-        DockerfileSource::Path(path) => dockerfile_inside(&*tree, &path.to_string_lossy())?,
-        other => elsewhere(other, options)?,
-    };
-    Ok(Context { tree, dockerfile_name, dockerfile, directory: None })
-}
-
-fn dockerfile_inside(tree: &dyn Tree, name: &str) -> Result<(String, Vec<u8>), ContextError> {
-    let path = below_root(name.as_bytes());
-    let mut names = vec![path.clone()];
-    if super::path::split(&path).1 == DOCKERFILE.as_bytes() {
-        names.push([&path[..path.len() - DOCKERFILE.len()], b"dockerfile"].concat());
-    }
-    for candidate in names {
-        let (resolved, Some(node)) = resolve(tree, &candidate, true)? else { continue };
-        let fail = |source| ContextError::Read { path: show(&candidate), source };
-        let text = read_text(tree.open(&resolved, &node)?).map_err(fail)?;
-        return Ok((String::from_utf8_lossy(&candidate).into_owned(), text));
-    }
-    Err(ContextError::NoDockerfile { name: name.to_owned() })
-}
-
-/// Reads a Dockerfile that is not part of the context.
-fn elsewhere(
-    source: DockerfileSource,
-    options: &ContextOptions<'_>,
-) -> Result<(String, Vec<u8>), ContextError> {
-    match source {
-        DockerfileSource::Stdin(stdin) => {
-            let fail = |source| ContextError::Read { path: "-".to_owned(), source };
-            Ok((DOCKERFILE.to_owned(), read_text(stdin).map_err(fail)?))
-        }
-        DockerfileSource::Url(url) => {
-            let fail = |source| ContextError::Read { path: url.clone(), source };
-            Ok((super::download::url_file_name(&url), read_text(fetch(&url, options)?).map_err(fail)?))
-        }
-        DockerfileSource::Text(text) => Ok((DOCKERFILE.to_owned(), text)),
-        DockerfileSource::Default | DockerfileSource::Path(_) => {
-            Err(ContextError::NoDockerfile { name: DOCKERFILE.to_owned() })
-        }
-    }
-}
-
-fn fetch(url: &str, options: &ContextOptions<'_>) -> Result<std::fs::File, ContextError> {
-    let download = download(
-        url,
-        &DownloadOptions {
-            checksum: None,
-            secret: options.secret,
-            reporter: options.reporter,
-            transfer: TransferId::Number(0),
-            spool: options.spool,
-        },
-    )?;
-    download.body()
-}
-
-/// Reads a text to its end, up to the limit and no further.
-fn read_text(source: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    source.take(TEXT_LIMIT as u64 + 1).read_to_end(&mut text)?;
-    if text.len() > TEXT_LIMIT {
-        return Err(std::io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(text)
+    let found = dockerfile::of_tree(&*tree, dockerfile, options)?;
+    Ok(Context { tree, dockerfile_name: found.name, dockerfile: found.text, directory: None })
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::net::TcpListener;
 
 use super::*;
-use crate::builder::context::NodeKind;
-use crate::progress::{Event, NullReporter, RecordingReporter};
+use crate::builder::context::{DownloadOptions, NodeKind, download};
+use crate::progress::{Event, NullReporter, RecordingReporter, TransferId};
 
 struct Place(tempfile::TempDir);
 
@@ -37,6 +37,9 @@ fn open_reporting(
         spool: &root,
         secret: &|name| name.starts_with("HTTP_AUTH_TOKEN_127.0.0.1").then(|| b"hush\n".to_vec()),
         reporter,
+        keep_git_dir: false,
+        ssh: None,
+        ignore_file: None,
     };
     let opened = open_context(context, dockerfile, &options);
     assert_eq!(std::fs::read_dir(spool.path()).expect("readable").count(), 0, "no temporary file has a name");
@@ -220,6 +223,9 @@ fn urls_are_archives_or_dockerfiles() {
             spool: &Root::open(local.0.path()).expect("there"),
             secret: &|_| None,
             reporter: &NullReporter,
+            keep_git_dir: false,
+            ssh: None,
+            ignore_file: None,
         },
     );
     assert_eq!(mixed.expect("both are there").dockerfile, b"FROM b");
@@ -249,15 +255,16 @@ fn downloads_are_verified_and_named() {
     };
     let done = get(None).expect("it is there");
     assert_eq!((done.name(), done.size(), done.modified().seconds), (&b"a b.txt"[..], 5, 784_111_777));
-    assert_eq!(done.etag.as_deref(), Some("\"1\""));
+    assert_eq!(done.validators.etag.as_deref(), Some("\"1\""));
     let node = done.stat(done.name()).expect("readable").expect("there");
     assert_eq!(
         (node.mode, node.uid, done.fetch(done.name(), &node).expect("readable").bytes),
         (0o600, 0, b"hello".to_vec())
     );
-    assert!(get(Some(done.digest)).is_ok());
-    let other = crate::image::Digest::from_bytes([7; 32]);
-    let error = get(Some(other)).expect_err("another digest").to_string();
+    assert!(get(Some(done.digest.to_string().parse().expect("a digest"))).is_ok());
+    let other: crate::builder::context::Checksum =
+        format!("sha256:{}", "07".repeat(32)).parse().expect("a digest");
+    let error = get(Some(other.clone())).expect_err("another digest").to_string();
     assert!(error.contains(&format!("digest mismatch {}: {other}", done.digest)), "{error}");
     for (url, name) in [
         ("http://h/a/b.tar", "b.tar"),

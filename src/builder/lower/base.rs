@@ -72,7 +72,7 @@ impl Lowering<'_> {
                 }
                 self.image_base(&name, explicit, here)
             }
-            Some(Input::Tree(_)) => {
+            Some(Input::Tree(_) | Input::Git(_) | Input::Url(_)) => {
                 let name = stage.base.clone();
                 here.total += 1;
                 Ok((self.tree_state(&name, here), Vec::new()))
@@ -125,7 +125,7 @@ impl Lowering<'_> {
         let span = self.stages.stages[index].head.span;
         let mut here = Here { index, total: 1, counted: 0, position: 0, trigger: false, span };
         match input {
-            Input::Tree(_) => Ok(self.tree_state(name, &mut here)),
+            Input::Tree(_) | Input::Git(_) | Input::Url(_) => Ok(self.tree_state(name, &mut here)),
             Input::Image(image) if image == "scratch" => Ok(StageState::scratch(&self.stages.wanted)),
             Input::Image(image) => {
                 let platform = self.options.platform.clone();
@@ -226,7 +226,7 @@ impl Lowering<'_> {
     /// Returns the place that `--from` or a mount's `from` names when it is no stage: a context, else an image.
     pub(super) fn outside(&mut self, from: &str) -> Result<Place, BuildError> {
         let name = match self.named_context(from) {
-            Some(Input::Tree(_)) => {
+            Some(Input::Tree(_) | Input::Git(_) | Input::Url(_)) => {
                 return Ok(Place::Named(self.named_key(from).cloned().unwrap_or_default()));
             }
             Some(Input::Image(image)) => image.clone(),

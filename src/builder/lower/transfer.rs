@@ -1,11 +1,10 @@
 //! `COPY` and `ADD`.
 
 use super::{Here, Lowering};
-use crate::builder::context::GitSource;
+use crate::builder::context::{Checksum, GitSource};
 use crate::builder::error::{BuildError, invalid};
 use crate::builder::graph::{CopyOp, CopySourceOp, Op, Place};
 use crate::builder::state::StageState;
-use crate::image::Digest;
 use crate::parser::Instruction;
 use crate::parser::instruction::{AddInstruction, CopyInstruction, Heredoc, SourceSpec, Transfer};
 
@@ -158,7 +157,7 @@ fn add_source(path: &str, flags: &AddFlags<'_>) -> Result<CopySourceOp, BuildErr
     }
     let checksum = match flags.checksum {
         None => None,
-        Some(text) => Some(text.parse::<Digest>().map_err(|error| invalid(error.to_string()))?),
+        Some(text) => Some(text.parse::<Checksum>().map_err(|error| invalid(error.to_string()))?),
     };
     Ok(CopySourceOp::Url { url: path.to_owned(), checksum, unpack: flags.unpack == Some(true) })
 }

@@ -1,22 +1,18 @@
 //! COPY and ADD: the files' digest, which may come before the parent is there, and the layer.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use super::remote::{Pin, add_pin};
 use super::{Ops, copies_context};
 use crate::builder::cache_key::{Fields, StepKey, chain_text};
-use crate::builder::context::{
-    DirectoryTree, DownloadOptions, GitOptions, GitSource, MemoryTree, Tree, checkout, download,
-    url_file_name,
-};
+use crate::builder::context::{DirectoryTree, MemoryTree, Tree, url_file_name};
 use crate::builder::copy::{CopyRequest, CopySource, Fact, Selection, content_digest, select, write};
-use crate::builder::error::{BuildError, invalid};
+use crate::builder::error::BuildError;
 use crate::builder::graph::{CopyOp, CopySourceOp, Place, VertexIndex};
 use crate::builder::solve::Inputs;
+use crate::image::DiffId;
 use crate::image::id::{from_hex, to_hex};
-use crate::image::{DiffId, Digest};
 use crate::layers::{LayerSink, Mtime};
-use crate::progress::TransferId;
 use crate::store::{CacheRecord, StepId};
 
 /// Files whose names a record keeps; beyond that only their common digest is known.
@@ -77,9 +73,10 @@ impl Ops<'_> {
         if let Some(digested) = &*slot {
             return Ok(Arc::clone(digested));
         }
-        let digested = match self.remembered(op, inputs)? {
+        let pins = self.pins(op)?;
+        let digested = match self.remembered(op, inputs, &pins)? {
             Some(digested) => digested,
-            None => self.digest(op, inputs)?,
+            None => self.digest(op, inputs, &pins)?,
         };
         if copies_context(&self.graph.vertices[vertex]) {
             self.context_read();
@@ -87,12 +84,12 @@ impl Ops<'_> {
         Ok(Arc::clone(slot.insert(Arc::new(digested))))
     }
 
-    fn digest(&self, op: &CopyOp, inputs: &Inputs) -> Result<Digested, BuildError> {
+    fn digest(&self, op: &CopyOp, inputs: &Inputs, pins: &[Pin]) -> Result<Digested, BuildError> {
         let mut modified = Vec::new();
-        let request = self.request(op, inputs, &mut modified)?;
+        let request = self.request(op, inputs, pins, &mut modified)?;
         let selection = select(&request)?;
         let content = content_digest(&selection)?;
-        if let Some(memo) = memo_key(op, inputs) {
+        if let Some(memo) = memo_key(op, inputs, pins) {
             let payload = payload(&content.digest, &modified);
             let mut record = CacheRecord::new(memo.key, payload, Vec::new(), 0, StepId::default());
             record.kind = "internal".to_owned();
@@ -109,8 +106,8 @@ impl Ops<'_> {
     }
 
     /// Returns what an earlier build found in the same stages and downloads, without looking at their files.
-    fn remembered(&self, op: &CopyOp, inputs: &Inputs) -> Result<Option<Digested>, BuildError> {
-        let Some(memo) = memo_key(op, inputs) else { return Ok(None) };
+    fn remembered(&self, op: &CopyOp, inputs: &Inputs, pins: &[Pin]) -> Result<Option<Digested>, BuildError> {
+        let Some(memo) = memo_key(op, inputs, pins) else { return Ok(None) };
         let Some(record) = self.cached(&memo.key)? else { return Ok(None) };
         let Some((digest, modified)) = read_payload(&record.payload) else { return Ok(None) };
         let nothing: Arc<dyn Tree> = Arc::new(MemoryTree::default());
@@ -128,16 +125,19 @@ impl Ops<'_> {
         &self,
         op: &CopyOp,
         inputs: &Inputs,
+        pins: &[Pin],
         modified: &mut Vec<Mtime>,
     ) -> Result<CopyRequest, BuildError> {
-        let sources: Vec<CopySource> =
-            op.sources.iter().map(|s| self.source(s, op, inputs, modified)).collect::<Result<_, _>>()?;
+        let all = op.sources.iter().enumerate();
+        let sources: Vec<CopySource> = all
+            .map(|(number, source)| self.source((source, pins.get(number)), op, inputs, modified))
+            .collect::<Result<_, _>>()?;
         fill(CopyRequest::new(sources, &op.destination), op)
     }
 
     fn source(
         &self,
-        source: &CopySourceOp,
+        (source, pin): (&CopySourceOp, Option<&Pin>),
         op: &CopyOp,
         inputs: &Inputs,
         modified: &mut Vec<Mtime>,
@@ -154,50 +154,15 @@ impl Ops<'_> {
                 CopySource { tree: Arc::new(tree), path: name.clone(), wildcards: false, unpack }
             }
             CopySourceOp::Url { url, checksum, .. } => {
-                let tree = self.download(url, *checksum)?;
+                let tree = self.downloaded(url, checksum.as_ref(), pin)?;
                 modified.push(tree.modified());
-                let path = url_file_name(url);
-                CopySource { tree: Arc::new(tree), path, wildcards: false, unpack }
+                CopySource { tree, path: url_file_name(url), wildcards: false, unpack }
             }
-            CopySourceOp::Git { url, checksum, keep_git_dir } => {
-                let tree = self.checkout(url, checksum.as_deref(), *keep_git_dir)?;
+            CopySourceOp::Git { .. } => {
+                let tree = self.checked_out(source, pin)?;
                 CopySource { tree, path: "/".to_owned(), wildcards: false, unpack }
             }
         })
-    }
-
-    fn download(
-        &self,
-        url: &str,
-        checksum: Option<Digest>,
-    ) -> Result<crate::builder::context::Download, BuildError> {
-        let number = self.transfers.fetch_add(1, Ordering::Relaxed) as u64;
-        let options = DownloadOptions {
-            checksum,
-            secret: &|id| self.secret(id).ok().flatten(),
-            reporter: self.env.reporter,
-            transfer: TransferId::Number(number),
-            spool: self.spool()?,
-        };
-        Ok(download(url, &options)?)
-    }
-
-    fn checkout(
-        &self,
-        url: &str,
-        checksum: Option<&str>,
-        keep_git_dir: bool,
-    ) -> Result<Arc<dyn Tree>, BuildError> {
-        let mut source =
-            GitSource::parse(url, false)?.ok_or_else(|| invalid(format!("{url} is no git repository")))?;
-        source.keep_git_dir = Some(keep_git_dir);
-        source.checksum = checksum.map(str::to_owned).or(source.checksum);
-        let options = GitOptions {
-            spool: self.spool()?,
-            secret: &|id| self.secret(id).ok().flatten(),
-            allow_file: false,
-        };
-        Ok(Arc::new(checkout(&source, &options)?))
     }
 
     pub(super) fn copy(
@@ -208,7 +173,7 @@ impl Ops<'_> {
     ) -> Result<Vec<DiffId>, BuildError> {
         let mut digested = self.digested(vertex, op, inputs)?;
         if digested.selection.is_none() {
-            digested = Arc::new(self.digest(op, inputs)?);
+            digested = Arc::new(self.digest(op, inputs, &self.pins(op)?)?);
         }
         let selection = digested.selection.as_ref().expect("a digest that was computed has its files");
         let parent = match op.is_linked() {
@@ -269,10 +234,10 @@ fn read_payload(text: &str) -> Option<([u8; 32], Vec<Mtime>)> {
 }
 
 /// Returns the key under which the digest of files that cannot change is remembered: those of steps, and
-/// downloads whose checksum is given. None where something can, or where all is at hand anyway.
-fn memo_key(op: &CopyOp, inputs: &Inputs) -> Option<StepKey> {
+/// downloads and repositories that are pinned. None where something can, or where all is at hand anyway.
+fn memo_key(op: &CopyOp, inputs: &Inputs, pins: &[Pin]) -> Option<StepKey> {
     let mut fields = Fields::new("content of unchanging files");
-    for source in &op.sources {
+    for (number, source) in op.sources.iter().enumerate() {
         match source {
             CopySourceOp::Path { place: Place::Vertex(vertex), path, unpack } => {
                 fields.add("stage", chain_text(inputs.get(*vertex).and_then(|snapshot| snapshot.chain)));
@@ -288,6 +253,7 @@ fn memo_key(op: &CopyOp, inputs: &Inputs) -> Option<StepKey> {
                 fields.add("checksum", checksum.to_string());
                 fields.add("unpack", unpack.to_string());
             }
+            source if add_pin(&mut fields, source, pins.get(number)) => {}
             _ => return None,
         }
     }

@@ -4,9 +4,11 @@ mod agent;
 mod copy;
 mod mount;
 mod process;
+mod remote;
 mod run;
 mod workdir;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,11 +19,11 @@ use super::build::BuildEnv;
 use super::cache_key::StepKey;
 use super::cancel::Cancel;
 use super::context::{DirectoryTree, MemoryTree, Tree};
-use super::error::{BuildError, ErrorKind, invalid};
+use super::error::{BuildError, ErrorKind};
 use super::explain::{Reason, differences};
 use super::graph::{CopySourceOp, Graph, Op, Place, Vertex, VertexIndex};
 use super::lower::Plan;
-use super::options::{BuildOptions, Input, SecretValue};
+use super::options::{BuildOptions, SecretValue};
 use super::solve::{Ids, Inputs, Made, Work};
 use crate::fs::Root;
 use crate::image::DiffId;
@@ -29,6 +31,7 @@ use crate::layers::SinkOptions;
 use crate::progress::{Event, Outcome, VertexId};
 use crate::store::{CacheKey, CacheRecord, LayerDraft, LayerForm, StepId};
 use copy::Digested;
+use remote::Opened;
 
 /// Most bytes of a secret.
 const MAX_SECRET: usize = 500 << 10;
@@ -47,6 +50,8 @@ pub struct Ops<'a> {
     spool: OnceLock<LayerDraft>,
     context: ContextLine,
     transfers: AtomicUsize,
+    /// Named contexts that are opened when a step wants them.
+    named: HashMap<String, Opened>,
 }
 
 /// The line that shows the reading of the context.
@@ -74,6 +79,7 @@ impl<'a> Ops<'a> {
             spool: OnceLock::new(),
             context: ContextLine { id, open: AtomicUsize::new(readers) },
             transfers: AtomicUsize::new(0),
+            named: options.named_contexts.keys().map(|name| (name.clone(), Opened::default())).collect(),
         }
     }
 
@@ -122,10 +128,7 @@ impl<'a> Ops<'a> {
         match place {
             Place::Context => Ok(Arc::clone(&self.options.context)),
             Place::Scratch => Ok(Arc::new(MemoryTree::default())),
-            Place::Named(name) => match self.options.named_contexts.get(name) {
-                Some(Input::Tree(tree)) => Ok(Arc::clone(tree)),
-                _ => Err(invalid(format!("named context {name} is no directory"))),
-            },
+            Place::Named(name) => self.named_tree(name),
             Place::Vertex(vertex) => match self.view(inputs.layers(*vertex))? {
                 Some(root) => Ok(Arc::new(DirectoryTree::stage(root, self.label(*vertex)))),
                 None => Ok(Arc::new(MemoryTree::default())),

@@ -8,11 +8,14 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// Directory, URL, git repository, or - for standard input
-    #[arg(value_name = "PATH | URL | -")]
+    #[arg(value_name = "PATH | URL | -", default_value = ".", hide_default_value = true)]
     pub context: String,
-    /// Name of the Dockerfile (default: PATH/Dockerfile), - for standard input
+    /// Name of the Dockerfile (default: PATH/Dockerfile), - for standard input; several are joined
     #[arg(short, long, value_name = "FILE")]
-    pub file: Option<String>,
+    pub file: Vec<String>,
+    /// Ignore file in place of the context's own
+    #[arg(long, value_name = "FILE")]
+    pub ignorefile: Option<PathBuf>,
     /// Name and optionally a tag (format: name:tag)
     #[arg(short, long, value_name = "NAME")]
     pub tag: Vec<String>,

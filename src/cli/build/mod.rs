@@ -1,10 +1,12 @@
 //! `build`
 
 mod args;
+mod contexts;
 mod explain;
 mod failure;
 mod images;
 mod options;
+mod secrets;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -12,13 +14,14 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 
 pub use args::BuildArgs;
+use options::Given;
 
 use super::error::CliError;
 use super::global::Global;
 use super::render::{self, Mode, Renderer};
 use super::{files, output};
 use crate::builder::context::{ContextOptions, open_context};
-use crate::builder::{BuildEnv, BuildOutcome, Cancel, build};
+use crate::builder::{BuildEnv, BuildOutcome, Cancel, build, is_true};
 use crate::run::NamespaceExecutor;
 
 /// Exit code after an interruption, as docker's.
@@ -38,18 +41,28 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         files::remove(path)?;
     }
     let tags = options::tags(args)?;
-    let secrets = options::secrets(&args.secret)?;
+    let secrets = secrets::secrets(&args.secret)?;
+    let ssh = secrets::ssh(&args.ssh)?;
     let store = global.store()?;
     let lease = store.lease()?;
     let spool = store.begin_layer()?;
     let renderer = render::choose(mode);
-    let look_up = |id: &str| options::secret_bytes(secrets.get(id)?);
-    let context_options =
-        ContextOptions { store: Some(store), spool: spool.root(), secret: &look_up, reporter: &*renderer };
-    let context = open_context(options::context(args)?, options::dockerfile(args)?, &context_options)
+    let look_up = |id: &str| secrets::secret_bytes(secrets.get(id)?);
+    let build_args = options::build_args(args);
+    let context_options = ContextOptions {
+        store: Some(store),
+        spool: spool.root(),
+        secret: &look_up,
+        reporter: &*renderer,
+        keep_git_dir: build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| is_true(text)),
+        ssh: ssh.get("default").map(|agent| agent.socket.clone()),
+        ignore_file: args.ignorefile.clone(),
+    };
+    let context = open_context(contexts::context(args)?, contexts::dockerfile(args), &context_options)
         .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
-    let options = options::build_options(args, source, &context, tags, secrets, store)?;
+    let options =
+        options::build_options(args, source, &context, Given { tags, build_args, secrets, ssh }, store)?;
     let cancel = Cancel::new();
     stop_on_signals(&cancel)?;
     let images = images::StoredImages::new(store);

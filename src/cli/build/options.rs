@@ -1,18 +1,15 @@
 //! Flags to [`BuildOptions`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::human;
 use super::args::BuildArgs;
-use crate::builder::context::{
-    Context, ContextSource, DockerfileSource, Tree, open_named_directory, parse_context,
-};
-use crate::builder::{
-    BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
-};
+use super::contexts;
+use crate::builder::context::Context;
+use crate::builder::{BuildOptions, Entitlement, Limits, NetworkMode, Secret, SshAgent, Ulimit};
 use crate::image::{Platform, Reference};
 use crate::parser::{ParseError, Source};
 use crate::store::Store;
@@ -59,94 +56,21 @@ pub fn tags(args: &BuildArgs) -> Result<Vec<Reference>, CliError> {
         .collect()
 }
 
-/// Returns where the context is.
-pub fn context(args: &BuildArgs) -> Result<ContextSource, CliError> {
-    if args.context != "-" {
-        return parse_context(&args.context).map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))));
-    }
-    Ok(ContextSource::Stdin(Box::new(std::io::stdin())))
-}
-
-/// Returns where the Dockerfile is.
-pub fn dockerfile(args: &BuildArgs) -> Result<DockerfileSource, CliError> {
-    Ok(match args.file.as_deref() {
-        None | Some("") => DockerfileSource::Default,
-        Some("-") => DockerfileSource::Stdin(Box::new(std::io::stdin())),
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-            DockerfileSource::Url(url.to_owned())
-        }
-        Some(path) => DockerfileSource::Path(PathBuf::from(path)),
-    })
-}
-
 /// Returns the Dockerfile as text.
 pub fn source(context: &Context) -> Result<Source, ParseError> {
     Source::from_bytes(context.dockerfile_name.clone(), &context.dockerfile)
 }
 
-/// Returns the secrets by id.
-pub fn secrets(given: &[String]) -> Result<BTreeMap<String, Secret>, CliError> {
-    let mut secrets = BTreeMap::new();
-    for text in given {
-        let bad = |why: &str| CliError::new(format!("ERROR: invalid secret {text:?}: {why}"));
-        let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
-        for field in text.split(',') {
-            let (key, value) = field.split_once('=').ok_or_else(|| bad("expected key=value"))?;
-            match key.trim().to_lowercase().as_str() {
-                "id" => id = Some(value.to_owned()),
-                "src" | "source" => file = Some(PathBuf::from(value)),
-                "env" => variable = Some(value.to_owned()),
-                "type" if value == "file" || value == "env" => kind = Some(value.to_owned()),
-                "type" => return Err(bad("type must be file or env")),
-                key => return Err(bad(&format!("unexpected key '{key}'"))),
-            }
-        }
-        let id = id.filter(|id| !id.is_empty()).ok_or_else(|| bad("id is missing"))?;
-        if kind.as_deref() == Some("env") && variable.is_none() {
-            variable = file.take().map(|name| name.display().to_string());
-        }
-        let variable = variable.or_else(|| {
-            // Without a source, a variable of the secret's name serves, else a file of that name.
-            (file.is_none() && kind.as_deref() != Some("file") && std::env::var_os(&id).is_some())
-                .then(|| id.clone())
-        });
-        let value = match (variable, file) {
-            (Some(name), _) => {
-                let value = std::env::var_os(&name).unwrap_or_default();
-                SecretValue::Bytes(value.as_encoded_bytes().to_vec())
-            }
-            (None, file) => {
-                let path = file.unwrap_or_else(|| PathBuf::from(&id));
-                if !path.exists() {
-                    return Err(bad(&format!(
-                        "failed to stat {}: no such file or directory",
-                        path.display()
-                    )));
-                }
-                SecretValue::File(absolute(&path)?)
-            }
-        };
-        secrets.insert(id, Secret { value });
-    }
-    Ok(secrets)
-}
-
-/// The builder knows no working directory.
-fn absolute(path: &Path) -> Result<PathBuf, CliError> {
-    Ok(std::env::current_dir()?.join(path))
-}
-
-/// Returns a secret's bytes.
-pub fn secret_bytes(secret: &Secret) -> Option<Vec<u8>> {
-    match &secret.value {
-        SecretValue::Bytes(bytes) => Some(bytes.clone()),
-        SecretValue::File(path) => {
-            use std::io::Read as _;
-            let mut bytes = Vec::new();
-            crate::fs::open_for_reading(path).ok()?.take(500 << 10).read_to_end(&mut bytes).ok()?;
-            Some(bytes)
-        }
-    }
+/// What has been read from the flags already, since the context needs it.
+pub struct Given {
+    /// `--tag`
+    pub tags: Vec<Reference>,
+    /// `--build-arg`
+    pub build_args: BTreeMap<String, String>,
+    /// `--secret`
+    pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`
+    pub ssh: BTreeMap<String, SshAgent>,
 }
 
 /// Puts everything together.
@@ -154,16 +78,16 @@ pub fn build_options(
     args: &BuildArgs,
     source: Source,
     context: &Context,
-    tags: Vec<Reference>,
-    secrets: BTreeMap<String, Secret>,
+    given: Given,
     store: &Store,
 ) -> Result<BuildOptions, CliError> {
     let mut options = BuildOptions::new(source, Arc::clone(&context.tree));
     options.scope = scope(args);
-    options.tags = tags;
-    options.secrets = secrets;
+    options.tags = given.tags;
+    options.secrets = given.secrets;
+    options.ssh = given.ssh;
     options.target.clone_from(&args.target);
-    options.build_args = build_args(args);
+    options.build_args = given.build_args;
     options.labels = labels(args)?;
     options.no_cache = args.no_cache;
     options.no_cache_filter.clone_from(&args.no_cache_filter);
@@ -175,7 +99,6 @@ pub fn build_options(
     options.pull = args.pull;
     options.platform = platform(args)?;
     options.network = network(args)?;
-    options.ssh = ssh(&args.ssh)?;
     options.add_hosts =
         args.add_host.iter().map(|text| super::super::hosts::add_host(text)).collect::<Result<_, _>>()?;
     options.ulimits = args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?;
@@ -183,7 +106,7 @@ pub fn build_options(
     options.cgroup_parent.clone_from(&args.cgroup_parent);
     options.limits = limits(args)?;
     options.entitlements = entitlements(&args.allow, options.network)?;
-    options.named_contexts = named_contexts(&args.build_context, store)?;
+    options.named_contexts = contexts::named(&args.build_context, store)?;
     options.ignore_syntax = args.ignore_syntax;
     options.jobs = args.jobs;
     Ok(options)
@@ -193,11 +116,11 @@ pub fn build_options(
 fn scope(args: &BuildArgs) -> String {
     let context = crate::fs::canonical(Path::new(&args.context));
     let context = context.map_or_else(|_| args.context.clone(), |path| path.display().to_string());
-    format!("{context}\n{}", args.file.as_deref().unwrap_or_default())
+    format!("{context}\n{}", args.file.join("\n"))
 }
 
 /// `K=V`, or `K` with its value from the environment, dropped when unset there.
-fn build_args(args: &BuildArgs) -> BTreeMap<String, String> {
+pub fn build_args(args: &BuildArgs) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for text in &args.build_arg {
         match text.split_once('=') {
@@ -246,33 +169,6 @@ fn network(args: &BuildArgs) -> Result<NetworkMode, CliError> {
             "ERROR: network mode {other:?} not supported by the builder: use default, none or host"
         ))),
     }
-}
-
-/// `ID[=SOCKET]`; without a socket the agent of the environment.
-fn ssh(given: &[String]) -> Result<BTreeMap<String, SshAgent>, CliError> {
-    let mut agents = BTreeMap::new();
-    for text in given {
-        let (id, socket) = text.split_once('=').map_or((text.as_str(), None), |(id, s)| (id, Some(s)));
-        let socket = match socket {
-            Some(socket) => PathBuf::from(socket),
-            None => std::env::var_os("SSH_AUTH_SOCK")
-                .filter(|s| !s.is_empty())
-                .map(PathBuf::from)
-                .ok_or_else(|| {
-                    CliError::new(format!(
-                        "ERROR: invalid empty ssh agent socket for {id:?}: make sure SSH_AUTH_SOCK is set"
-                    ))
-                })?,
-        };
-        if !crate::fs::is_special(&socket) {
-            return Err(CliError::new(format!(
-                "ERROR: --ssh {text}: {} is no socket; keys are not read in this version, add them to an agent",
-                socket.display()
-            )));
-        }
-        agents.insert(id.to_owned(), SshAgent { socket });
-    }
-    Ok(agents)
 }
 
 /// `NAME=SOFT[:HARD]`
@@ -325,28 +221,6 @@ fn entitlements(allowed: &[String], network: NetworkMode) -> Result<BTreeSet<Ent
             "security.insecure" => Entitlement::SecurityInsecure,
             other => return Err(CliError::new(format!("ERROR: unknown entitlement key {other}"))),
         });
-    }
-    Ok(found)
-}
-
-/// `NAME=VALUE`: a directory or an image.
-fn named_contexts(given: &[String], store: &Store) -> Result<BTreeMap<String, Input>, CliError> {
-    let mut found = BTreeMap::new();
-    for text in given {
-        let (name, value) = text.split_once('=').ok_or_else(|| {
-            CliError::new(format!("ERROR: invalid context value: {text}, expected key=value"))
-        })?;
-        let input = if let Some(image) = value.strip_prefix("docker-image://") {
-            Input::Image(image.to_owned())
-        } else if value.contains("://") {
-            return Err(CliError::new(format!(
-                "ERROR: --build-context {text}: only directories and docker-image:// are available in this version"
-            )));
-        } else {
-            let tree = open_named_directory(Path::new(value), name, Some(store));
-            Input::Tree(tree.map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))))? as Arc<dyn Tree>)
-        };
-        found.insert(name.to_lowercase(), input);
     }
     Ok(found)
 }

@@ -1,0 +1,80 @@
+//! Where the context, the Dockerfile and the named contexts are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::error::{CliError, chain};
+use super::args::BuildArgs;
+use crate::builder::Input;
+use crate::builder::context::{
+    ContextSource, DockerfileSource, GitSource, Tree, open_named_directory, parse_context,
+};
+use crate::store::Store;
+
+/// Returns where the context is.
+pub fn context(args: &BuildArgs) -> Result<ContextSource, CliError> {
+    if args.context != "-" {
+        return parse_context(&args.context).map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))));
+    }
+    Ok(ContextSource::Stdin(Box::new(std::io::stdin())))
+}
+
+/// Returns where the Dockerfile is; several files are joined.
+pub fn dockerfile(args: &BuildArgs) -> DockerfileSource {
+    let one = |file: &String| match file.as_str() {
+        "" => DockerfileSource::Default,
+        "-" => DockerfileSource::Stdin(Box::new(std::io::stdin())),
+        url if url.starts_with("http://") || url.starts_with("https://") => {
+            DockerfileSource::Url(url.to_owned())
+        }
+        path => DockerfileSource::Path(PathBuf::from(path)),
+    };
+    match args.file.as_slice() {
+        [] => DockerfileSource::Default,
+        [file] => one(file),
+        several => DockerfileSource::Several(several.iter().map(one).collect()),
+    }
+}
+
+/// `NAME=VALUE`: a directory, an image, an OCI layout, a git repository or a download.
+pub fn named(given: &[String], store: &Store) -> Result<BTreeMap<String, Input>, CliError> {
+    let mut found = BTreeMap::new();
+    for text in given {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            CliError::new(format!("ERROR: invalid context value: {text}, expected key=value"))
+        })?;
+        found.insert(name.to_lowercase(), named_input(name, value, store)?);
+    }
+    Ok(found)
+}
+
+fn named_input(name: &str, value: &str, store: &Store) -> Result<Input, CliError> {
+    let fail =
+        |error: crate::builder::context::ContextError| CliError::new(format!("ERROR: {}", chain(&error)));
+    if let Some(image) = value.strip_prefix("docker-image://") {
+        return Ok(Input::Image(image.to_owned()));
+    }
+    if value.starts_with("oci-layout://") {
+        return Ok(Input::Image(value.to_owned()));
+    }
+    if let Some(git) = GitSource::parse(value, true).map_err(fail)? {
+        return Ok(Input::Git(git));
+    }
+    if value.starts_with("http://") || value.starts_with("https://") {
+        return Ok(Input::Url(value.to_owned()));
+    }
+    if let Some((scheme, _)) = value.split_once("://") {
+        return Err(CliError::new(format!(
+            "ERROR: --build-context {name}={value}: {scheme}:// is no source of a context: use a directory, \
+             docker-image://, oci-layout://, a git repository or a URL"
+        )));
+    }
+    if value.starts_with("target:") {
+        return Err(CliError::new(format!(
+            "ERROR: --build-context {name}={value}: target: is understood by bake alone"
+        )));
+    }
+    let tree = open_named_directory(Path::new(value), name, Some(store)).map_err(fail)?;
+    Ok(Input::Tree(tree as Arc<dyn Tree>))
+}
