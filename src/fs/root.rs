@@ -217,7 +217,9 @@ impl Root {
     pub fn read(&self, path: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>, FsError> {
         let path = path.as_ref();
         let file = self.open_file(path)?;
-        let mut bytes = Vec::new();
+        // One byte more than there should be, so that the end is met without growing.
+        let size = stat_fd(&file).map_err(|e| self.error("read", path, e.source))?.size;
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(limit).min(limit) + 1);
         let count = file.take(limit as u64 + 1).read_to_end(&mut bytes);
         match count.map_err(|e| self.error("read", path, e))? {
             count if count > limit => Err(self.error("read", path, Errno::FBIG)),

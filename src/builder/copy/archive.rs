@@ -70,13 +70,7 @@ impl Planner<'_> {
         links: &mut super::plan::Links,
     ) -> Result<(), CopyError> {
         let link = if node.kind == NodeKind::Symlink { Some(tree.read_link(path)?) } else { None };
-        let item = Item {
-            relative: path.to_vec(),
-            path: path.to_vec(),
-            node: node.clone(),
-            target: link,
-            implied: false,
-        };
+        let item = Item { path: path.to_vec(), below: 0, node: node.clone(), target: link, implied: false };
         if self.view.look(target)? != Seen::Missing {
             self.view.remove(target)?;
         }

@@ -12,6 +12,9 @@ use super::error::CopyError;
 use super::select::{Item, Selected, Selection};
 use crate::builder::context::{ContentId, NodeKind, Wanted};
 
+/// Bytes of facts that are gathered before they are hashed: enough for the hash's full speed, few enough for the cache.
+const HASHED_AT_ONCE: usize = 64 << 10;
+
 /// The identity of everything that a request copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentDigest {
@@ -91,6 +94,10 @@ pub fn content_digest(selection: &Selection) -> Result<ContentDigest, CopyError>
         for fact in &facts[before..] {
             frames.field(&fact.name);
             frames.header(fact);
+            if frames.bytes.len() >= HASHED_AT_ONCE {
+                hasher.update(&frames.bytes);
+                frames.bytes.clear();
+            }
         }
         hasher.update(&frames.bytes);
     }
@@ -108,7 +115,7 @@ fn add_facts(source: &Selected, facts: &mut Vec<Fact>) -> Result<(), CopyError> 
 }
 
 fn fact(source: &Selected, item: &Item, content: ContentId) -> Fact {
-    let name = if item.relative.is_empty() { &source.name } else { &item.relative };
+    let name = if item.relative().is_empty() { &source.name[..] } else { item.relative() };
     let node = &item.node;
     let size = if node.kind == NodeKind::File { node.size } else { 0 };
     let device = match node.kind {
@@ -116,7 +123,7 @@ fn fact(source: &Selected, item: &Item, content: ContentId) -> Fact {
         _ => (0, 0),
     };
     Fact {
-        name: name.clone(),
+        name: name.to_vec(),
         kind: node.kind,
         mode: node.mode,
         owner: (node.uid, node.gid),

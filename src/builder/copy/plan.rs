@@ -69,7 +69,7 @@ impl<'a> Planner<'a> {
             _ => return Err(CopyError::NotDirectory { path: show(&destination) }),
         }
         for item in &source.items[1..] {
-            self.put(&source.tree, item, &join(&destination, &item.relative), &mut links)?;
+            self.put(&source.tree, item, &join(&destination, item.relative()), &mut links)?;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ pub struct Selected {
 
 impl std::fmt::Debug for Selected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.items.iter().map(|item| String::from_utf8_lossy(&item.relative));
+        let names = self.items.iter().map(|item| String::from_utf8_lossy(item.relative()));
         f.debug_struct("Selected")
             .field("name", &String::from_utf8_lossy(&self.name))
             .field("items", &names.collect::<Vec<_>>())
@@ -57,16 +57,23 @@ impl Selected {
 /// One file to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Path below the source; empty for the source itself.
-    pub relative: Vec<u8>,
     /// Path in the tree.
     pub path: Vec<u8>,
+    /// Where in `path` the part below the source begins.
+    pub below: usize,
     /// Its header.
     pub node: Node,
     /// Target of a symlink.
     pub target: Option<Vec<u8>>,
     /// Whether it is a directory that is there only because something below it is copied.
     pub implied: bool,
+}
+
+impl Item {
+    /// Returns the path below the source; empty for the source itself.
+    pub fn relative(&self) -> &[u8] {
+        &self.path[self.below..]
+    }
 }
 
 impl Selection {
@@ -187,10 +194,13 @@ struct Verdicts {
     exclude: Option<Verdict>,
 }
 
-/// A directory that was listed: its chosen entries, each with its own listing if it has one.
-#[derive(Default)]
-struct Listed {
-    entries: Vec<(Item, Option<usize>)>,
+/// A chosen entry of a directory that was listed. It is made once and moved once, into the result.
+struct Entry {
+    item: Item,
+    /// What the patterns said of it, for its children, if it is to be entered.
+    enter: Option<Box<Verdicts>>,
+    /// Where its own listing is, once it was entered.
+    listing: Option<usize>,
 }
 
 /// A directory that is still to be listed.
@@ -198,97 +208,94 @@ struct Pending {
     /// Where its listing goes.
     index: usize,
     path: Vec<u8>,
-    relative: Vec<u8>,
     verdicts: Verdicts,
 }
-
-/// A chosen entry, with the verdicts for its children if it is entered.
-type Judged = (Item, Option<Verdicts>);
 
 impl Walk<'_> {
     /// Returns the source itself and what is copied below it.
     fn items(&self, path: Vec<u8>, node: Node) -> Result<Vec<Item>, CopyError> {
         let is_dir = node.is_dir();
         let target = if node.kind == NodeKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
-        let top = Item { relative: Vec::new(), path: path.clone(), node, target, implied: false };
+        let top = Item { path: path.clone(), below: path.len(), node, target, implied: false };
         let mut items = vec![top];
         if is_dir {
             let mut listed = self.list_all(path)?;
+            // Growing a list of many files would touch twice the memory, and fresh pages are what it costs.
+            items.reserve_exact(listed.iter().map(Vec::len).sum());
             collect(&mut listed, 0, &mut items);
         }
         Ok(items)
     }
 
     /// Lists directories level by level, a level's directories in parallel.
-    fn list_all(&self, top: Vec<u8>) -> Result<Vec<Listed>, CopyError> {
-        let mut listed = vec![Listed::default()];
-        let mut level =
-            vec![Pending { index: 0, path: top, relative: Vec::new(), verdicts: Verdicts::default() }];
+    fn list_all(&self, top: Vec<u8>) -> Result<Vec<Vec<Entry>>, CopyError> {
+        let mut listed = vec![Vec::new()];
+        let below = if top.is_empty() { 0 } else { top.len() + 1 };
+        let mut level = vec![Pending { index: 0, path: top, verdicts: Verdicts::default() }];
         while !level.is_empty() {
-            let judged: Vec<Vec<Judged>> =
-                level.par_iter().map(|dir| self.judge_all(dir)).collect::<Result<_, _>>()?;
+            let judged: Vec<Vec<Entry>> =
+                level.par_iter().map(|dir| self.judge_all(dir, below)).collect::<Result<_, _>>()?;
             let mut next = Vec::new();
-            for (dir, children) in level.iter().zip(judged) {
-                let mut entries = Vec::with_capacity(children.len());
-                for (item, below) in children {
-                    let listing = below.map(|verdicts| {
-                        let index = listed.len();
-                        listed.push(Listed::default());
-                        let (path, relative) = (item.path.clone(), item.relative.clone());
-                        next.push(Pending { index, path, relative, verdicts });
-                        index
-                    });
-                    entries.push((item, listing));
+            for (dir, mut entries) in level.iter().zip(judged) {
+                for entry in &mut entries {
+                    let Some(verdicts) = entry.enter.take() else { continue };
+                    let index = listed.len();
+                    entry.listing = Some(index);
+                    listed.push(Vec::new());
+                    next.push(Pending { index, path: entry.item.path.clone(), verdicts: *verdicts });
                 }
-                listed[dir.index].entries = entries;
+                listed[dir.index] = entries;
             }
             level = next;
         }
         Ok(listed)
     }
 
-    fn judge_all(&self, dir: &Pending) -> Result<Vec<Judged>, CopyError> {
-        let children = self.tree.list(&dir.path)?.into_iter();
-        children
-            .filter_map(|child| self.judge(&dir.path, &dir.relative, &dir.verdicts, child).transpose())
-            .collect()
+    fn judge_all(&self, dir: &Pending, below: usize) -> Result<Vec<Entry>, CopyError> {
+        let children = self.tree.list(&dir.path)?;
+        let mut judged = Vec::with_capacity(children.len());
+        for child in children {
+            judged.extend(self.judge(&dir.path, below, &dir.verdicts, child)?);
+        }
+        Ok(judged)
     }
 
     /// Decides on one entry: none if neither it nor anything below is copied, verdicts if it must be entered.
     fn judge(
         &self,
         dir: &[u8],
-        relative_dir: &[u8],
+        below: usize,
         parent: &Verdicts,
         child: Child,
-    ) -> Result<Option<Judged>, CopyError> {
-        let relative = join(relative_dir, &child.name);
-        let include = self.include.map(|m| m.verdict(&relative, parent.include.as_ref()));
-        let exclude = self.exclude.map(|m| m.verdict(&relative, parent.exclude.as_ref()));
+    ) -> Result<Option<Entry>, CopyError> {
+        let path = join(dir, &child.name);
+        let relative = &path[below..];
+        let include = self.include.map(|m| m.verdict(relative, parent.include.as_ref()));
+        let exclude = self.exclude.map(|m| m.verdict(relative, parent.exclude.as_ref()));
         let included = include.as_ref().is_none_or(Verdict::is_match);
         let excluded = exclude.as_ref().is_some_and(Verdict::is_match);
         let taken = included && !excluded;
         let enter = child.node.is_dir()
-            && (included || self.include.is_none_or(|m| m.may_match_below(&relative)))
-            && (!excluded || self.exclude.is_some_and(|m| m.may_reinclude_below(&relative)));
+            && (included || self.include.is_none_or(|m| m.may_match_below(relative)))
+            && (!excluded || self.exclude.is_some_and(|m| m.may_reinclude_below(relative)));
         if !taken && !enter {
             return Ok(None);
         }
-        let path = join(dir, &child.name);
         let target =
             if child.node.kind == NodeKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
-        let item = Item { relative, path, node: child.node, target, implied: !taken };
-        Ok(Some((item, enter.then_some(Verdicts { include, exclude }))))
+        let item = Item { path, below, node: child.node, target, implied: !taken };
+        let enter = enter.then(|| Box::new(Verdicts { include, exclude }));
+        Ok(Some(Entry { item, enter, listing: None }))
     }
 }
 
 /// Puts the entries of a listing and of those below it in order; implied directories only with something in them.
-fn collect(listed: &mut [Listed], index: usize, items: &mut Vec<Item>) {
-    for (item, listing) in std::mem::take(&mut listed[index].entries) {
-        let implied = item.implied;
+fn collect(listed: &mut [Vec<Entry>], index: usize, items: &mut Vec<Item>) {
+    for entry in std::mem::take(&mut listed[index]) {
+        let implied = entry.item.implied;
         let before = items.len();
-        items.push(item);
-        if let Some(listing) = listing {
+        items.push(entry.item);
+        if let Some(listing) = entry.listing {
             collect(listed, listing, items);
         }
         if implied && items.len() == before + 1 {

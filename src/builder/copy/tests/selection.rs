@@ -8,7 +8,7 @@ fn names(request: &CopyRequest) -> Vec<String> {
     let items = selection.sources.iter().flat_map(|source| {
         let name = String::from_utf8_lossy(&source.name).into_owned();
         source.items.iter().map(move |item| {
-            let relative = String::from_utf8_lossy(&item.relative);
+            let relative = String::from_utf8_lossy(item.relative());
             let mark = if item.implied { "?" } else { "" };
             if relative.is_empty() { format!("{name}:") } else { format!("{mark}{relative}") }
         })
