@@ -4,7 +4,9 @@
     benches/compare.py [--runs N] [--only NAME,...] [--markdown FILE]
 
 Needs root, the release binary, the base images (scripts/bases) and the peer
-engine (scripts/peer-engine make). Every workload runs in turn with each tool;
+engine (scripts/peer-engine make); bookworm's older engine takes part too if
+`SKIFF_PEER_SUITE=bookworm SKIFF_PEER=.cache/peer-bookworm scripts/peer-engine make`
+has made it (or SKIFF_PEER_BOOKWORM says where it is). Every workload runs in turn with each tool;
 medians are compared, so a machine that drifts hurts all alike. Tools that are
 not there are left out of the table.
 """
@@ -37,6 +39,7 @@ class Tool:
 
     def __init__(self, name, prefix, env=None, root=None):
         self.name, self.prefix, self.root = name, prefix, root
+        self.has_provenance = not name.startswith("docker 20")
         self.env = {**os.environ, **(env or {})}
 
     def inner(self, path):
@@ -48,10 +51,25 @@ class Tool:
     def build(self, context, tag, *args):
         extra = ["--network", "host"]
         if self.name.startswith("docker"):
-            extra += ["--provenance=false"]
+            extra += ["--provenance=false"] if self.has_provenance else []
         if self.name == "buildah":
             extra += ["--layers", "--isolation", "chroot", "--pull-never"]
         return self.call("build", *extra, *args, "-t", tag, self.inner(context))
+
+
+def engines():
+    """The folders of the engines that were made."""
+    places = [os.environ.get("SKIFF_PEER", HERE / ".cache/peer"), os.environ.get("SKIFF_PEER_BOOKWORM", HERE / ".cache/peer-bookworm")]
+    return [Path(place) for place in places if (Path(place) / "made").exists()]
+
+
+def engine(place):
+    # The older client asks for the legacy builder unless it is told otherwise.
+    env = {"SKIFF_PEER": str(place), "DOCKER_BUILDKIT": "1"}
+    say = lambda *args: sh([str(PEER), *args], env={**os.environ, **env}).stdout.decode().strip()
+    say("start")
+    version = say("docker", "version", "--format", "{{.Server.Version}}")
+    return Tool(f"docker {version.split('+')[0]}", [str(PEER), "docker"], env, Path(say("root")))
 
 
 def tools(work):
@@ -59,11 +77,8 @@ def tools(work):
     if not SKIFF.exists():
         sys.exit("build the release binary first: cargo build --release")
     found.append(Tool("skiff", [str(SKIFF)], {"SKIFF_ROOT": str(work / "skiff")}))
-    if (Path(os.environ.get("SKIFF_PEER", HERE / ".cache/peer")) / "made").exists():
-        sh([str(PEER), "start"])
-        root = Path(sh([str(PEER), "root"]).stdout.decode().strip())
-        version = sh([str(PEER), "docker", "version", "--format", "{{.Server.Version}}"]).stdout.decode().strip()
-        found.append(Tool(f"docker {version.split('+')[0]}", [str(PEER), "docker"], root=root))
+    for place in engines():
+        found.append(engine(place))
     if shutil.which("buildah"):
         storage = ["--root", str(work / "buildah"), "--runroot", str(work / "buildah-run"), "--storage-driver", "overlay"]
         tool = Tool("buildah", ["buildah", *storage])
@@ -242,7 +257,8 @@ def main():
             rows["RUN writing 30,000 files"]["bare loop"] = bare_loop(work)
             names.append("bare loop")
     finally:
-        subprocess.run([str(PEER), "stop"], check=False)
+        for place in engines():
+            subprocess.run([str(PEER), "stop"], env={**os.environ, "SKIFF_PEER": str(place)}, check=False)
         shutil.rmtree(work, ignore_errors=True)
     table = render(rows, names)
     print(table)
