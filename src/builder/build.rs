@@ -10,6 +10,7 @@ use super::frontend;
 use super::lower::{Plan, lower};
 use super::ops::Ops;
 use super::options::BuildOptions;
+use super::shared::SharedCache;
 use super::solve::{Explain, Ids, SolveContext, solve};
 use super::source::{ImageSource, ImageSourceError, ResolvedImage};
 use crate::image::{ImageId, ManifestDigest, Platform, Reference};
@@ -31,6 +32,8 @@ pub struct BuildEnv<'a> {
     pub reporter: &'a dyn Reporter,
     /// Stops the build.
     pub cancel: &'a Cancel,
+    /// Knows results of other machines.
+    pub shared: Option<&'a dyn SharedCache>,
     /// Receives why steps ran.
     pub explain: Option<Explain<'a>>,
 }
@@ -93,7 +96,6 @@ pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, 
         env.reporter.report(Event::Warning { vertex: None, message: message.clone() });
     }
     env.reporter.report(Event::Planned { total: plan.graph.vertices.len() + 1 });
-    let ops = Ops::new(&plan, options, env, &ids);
     let source = Arc::new(options.source.clone());
     let context = SolveContext {
         source: &source,
@@ -103,9 +105,29 @@ pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, 
         jobs: options.jobs.unwrap_or_else(jobs),
         explain: env.explain,
     };
-    let solved = solve(&plan.graph, &ops, context);
-    ops.close();
-    let exported = export(&plan, &solved?, options, env, &ids)?;
+    let attempt = |strict: bool| {
+        let ops = Ops::new(&plan, options, env, &ids);
+        let ops = if strict { ops.strict() } else { ops };
+        let solved = solve(&plan.graph, &ops, context);
+        ops.close();
+        let solved = solved?;
+        if let Some(target) = plan.target.vertex {
+            ops.ensure(&solved[target].layers)?;
+        }
+        ops.adopt()?;
+        Ok(solved)
+    };
+    let solved = match attempt(false) {
+        // What a shared cache has lost is made here; what ended is not made again.
+        Err(error @ BuildError { .. }) if error.is_shared_lost() => {
+            let message =
+                format!("the shared cache has lost layers, steps run again: {}", error.root_cause());
+            env.reporter.report(Event::Warning { vertex: None, message });
+            attempt(true)?
+        }
+        other => other?,
+    };
+    let exported = export(&plan, &solved, options, env, &ids)?;
     Ok(BuildOutcome {
         image: exported.image.id,
         manifest: exported.image.manifest,

@@ -51,6 +51,20 @@ impl BuildError {
         self
     }
 
+    /// Whether layers of a shared cache were gone.
+    pub(super) fn is_shared_lost(&self) -> bool {
+        matches!(*self.kind, ErrorKind::SharedLost(_))
+    }
+
+    /// Returns the text of the deepest cause.
+    pub(super) fn root_cause(&self) -> String {
+        let mut cause: &dyn std::error::Error = self;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        cause.to_string()
+    }
+
     /// Whether the build was stopped rather than failed.
     pub fn is_cancelled(&self) -> bool {
         matches!(*self.kind, ErrorKind::Cancelled)
@@ -220,6 +234,9 @@ pub enum ErrorKind {
         /// Why.
         source: std::io::Error,
     },
+    /// Layers of a shared cache are not there any more.
+    #[error("failed to fetch cached layers")]
+    SharedLost(#[source] super::shared::SharedError),
     /// The build was stopped.
     #[error("context canceled")]
     Cancelled,

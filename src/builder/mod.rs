@@ -36,6 +36,7 @@ mod lower;
 mod ops;
 mod options;
 mod quote;
+mod shared;
 mod solve;
 mod source;
 mod stages;
@@ -50,6 +51,7 @@ pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
     is_true,
 };
+pub use shared::{Share, SharedCache, SharedError, SharedRecord};
 pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};
 pub use state::{PlannedHistory, StageState};

@@ -95,6 +95,7 @@ impl Ops<'_> {
             record.kind = "internal".to_owned();
             "content of unchanging files".clone_into(&mut record.description);
             self.env.store.cache_put(&record)?;
+            self.share_memo(&record);
         }
         Ok(Digested {
             request,
@@ -108,8 +109,14 @@ impl Ops<'_> {
     /// Returns what an earlier build found in the same stages and downloads, without looking at their files.
     fn remembered(&self, op: &CopyOp, inputs: &Inputs, pins: &[Pin]) -> Result<Option<Digested>, BuildError> {
         let Some(memo) = memo_key(op, inputs, pins) else { return Ok(None) };
-        let Some(record) = self.cached(&memo.key)? else { return Ok(None) };
-        let Some((digest, modified)) = read_payload(&record.payload) else { return Ok(None) };
+        let payload = match self.cached(&memo.key)? {
+            Some(record) => record.payload,
+            None => match self.borrow_memo(&memo.key) {
+                Some(payload) => payload,
+                None => return Ok(None),
+            },
+        };
+        let Some((digest, modified)) = read_payload(&payload) else { return Ok(None) };
         let nothing: Arc<dyn Tree> = Arc::new(MemoryTree::default());
         let sources = op.sources.iter().map(|source| CopySource {
             tree: Arc::clone(&nothing),

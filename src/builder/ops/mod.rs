@@ -8,7 +8,7 @@ mod remote;
 mod run;
 mod workdir;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -24,6 +24,7 @@ use super::explain::{Reason, differences};
 use super::graph::{CopySourceOp, Graph, Op, Place, Vertex, VertexIndex};
 use super::lower::Plan;
 use super::options::{BuildOptions, SecretValue};
+use super::shared::{Borrowed, SharedRecord, steps_of_image};
 use super::solve::{Ids, Inputs, Made, Work};
 use crate::fs::Root;
 use crate::image::DiffId;
@@ -41,9 +42,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The steps of one build with all that they work on.
 pub struct Ops<'a> {
     graph: &'a Graph,
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     options: &'a BuildOptions,
-    env: BuildEnv<'a>,
+    pub(super) env: BuildEnv<'a>,
     /// What is known of each copy's files.
     digests: Vec<Mutex<Option<Arc<Digested>>>>,
     /// A directory for temporary files, made on first use.
@@ -52,6 +53,10 @@ pub struct Ops<'a> {
     transfers: AtomicUsize,
     /// Named contexts that are opened when a step wants them.
     named: HashMap<String, Opened>,
+    /// What came from a shared cache.
+    pub(super) borrowed: Borrowed,
+    /// The steps whose layers are the image's.
+    pub(super) in_image: HashSet<VertexIndex>,
 }
 
 /// The line that shows the reading of the context.
@@ -79,8 +84,16 @@ impl<'a> Ops<'a> {
             spool: OnceLock::new(),
             context: ContextLine { id, open: AtomicUsize::new(readers) },
             transfers: AtomicUsize::new(0),
+            borrowed: Borrowed::default(),
+            in_image: steps_of_image(graph, plan.target.vertex),
             named: options.named_contexts.keys().map(|name| (name.clone(), Opened::default())).collect(),
         }
+    }
+
+    /// Returns the same steps for another attempt, after layers of a shared cache were gone.
+    pub fn strict(mut self) -> Self {
+        self.borrowed.strict = true;
+        self
     }
 
     /// Ends the context's line if a failure left it open.
@@ -120,6 +133,7 @@ impl<'a> Ops<'a> {
         if layers.is_empty() {
             return Ok(None);
         }
+        self.ensure(layers)?;
         Ok(Some(self.env.store.mount(layers)?))
     }
 
@@ -178,6 +192,28 @@ impl<'a> Ops<'a> {
         fields
     }
 
+    /// Writes the record of a step's result.
+    pub(super) fn keep(
+        &self,
+        vertex: VertexIndex,
+        key: &StepKey,
+        layers: &[DiffId],
+        created: Timestamp,
+    ) -> Result<SharedRecord, BuildError> {
+        let node = &self.graph.vertices[vertex];
+        let mut size = 0;
+        for layer in layers {
+            size += self.env.store.layer(*layer)?.map_or(0, |layer| layer.size());
+        }
+        let mut record =
+            CacheRecord::new(key.key, "{}".to_owned(), layers.to_vec(), size, self.step_id(node));
+        record.created = created;
+        record.description.clone_from(&node.name);
+        record.fields = self.all_fields(vertex, key);
+        self.env.store.cache_put(&record)?;
+        Ok(SharedRecord { layers: record.layers, created, payload: record.payload })
+    }
+
     fn cached(&self, key: &CacheKey) -> Result<Option<CacheRecord>, BuildError> {
         Ok(self.env.store.cache_get(key)?)
     }
@@ -217,8 +253,15 @@ impl Work for Ops<'_> {
         }
     }
 
-    fn look_up(&self, key: &StepKey) -> Result<Option<Made>, BuildError> {
-        let record = self.cached(&key.key)?;
+    fn look_up(&self, vertex: VertexIndex, key: &StepKey) -> Result<Option<Made>, BuildError> {
+        let record = match self.cached(&key.key)? {
+            Some(CacheRecord { layers, created, payload, .. }) => {
+                let record = SharedRecord { layers, created, payload };
+                self.share(Some(vertex), &key.key, &record);
+                Some(record)
+            }
+            None => self.borrow_record(vertex, key),
+        };
         Ok(record.map(|record| Made { layers: record.layers, created: record.created }))
     }
 
@@ -245,9 +288,10 @@ impl Work for Ops<'_> {
             Op::Source(source) => {
                 let image = self.plan.images.iter().find(|image| image.manifest == source.manifest);
                 let image = image.expect("every source was resolved");
-                self.env.images.fetch(image).map_err(|error| {
-                    BuildError::from(ErrorKind::Image { name: source.name.clone(), source: error })
-                })?;
+                // With a shared cache nothing may ever read the base; whoever does brings it.
+                if self.env.shared.is_none() {
+                    self.fetch_image(image)?;
+                }
                 Ok(source.diff_ids.clone())
             }
             Op::Run(run) => self.run(run, inputs, id, cancel),
@@ -257,16 +301,8 @@ impl Work for Ops<'_> {
     }
 
     fn record(&self, vertex: VertexIndex, key: &StepKey, layers: &[DiffId]) -> Result<Timestamp, BuildError> {
-        let node = &self.graph.vertices[vertex];
-        let mut size = 0;
-        for layer in layers {
-            size += self.env.store.layer(*layer)?.map_or(0, |layer| layer.size());
-        }
-        let step = self.step_id(node);
-        let mut record = CacheRecord::new(key.key, "{}".to_owned(), layers.to_vec(), size, step);
-        record.description.clone_from(&node.name);
-        record.fields = self.all_fields(vertex, key);
-        self.env.store.cache_put(&record)?;
+        let record = self.keep(vertex, key, layers, Timestamp::now())?;
+        self.share(Some(vertex), &key.key, &record);
         Ok(record.created)
     }
 

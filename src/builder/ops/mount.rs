@@ -252,6 +252,7 @@ impl Ops<'_> {
         if layers.is_empty() {
             return Ok(());
         }
+        self.ensure(layers)?;
         let root = store.mount(layers)?;
         let path = root.resolve(source)?;
         if root.stat(&path, Follow::No)?.is_none() {

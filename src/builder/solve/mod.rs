@@ -104,7 +104,7 @@ pub trait Work: Sync {
     fn key(&self, vertex: VertexIndex, inputs: &Inputs) -> Result<Option<StepKey>, BuildError>;
 
     /// Returns the known result of a key.
-    fn look_up(&self, key: &StepKey) -> Result<Option<Made>, BuildError>;
+    fn look_up(&self, vertex: VertexIndex, key: &StepKey) -> Result<Option<Made>, BuildError>;
 
     /// Waits until nobody else makes the key's result; others wait while the answer is held.
     fn lock(&self, key: &StepKey, cancel: &Cancel) -> Result<Box<dyn std::any::Any>, BuildError>;
@@ -357,7 +357,7 @@ impl<'a> Solver<'a> {
     }
 
     fn known(&self, vertex: VertexIndex, key: &StepKey) -> Result<Option<Made>, BuildError> {
-        let made = self.work.look_up(key)?;
+        let made = self.work.look_up(vertex, key)?;
         if made.is_some() {
             let name = &self.graph.vertices[vertex].name;
             if let Some(explain) = self.context.explain {

@@ -55,7 +55,7 @@ impl Work for Fake {
         Ok(Some(fields.finish()))
     }
 
-    fn look_up(&self, key: &StepKey) -> Result<Option<Made>, BuildError> {
+    fn look_up(&self, _: VertexIndex, key: &StepKey) -> Result<Option<Made>, BuildError> {
         Ok(lock(&self.known).get(key.key.as_bytes()).cloned())
     }
 

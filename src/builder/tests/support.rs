@@ -130,6 +130,7 @@ impl Bench {
             images: &Stored(&self.store),
             reporter: &reporter,
             cancel: &self.cancel,
+            shared: None,
             explain: Some(&explain),
         };
         let result = build(options, env);

@@ -76,6 +76,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         images: &images,
         reporter,
         cancel: &cancel,
+        shared: None,
         explain: args.explain.then_some(&explain),
     };
     let result = build(&options, env);
