@@ -98,10 +98,10 @@ pub(super) struct Found {
 }
 
 /// The first pass.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     store: &'a Store,
     reporter: &'a dyn Reporter,
-    contents: Contents,
+    pub(super) contents: Contents,
     /// Bytes of documents that may still come.
     room: u64,
     /// Layers so far, to number their transfers.
@@ -109,7 +109,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(store: &'a Store, reporter: &'a dyn Reporter) -> Self {
+    pub(super) fn new(store: &'a Store, reporter: &'a dyn Reporter) -> Self {
         Self { store, reporter, contents: Contents::default(), room: MAX_DOCUMENTS, number: 0 }
     }
 
@@ -152,6 +152,23 @@ impl<'a> Reading<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Reads one file of a directory; one that is not there is found missing later.
+    pub(super) fn one(&mut self, dir: &Root, name: &str) -> Result<(), ArchiveError> {
+        match dir.stat(name, Follow::Yes)? {
+            Some(stat) if stat.kind == FileKind::File => {
+                self.file(name, stat.size, &mut dir.open_file(name)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the layer that a blob holds is in the store already, as its config says.
+    pub(super) fn known_as(&mut self, name: &str, diff_id: DiffId) -> Result<bool, ArchiveError> {
+        let Some(layer) = self.store.layer(diff_id)? else { return Ok(false) };
+        self.contents.layers.insert(name.to_owned(), Found { diff_id, size: layer.size(), draft: None });
+        Ok(true)
     }
 
     fn file(&mut self, name: &str, size: u64, data: &mut (dyn Read + Send)) -> Result<(), ArchiveError> {

@@ -16,6 +16,7 @@
 mod error;
 mod format;
 mod import;
+mod layout;
 mod load;
 mod resolve;
 mod save;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use error::ArchiveError;
 pub use import::{ImportOptions, import};
+pub use layout::{Pick, Picked, pick};
 pub use load::{Loaded, load, load_directory};
 pub use save::{SaveItem, save};
 

@@ -16,9 +16,9 @@ const MAX_DEPTH: usize = 4;
 
 /// An image whose parts have names in the archive.
 #[derive(Debug)]
-struct Candidate {
-    config: String,
-    layers: Vec<String>,
+pub(super) struct Candidate {
+    pub(super) config: String,
+    pub(super) layers: Vec<String>,
     /// The manifest's own bytes, and the descriptor that led to it, if the archive has them.
     manifest: Option<(Vec<u8>, Descriptor)>,
 }
@@ -176,7 +176,7 @@ fn children(
     }
 }
 
-fn document<'a>(
+pub(super) fn document<'a>(
     contents: &'a Contents,
     descriptor: &Descriptor,
 ) -> Result<(&'a [u8], Document), ArchiveError> {
@@ -189,7 +189,7 @@ fn document<'a>(
     Ok((bytes, document))
 }
 
-fn candidate(bytes: &[u8], descriptor: &Descriptor, manifest: &Manifest) -> Candidate {
+pub(super) fn candidate(bytes: &[u8], descriptor: &Descriptor, manifest: &Manifest) -> Candidate {
     Candidate {
         config: blob_path(manifest.config.digest),
         layers: manifest.layers.iter().map(|layer| blob_path(layer.digest)).collect(),
@@ -197,7 +197,7 @@ fn candidate(bytes: &[u8], descriptor: &Descriptor, manifest: &Manifest) -> Cand
     }
 }
 
-fn is_attestation(descriptor: &Descriptor) -> bool {
+pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
     descriptor.annotation("vnd.docker.reference.type").is_some()
 }
 
@@ -300,7 +300,7 @@ fn names_uncompressed(manifest: &[u8], diff_ids: &[DiffId]) -> bool {
 }
 
 /// Returns the uncompressed layers' descriptors after comparing them with the config.
-fn check_layers(
+pub(super) fn check_layers(
     contents: &Contents,
     image: &Candidate,
     diff_ids: &[DiffId],

@@ -157,19 +157,37 @@ impl ImageSource for Told<'_> {
         platform: Option<&Platform>,
         pull: bool,
     ) -> Result<ResolvedImage, ImageSourceError> {
+        self.told(&reference.to_string(), || self.images.resolve(reference, platform, pull))
+    }
+
+    fn resolve_layout(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<ResolvedImage, ImageSourceError> {
+        self.told(name, || self.images.resolve_layout(name, platform))
+    }
+
+    fn fetch(&self, image: &ResolvedImage) -> Result<(), ImageSourceError> {
+        self.images.fetch(image)
+    }
+}
+
+impl Told<'_> {
+    fn told(
+        &self,
+        what: &str,
+        resolve: impl FnOnce() -> Result<ResolvedImage, ImageSourceError>,
+    ) -> Result<ResolvedImage, ImageSourceError> {
         let id = self.ids.next();
-        let name = format!("[internal] load metadata for {reference}");
+        let name = format!("[internal] load metadata for {what}");
         self.reporter.report(Event::VertexStarted { id, name, at: SystemTime::now() });
-        let result = self.images.resolve(reference, platform, pull);
+        let result = resolve();
         let outcome = match &result {
             Ok(_) => Outcome::Done,
             Err(error) => Outcome::Failed(error.to_string()),
         };
         self.reporter.report(Event::VertexDone { id, at: SystemTime::now(), outcome });
         result
-    }
-
-    fn fetch(&self, image: &ResolvedImage) -> Result<(), ImageSourceError> {
-        self.images.fetch(image)
     }
 }

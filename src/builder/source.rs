@@ -33,6 +33,18 @@ pub trait ImageSource: Send + Sync {
         pull: bool,
     ) -> Result<ResolvedImage, ImageSourceError>;
 
+    /// Returns what an image of an OCI layout is (`oci-layout://DIRECTORY[:TAG][@DIGEST]`).
+    ///
+    /// # Errors
+    /// There is no such layout or image, or this source knows none.
+    fn resolve_layout(
+        &self,
+        name: &str,
+        _platform: Option<&Platform>,
+    ) -> Result<ResolvedImage, ImageSourceError> {
+        Err(format!("{name}: OCI layouts are not read here").into())
+    }
+
     /// Sees to it that the image's layers are in the store; the usual case is that they are.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What whole-binary tests share: a hermetic environment, base images, a peer engine, an image reader.
 #![allow(dead_code, reason = "each test binary uses its own part of this folder")]
 
+pub mod http;
 pub mod image;
 pub mod peer;
 

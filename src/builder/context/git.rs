@@ -133,7 +133,10 @@ impl Git<'_> {
         self.source.check(&commit)?;
         self.run(&["checkout", "-q", "--detach", &commit])?;
         if !self.source.no_submodules {
-            self.run(&["submodule", "update", "--init", "--recursive", "--depth=1", "-q"])?;
+            let shallow = ["submodule", "update", "--init", "--recursive", "-q", "--depth=1"];
+            if self.run(&shallow).is_err() {
+                self.run(&shallow[..5])?;
+            }
         }
         Ok(commit)
     }

@@ -179,13 +179,17 @@ impl Lowering<'_> {
         if let Some((image, _)) = self.sources.get(&key) {
             return Ok(image.clone());
         }
-        let reference = Reference::parse(name)
-            .map_err(|error| invalid(format!("failed to parse stage name {}: {error}", quoted(name))))?
-            .or_latest();
-        let image = self
-            .images
-            .resolve(&reference, key.1.as_ref(), self.options.pull)
-            .map_err(|source| BuildError::from(ErrorKind::Image { name: reference.to_string(), source }))?;
+        let failed = |name: String| move |source| BuildError::from(ErrorKind::Image { name, source });
+        let image = if name.starts_with("oci-layout://") {
+            self.images.resolve_layout(name, key.1.as_ref()).map_err(failed(name.to_owned()))?
+        } else {
+            let reference = Reference::parse(name)
+                .map_err(|error| invalid(format!("failed to parse stage name {}: {error}", quoted(name))))?
+                .or_latest();
+            self.images
+                .resolve(&reference, key.1.as_ref(), self.options.pull)
+                .map_err(failed(reference.to_string()))?
+        };
         self.resolved.push(image.clone());
         self.sources.insert(key, (image.clone(), None));
         Ok(image)

@@ -5,6 +5,7 @@ mod contexts;
 mod explain;
 mod failure;
 mod images;
+mod layouts;
 mod options;
 mod secrets;
 
@@ -66,6 +67,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let cancel = Cancel::new();
     stop_on_signals(&cancel)?;
     let images = images::StoredImages::new(store);
+    let images = layouts::WithLayouts::new(&images, store, &*renderer);
     let executor = NamespaceExecutor::new();
     let reporter: &dyn Renderer = &*renderer;
     let explained = Mutex::new(Vec::new());
