@@ -283,6 +283,7 @@ fn rewritten(bytes: &[u8], index: &Index, entry: &Entry, checked: &[Checked]) ->
             media_type: media_type::OCI_MANIFEST.to_owned(),
             digest: Digest::of(&checked.manifest),
             size: checked.manifest.len() as u64,
+            artifact_type: None,
             platform: descriptor.platform.clone().or_else(|| Some(checked.platform.clone())),
             annotations: descriptor.annotations.clone(),
         });

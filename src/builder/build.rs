@@ -5,15 +5,15 @@ use std::time::SystemTime;
 
 use super::cancel::Cancel;
 use super::error::BuildError;
-use super::export::export;
+use super::export::{self, ImageFormat};
 use super::frontend;
-use super::lower::{Plan, lower};
+use super::lower::{Plan, lower_all};
 use super::ops::Ops;
 use super::options::BuildOptions;
 use super::shared::SharedCache;
-use super::solve::{Explain, Ids, SolveContext, solve};
+use super::solve::{Explain, Ids, Snapshot, SolveContext, solve};
 use super::source::{ImageSource, ImageSourceError, ResolvedImage};
-use crate::image::{ImageId, ManifestDigest, Platform, Reference};
+use crate::image::{DiffId, ImageId, ManifestDigest, Platform, Reference};
 use crate::parser::parse;
 use crate::progress::{Event, Outcome, Reporter};
 use crate::run::Executor;
@@ -71,21 +71,55 @@ pub fn plan(options: &BuildOptions, images: &dyn ImageSource) -> Result<Plan, Bu
     })?;
     let mut warnings = frontend::check(&dockerfile, options)?;
     warnings.extend(frontend::warnings(&dockerfile, options)?);
-    let mut plan = lower(&dockerfile, &source, options, images, &Platform::host())?;
+    let mut plan = lower_all(&dockerfile, &source, options, images, &Platform::host())?;
     warnings.append(&mut plan.warnings);
     plan.warnings = warnings;
     Ok(plan)
 }
 
-/// Builds an image.
+/// A build whose steps have all been solved; nothing of it was exported yet.
+#[derive(Debug)]
+pub struct Solved {
+    /// What was built, for one platform or several.
+    pub plan: Plan,
+    /// The result of each step.
+    pub snapshots: Vec<Arc<Snapshot>>,
+    /// The platforms that were asked for, in the order of the plan's targets; empty when none was.
+    pub platforms: Vec<Platform>,
+    /// When it began.
+    pub started: SystemTime,
+    /// Numbers of events.
+    pub(super) ids: Ids,
+}
+
+impl Solved {
+    /// Returns the platform of a target: the one asked for, else the one that its config has.
+    pub fn platform(&self, number: usize) -> Platform {
+        let asked = self.platforms.get(number).cloned();
+        asked.unwrap_or_else(|| {
+            let target = self.plan.targets().nth(number);
+            target.expect("there is a target of every number").image.platform()
+        })
+    }
+
+    /// Returns the layers of a target, bottom first.
+    pub fn layers(&self, number: usize) -> &[DiffId] {
+        let target = self.plan.targets().nth(number);
+        let vertex = target.and_then(|target| target.vertex);
+        vertex.map_or(&[], |vertex| &self.snapshots[vertex].layers)
+    }
+}
+
+/// Solves every step of a build; what becomes of the result is [`export`]'s business.
 ///
 /// Steps that ended are kept, so that a build that failed or was stopped goes on from there.
+/// Results stay while the caller holds a lease on the store.
 ///
 /// # Errors
 /// The first failure, with its lines and, if a step failed, the last of its output.
-pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, BuildError> {
+pub fn solve_build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<Solved, BuildError> {
+    let started = SystemTime::now();
     let ids = Ids::default();
-    let _lease = env.store.lease()?;
     let images = Told { images: env.images, reporter: env.reporter, ids: &ids };
     let line = format!("[internal] load build definition from {}", options.source.name());
     let id = ids.next();
@@ -111,7 +145,7 @@ pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, 
         let solved = solve(&plan.graph, &ops, context);
         ops.close();
         let solved = solved?;
-        if let Some(target) = plan.target.vertex {
+        for target in plan.targets().filter_map(|target| target.vertex) {
             ops.ensure(&solved[target].layers)?;
         }
         ops.adopt()?;
@@ -127,15 +161,43 @@ pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, 
         }
         other => other?,
     };
-    let exported = export(&plan, &solved, options, env, &ids)?;
+    let asked = match options.platforms.is_empty() {
+        true => options.platform.iter().cloned().collect(),
+        false => options.platforms.clone(),
+    };
+    Ok(Solved { snapshots: solved, platforms: asked, plan, started, ids })
+}
+
+/// Builds an image into the store and gives it its names.
+///
+/// # Errors
+/// As [`solve_build`], or the store can't be written.
+pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, BuildError> {
+    let _lease = env.store.lease()?;
+    let solved = solve_build(options, env)?;
+    let format =
+        ImageFormat { epoch: solved.plan.epoch, index: wants_index(options), ..ImageFormat::default() };
+    let (documents, kept) = export::exporting(&solved, env.reporter, "exporting to image", |say| {
+        say("exporting layers".to_owned());
+        let images = export::compose(env.store, &solved, &format)?;
+        let documents = export::index(images, Vec::new(), &format);
+        let kept = export::keep(env.store, &documents, &options.tags, say)?;
+        Ok::<_, BuildError>((documents, kept))
+    })?;
+    let image = &documents.images[0];
     Ok(BuildOutcome {
-        image: exported.image.id,
-        manifest: exported.image.manifest,
-        target: exported.target,
-        config: exported.config,
+        image: image.id,
+        manifest: image.digest,
+        target: kept.target,
+        config: image.config.clone(),
         tags: options.tags.iter().map(|tag| tag.clone().or_latest()).collect(),
-        warnings: plan.warnings,
+        warnings: solved.plan.warnings,
     })
+}
+
+/// Whether one platform gets an index as well.
+pub fn wants_index(options: &BuildOptions) -> bool {
+    options.build_args.get("BUILDKIT_MULTI_PLATFORM").is_some_and(|text| super::is_true(text))
 }
 
 /// Returns how many steps run at once: they often wait, so a few more than there are processors.

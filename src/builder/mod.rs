@@ -12,7 +12,7 @@
 //!   what its cache key holds, and how it is executed (`ops`).
 //! - `solve` runs vertices whose inputs are known, several at once; a record is
 //!   written when its step ends.
-//! - `export` writes config and manifest of the target and its names.
+//! - [`export`] writes documents and files of the targets.
 //!
 //! Invariants:
 //! - A key names the parent by content, never by how it was made.
@@ -29,7 +29,7 @@ mod env;
 mod error;
 mod expand;
 mod explain;
-mod export;
+pub mod export;
 mod frontend;
 pub mod graph;
 mod lower;
@@ -42,7 +42,7 @@ mod source;
 mod stages;
 mod state;
 
-pub use build::{BuildEnv, BuildOutcome, build, plan};
+pub use build::{BuildEnv, BuildOutcome, Solved, build, plan, solve_build, wants_index};
 pub use cancel::{Cancel, CancelGuard};
 pub use error::{BuildError, ErrorKind, FailedStep, Place};
 pub use explain::{Difference, Explanation, Reason};

@@ -157,6 +157,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// `--platform`; none adopts the base image's where the machine can run it.
     pub platform: Option<Platform>,
+    /// All platforms of `--platform` when there are several; each is lowered with `platform` set to it.
+    pub platforms: Vec<Platform>,
     /// `--network`
     pub network: NetworkMode,
     /// `--secret`, by id.
@@ -198,6 +200,7 @@ impl BuildOptions {
             no_cache_filter: Vec::new(),
             pull: false,
             platform: None,
+            platforms: Vec::new(),
             network: NetworkMode::default(),
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),

@@ -190,6 +190,16 @@ impl<'f> Stages<'f> {
         }
     }
 
+    /// Returns the platform of a stage: its own, else that of the stage that it is built on, else the wanted one.
+    pub fn platform(&self, index: usize) -> &Platform {
+        let stage = &self.stages[index];
+        match (&stage.platform, self.earlier_named(&stage.base, index)) {
+            (_, Some(parent)) => self.platform(parent),
+            (Some(platform), None) => platform,
+            (None, None) => &self.wanted,
+        }
+    }
+
     /// Returns what step names and errors call a stage.
     pub fn label(&self, index: usize) -> String {
         self.stages[index].name.clone().unwrap_or_else(|| format!("stage-{index}"))

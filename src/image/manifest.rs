@@ -35,6 +35,14 @@ pub mod media_type {
     pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
     /// Docker layer, gzip.
     pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    /// Docker layer, zstd, as BuildKit names it.
+    pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+    /// The empty document `{}`.
+    pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
+    /// in-toto statement.
+    pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+    /// Artifact type of an attestation manifest.
+    pub const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
 }
 
 /// Largest manifest, index or config that is read, in bytes.
@@ -68,18 +76,22 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Number of bytes.
     pub size: u64,
-    /// Platform of a child manifest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Platform>,
     /// Annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
+    /// Platform of a child manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// What an artifact's manifest holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
 impl Descriptor {
     /// Returns a plain descriptor.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
-        Self { media_type: media_type.to_owned(), digest, size, platform: None, annotations: None }
+        let media_type = media_type.to_owned();
+        Self { media_type, digest, size, annotations: None, platform: None, artifact_type: None }
     }
 
     /// Returns the value of an annotation.
@@ -97,11 +109,17 @@ pub struct Manifest {
     /// Media type of the manifest itself.
     #[serde(default)]
     pub media_type: String,
+    /// What an artifact is; none for an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// The config.
     pub config: Descriptor,
     /// Layers, bottom first.
     #[serde(default)]
     pub layers: Vec<Descriptor>,
+    /// The manifest that this one is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Box<Descriptor>>,
     /// Annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
@@ -126,6 +144,10 @@ pub struct Index {
 
 /// A document that a reference can point at.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a document is taken apart as soon as it is read; there is never a list of them"
+)]
 pub enum Document {
     /// One image.
     Manifest(Manifest),
@@ -167,8 +189,10 @@ impl Manifest {
         Self {
             schema_version: 2,
             media_type: media_type::OCI_MANIFEST.to_owned(),
+            artifact_type: None,
             config,
             layers,
+            subject: None,
             annotations: None,
         }
     }

@@ -28,7 +28,7 @@ pub use compress::{Compression, Format, compress, decompress};
 pub use entry::{Entry, EntryKind, Metadata, Mtime};
 pub use error::LayerError;
 pub use hash::{HashingReader, HashingWriter};
-pub use pack::{PackOptions, pack_tree, pack_upper};
+pub use pack::{PackOptions, append_tree, pack_tree, pack_upper};
 pub use sink::{LAYER_INDEX, LAYER_TAR, LayerSink, SinkOptions, Written, store_blob, store_tar};
 pub use tar::{TarLimits, TarReader, TarWriter};
 pub use unpack::{ChownPolicy, UnpackOptions, UnpackStats, WhiteoutStyle, unpack};

@@ -57,6 +57,36 @@ pub fn pack_tree(
     pack(root, out, options, Marks::None)
 }
 
+/// Writes a whole tree below `prefix` into a tar that may hold more; all times become `time` if there is one.
+///
+/// # Errors
+/// As [`pack_upper`].
+pub fn append_tree<W: Write + Send>(
+    tar: &mut TarWriter<W>,
+    root: &Root,
+    prefix: &[u8],
+    time: Option<i64>,
+) -> Result<(), LayerError> {
+    let files =
+        walk(root, b"", |file| if file.stat.kind == FileKind::Socket { Visit::Skip } else { Visit::Take })?;
+    let mut entries = entries_of(root, &files, &PackOptions::default(), Marks::None)?;
+    let paths: Vec<Vec<u8>> = entries.iter().map(|entry| entry.path.clone()).collect();
+    for entry in &mut entries {
+        if let Some(seconds) = time {
+            entry.meta.mtime = Mtime { seconds, nanos: 0 };
+        }
+        entry.path = [prefix, &entry.path].concat();
+        if let EntryKind::HardLink { target } = &mut entry.kind {
+            *target = [prefix, target].concat();
+        }
+    }
+    let open = |n: usize| root.open_file_nofollow(path_of(&paths[n]));
+    super::ahead::write_all(&entries, open, |entry, content| match content {
+        super::ahead::Content::Bytes(bytes) => tar.append_bytes(entry, bytes).map(drop),
+        super::ahead::Content::File(mut file) => tar.append(entry, &mut file).map(drop),
+    })
+}
+
 fn pack(
     root: &Root,
     out: &mut (dyn Write + Send),

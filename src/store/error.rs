@@ -70,6 +70,15 @@ pub enum StoreError {
         /// The digest of the bytes.
         found: Digest,
     },
+    /// A layer can't be compressed.
+    #[error("cannot compress layer {layer}")]
+    Compress {
+        /// Which layer.
+        layer: DiffId,
+        /// Why.
+        #[source]
+        source: crate::layers::LayerError,
+    },
     /// A blob is larger than the caller takes.
     #[error("blob {digest} has {size} bytes, more than the {limit} that are accepted")]
     BlobTooLarge {

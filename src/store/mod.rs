@@ -37,6 +37,7 @@
 mod blob;
 mod cache;
 mod cache_mount;
+mod compress;
 mod compressed;
 mod context_index;
 mod db;

@@ -5,6 +5,7 @@
 
 mod base;
 mod command;
+mod merge;
 mod needs;
 mod transfer;
 
@@ -30,14 +31,23 @@ use crate::parser::{Dockerfile, Instruction, Source, Span};
 pub struct Plan {
     /// The steps.
     pub graph: Graph,
-    /// The target stage at its end: config, history, root.
+    /// The target stage at its end: config, history, root; of several platforms the first's.
     pub target: StageState,
+    /// The target stage for further platforms, in the order in which they were asked for.
+    pub others: Vec<StageState>,
     /// What should be said.
     pub warnings: Vec<String>,
     /// Images that were resolved on the way.
     pub images: Vec<ResolvedImage>,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub epoch: Option<i64>,
+}
+
+impl Plan {
+    /// Returns the target stage for each platform.
+    pub fn targets(&self) -> impl Iterator<Item = &StageState> {
+        std::iter::once(&self.target).chain(&self.others)
+    }
 }
 
 impl std::fmt::Display for Plan {
@@ -74,7 +84,40 @@ pub fn lower(
     let mut target = lowering.done[stages.target].take().expect("what was ensured is there");
     target.finish();
     target.image.config.labels.extend(options.labels.iter().cloned());
-    Ok(Plan { graph: lowering.graph, target, warnings: lowering.warnings, images: lowering.resolved, epoch })
+    Ok(Plan {
+        graph: lowering.graph,
+        target,
+        others: Vec::new(),
+        warnings: lowering.warnings,
+        images: lowering.resolved,
+        epoch,
+    })
+}
+
+/// Turns a Dockerfile into one plan for all platforms that are asked for; steps that they share are in it once.
+///
+/// # Errors
+/// As [`lower`], for any of the platforms.
+pub fn lower_all(
+    dockerfile: &Dockerfile,
+    source: &Arc<Source>,
+    options: &BuildOptions,
+    images: &dyn ImageSource,
+    host: &Platform,
+) -> Result<Plan, BuildError> {
+    if options.platforms.is_empty() {
+        return lower(dockerfile, source, options, images, host);
+    }
+    let mut merged: Option<Plan> = None;
+    for platform in &options.platforms {
+        let options = BuildOptions { platform: Some(platform.clone()), ..options.clone() };
+        let plan = lower(dockerfile, source, &options, images, host)?;
+        match &mut merged {
+            None => merged = Some(plan),
+            Some(merged) => merge::merge(merged, plan),
+        }
+    }
+    Ok(merged.expect("there is a platform"))
 }
 
 fn epoch(stages: &Stages<'_>, options: &BuildOptions) -> Result<Option<i64>, BuildError> {
@@ -254,7 +297,26 @@ impl Lowering<'_> {
             1 => String::new(),
             _ => format!("{} ", self.stages.label(here.index)),
         };
-        format!("[{stage}{:width$}/{}] {text}", here.counted, here.total)
+        let platform = self.platform_prefix(here.index);
+        format!("[{platform}{stage}{:width$}/{}] {text}", here.counted, here.total)
+    }
+}
+
+impl Lowering<'_> {
+    /// Returns what tells the steps of several platforms apart, e.g. `linux/arm64 ` or `linux/amd64->arm64 `.
+    fn platform_prefix(&self, index: usize) -> String {
+        if self.options.platforms.is_empty() {
+            return String::new();
+        }
+        let (on, target) = (self.stages.platform(index), &self.stages.wanted);
+        if on == target {
+            return format!("{on} ");
+        }
+        let target = match on.os == target.os {
+            true => target.to_string().split_once('/').map_or(String::new(), |(_, rest)| rest.to_owned()),
+            false => target.to_string(),
+        };
+        format!("{on}->{target} ")
     }
 }
 

@@ -1,0 +1,93 @@
+//! Times of files in layers that were made already: `rewrite-timestamp`, and one step further.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::builder::error::BuildError;
+use crate::image::DiffId;
+use crate::layers::{EntryKind, LayerSink, Mtime, SinkOptions, TarReader};
+use crate::store::{CacheKey, CacheRecord, LayerForm, StepId, Store, StoreError};
+
+/// What becomes of the times of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rewrite {
+    /// Nothing.
+    #[default]
+    No,
+    /// Those above the epoch are lowered to it, as BuildKit does.
+    Lower,
+    /// All become the epoch, so that nothing of the time of building is left.
+    Set,
+}
+
+impl Rewrite {
+    fn apply(self, time: &mut Mtime, epoch: i64) {
+        let later = time.seconds > epoch || (time.seconds == epoch && time.nanos > 0);
+        if self == Self::Set || (self == Self::Lower && later) {
+            *time = Mtime { seconds: epoch, nanos: 0 };
+        }
+    }
+}
+
+/// Returns the layer with other times; it is made once and remembered.
+///
+/// # Errors
+/// The layer is gone, is no whole tar, or the store can't be written.
+pub(super) fn rewritten(
+    store: &Store,
+    layer: DiffId,
+    epoch: i64,
+    how: Rewrite,
+) -> Result<DiffId, BuildError> {
+    let key = key(layer, epoch, how);
+    if let Some(record) = store.cache_get(&key)?
+        && let [made] = record.layers[..]
+    {
+        return Ok(made);
+    }
+    let source = store.layer(layer)?.ok_or(StoreError::NoLayer(layer))?;
+    let draft = store.begin_layer()?;
+    let index = store.form()?.0 == LayerForm::Index;
+    let mut sink = LayerSink::create(draft.root(), SinkOptions { index })?;
+    let mut tar = TarReader::new(source.tar()?);
+    while let Some((mut entry, _)) = tar.next_entry()? {
+        if !matches!(entry.kind, EntryKind::Whiteout | EntryKind::Opaque) {
+            how.apply(&mut entry.meta.mtime, epoch);
+        }
+        sink.append(&entry, &mut tar)?;
+    }
+    let written = sink.finish()?;
+    draft.commit(written.diff_id, written.size)?;
+    let text = format!("timestamps of {layer} for {epoch}");
+    let step = StepId { text, ..StepId::default() };
+    store.cache_put(&CacheRecord::new(key, "{}".to_owned(), vec![written.diff_id], written.size, step))?;
+    Ok(written.diff_id)
+}
+
+fn key(layer: DiffId, epoch: i64, how: Rewrite) -> CacheKey {
+    let mut hash = Sha256::new();
+    hash.update(b"rewrite timestamps 1");
+    hash.update(layer.as_bytes());
+    hash.update(epoch.to_le_bytes());
+    hash.update([how as u8]);
+    CacheKey::from_bytes(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_lowered_or_set() {
+        for (how, seconds, nanos, expected) in [
+            (Rewrite::No, 9, 1, (9, 1)),
+            (Rewrite::Lower, 9, 1, (5, 0)),
+            (Rewrite::Lower, 5, 1, (5, 0)),
+            (Rewrite::Lower, 4, 1, (4, 1)),
+            (Rewrite::Set, 4, 1, (5, 0)),
+        ] {
+            let mut time = Mtime { seconds, nanos };
+            how.apply(&mut time, 5);
+            assert_eq!((time.seconds, time.nanos), expected, "{how:?}");
+        }
+    }
+}
