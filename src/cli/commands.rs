@@ -17,6 +17,7 @@ use super::rmi::RmiArgs;
 use super::run::RunArgs;
 use super::save::SaveArgs;
 use super::tag::TagArgs;
+use super::tags::TagsArgs;
 
 /// Builds container images from Dockerfiles, stores them, moves them and runs them
 #[derive(Debug, Parser)]
@@ -44,6 +45,8 @@ pub enum Command {
     Images(ImagesArgs),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
     Tag(TagArgs),
+    /// List the tags of a repository in its registry
+    Tags(TagsArgs),
     /// Remove one or more images
     Rmi(RmiArgs),
     /// Return low-level information on images

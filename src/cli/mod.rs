@@ -26,6 +26,7 @@ mod inspect;
 mod load;
 mod output;
 mod prune;
+mod registries;
 mod render;
 mod rmi;
 mod run;
@@ -33,6 +34,7 @@ mod save;
 mod signals;
 mod table;
 mod tag;
+mod tags;
 mod usage;
 mod words;
 
@@ -103,7 +105,7 @@ fn command_path(words: &[String]) -> String {
 /// Whether a command touches files of many owners or mounts something, so that an ordinary user
 /// needs a user namespace for it.
 fn needs_ids(command: &Command) -> bool {
-    !matches!(command, Command::Version(_) | Command::Completion(_))
+    !matches!(command, Command::Version(_) | Command::Completion(_) | Command::Tags(_))
 }
 
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
@@ -136,6 +138,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Run(args) => return run::run(*args, global),
         Command::Images(args) => images::run(&args, global),
         Command::Tag(args) => tag::run(&args, global),
+        Command::Tags(args) => tags::run(&args, global),
         Command::Rmi(args) => rmi::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global, inspect::Scope::Any),
         Command::History(args) => history::run(&args, global),

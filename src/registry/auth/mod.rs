@@ -1,0 +1,5 @@
+//! Credentials, challenges and tokens.
+
+mod credential;
+
+pub use credential::{Credential, CredentialError, CredentialSource, NoCredentials, Secret};

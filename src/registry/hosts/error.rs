@@ -1,0 +1,41 @@
+//! What can be wrong with the description of hosts.
+
+use std::path::PathBuf;
+
+use crate::fs::FsError;
+
+/// The description of a host is wrong or can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HostsError {
+    /// A mirror is no plain root URL.
+    #[error("invalid mirror: {0}")]
+    Mirror(String),
+    /// An entry of `insecure-registries` is neither a host nor a CIDR.
+    #[error("insecure registry {0} is not valid: {1}")]
+    Insecure(String, String),
+    /// A client certificate without its key, or the reverse.
+    #[error("missing {missing} for {}", present.display())]
+    HalfPair {
+        /// The file that is there.
+        present: PathBuf,
+        /// The name of the other one.
+        missing: String,
+    },
+    /// A certificate or key can't be used.
+    #[error("{}: {what}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A proxy's URL is wrong.
+    #[error("invalid proxy URL {0}")]
+    Proxy(String),
+    /// The HTTP client can't be set up.
+    #[error("the HTTP client can't be set up: {0}")]
+    Setup(String),
+    /// A file can't be read.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}

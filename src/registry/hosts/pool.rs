@@ -1,0 +1,69 @@
+//! HTTP clients, one for each way a host is reached, made on first use.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::Client;
+use url::Url;
+
+use super::endpoint::{Endpoint, authority};
+use super::{HostsConfig, HostsError};
+
+/// Time to make a connection.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// Hands out the HTTP client for a URL.
+pub(crate) struct Pool {
+    config: Arc<HostsConfig>,
+    user_agent: String,
+    clients: Mutex<HashMap<String, Client>>,
+    /// Insecure hosts that speak no TLS.
+    plain: Mutex<HashSet<String>>,
+}
+
+impl Pool {
+    pub(crate) fn new(config: Arc<HostsConfig>, user_agent: String) -> Self {
+        Self { config, user_agent, clients: Mutex::default(), plain: Mutex::default() }
+    }
+
+    /// Returns the client for `url`; it follows no redirect by itself.
+    pub(crate) fn client(&self, url: &Url) -> Result<Client, HostsError> {
+        let host = authority(url);
+        let key = if url.scheme() == "http" { "http".to_owned() } else { host.clone() };
+        let mut clients = self.clients.lock().expect("building a client does not panic");
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self.build(url.scheme() == "http", &host)?;
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    /// Whether an insecure host was found to speak no TLS.
+    pub(crate) fn is_plain(&self, endpoint: &Endpoint) -> bool {
+        self.plain.lock().expect("nothing panics with the lock").contains(&authority(&endpoint.base))
+    }
+
+    /// Remembers that an insecure host speaks no TLS.
+    pub(crate) fn set_plain(&self, endpoint: &Endpoint) {
+        self.plain.lock().expect("nothing panics with the lock").insert(authority(&endpoint.base));
+    }
+
+    fn build(&self, plain: bool, host: &str) -> Result<Client, HostsError> {
+        // A second one is not installed; whichever came first is the same.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(&self.user_agent)
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true);
+        if plain || self.config.is_insecure(host) {
+            // Reading the machine's roots costs milliseconds that nobody needs here.
+            builder = builder.tls_danger_accept_invalid_certs(true).tls_certs_only([]);
+        }
+        builder.build().map_err(|e| HostsError::Setup(e.to_string()))
+    }
+}
