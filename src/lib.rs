@@ -13,4 +13,5 @@ pub mod parser;
 pub mod progress;
 pub mod registry;
 pub mod run;
+pub mod shared_cache;
 pub mod store;

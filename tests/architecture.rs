@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("archive", &["image", "progress", "fs", "layers", "store"]),
     ("registry", &["image", "progress", "fs", "layers", "store"]),
     ("run", &["image", "fs"]),
+    ("shared_cache", &["image", "progress", "fs", "layers", "store", "registry", "builder"]),
     ("builder", &["image", "progress", "fs", "parser", "layers", "store", "run"]),
 ];
 

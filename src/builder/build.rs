@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::cancel::Cancel;
-use super::error::BuildError;
+use super::error::{BuildError, ErrorKind};
 use super::export::{self, ImageFormat};
 use super::frontend;
 use super::lower::{Plan, lower_all};
@@ -118,9 +118,51 @@ impl Solved {
 /// # Errors
 /// The first failure, with its lines and, if a step failed, the last of its output.
 pub fn solve_build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<Solved, BuildError> {
-    let started = SystemTime::now();
     let ids = Ids::default();
-    let images = Told { images: env.images, reporter: env.reporter, ids: &ids };
+    let started = SystemTime::now();
+    let result = solve_all(options, env, &ids);
+    let stopped = matches!(&result, Err(error) if error.is_cancelled());
+    let written = match env.shared {
+        // The steps of a build that failed are worth sharing too; its own error comes first.
+        Some(shared) if !stopped => finish_exports(shared, env.reporter, &ids),
+        _ => Ok(()),
+    };
+    let (plan, snapshots) = result?;
+    written?;
+    let platforms = match options.platforms.is_empty() {
+        true => options.platform.iter().cloned().collect(),
+        false => options.platforms.clone(),
+    };
+    Ok(Solved { plan, snapshots, platforms, started, ids })
+}
+
+/// Waits for what is still to be written to shared caches.
+fn finish_exports(shared: &dyn SharedCache, reporter: &dyn Reporter, ids: &Ids) -> Result<(), BuildError> {
+    let names = shared.exports();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let id = ids.next();
+    let name = format!("exporting cache to {}", names.join(", "));
+    reporter.report(Event::VertexStarted { id, name, at: SystemTime::now() });
+    let result = shared.finish();
+    let outcome = match &result {
+        Ok(()) => Outcome::Done,
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    reporter.report(Event::VertexDone { id, at: SystemTime::now(), outcome });
+    Ok(result.map_err(ErrorKind::SharedExport)?)
+}
+
+/// Attempts after the first; each failure gives up one cache.
+const MAX_ATTEMPTS: usize = 8;
+
+fn solve_all(
+    options: &BuildOptions,
+    env: BuildEnv<'_>,
+    ids: &Ids,
+) -> Result<(Plan, Vec<Arc<Snapshot>>), BuildError> {
+    let images = Told { images: env.images, reporter: env.reporter, ids };
     let line = format!("[internal] load build definition from {}", options.source.name());
     let id = ids.next();
     env.reporter.report(Event::VertexStarted { id, name: line, at: SystemTime::now() });
@@ -134,13 +176,13 @@ pub fn solve_build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<Solved, 
     let context = SolveContext {
         source: &source,
         reporter: env.reporter,
-        ids: &ids,
+        ids,
         cancel: env.cancel,
         jobs: options.jobs.unwrap_or_else(jobs),
         explain: env.explain,
     };
     let attempt = |strict: bool| {
-        let ops = Ops::new(&plan, options, env, &ids);
+        let ops = Ops::new(&plan, options, env, ids);
         let ops = if strict { ops.strict() } else { ops };
         let solved = solve(&plan.graph, &ops, context);
         ops.close();
@@ -151,21 +193,19 @@ pub fn solve_build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<Solved, 
         ops.adopt()?;
         Ok(solved)
     };
-    let solved = match attempt(false) {
+    let mut solved: Result<_, BuildError> = attempt(false);
+    for _ in 0..MAX_ATTEMPTS {
         // What a shared cache has lost is made here; what ended is not made again.
-        Err(error @ BuildError { .. }) if error.is_shared_lost() => {
-            let message =
-                format!("the shared cache has lost layers, steps run again: {}", error.root_cause());
-            env.reporter.report(Event::Warning { vertex: None, message });
-            attempt(true)?
-        }
-        other => other?,
-    };
-    let asked = match options.platforms.is_empty() {
-        true => options.platform.iter().cloned().collect(),
-        false => options.platforms.clone(),
-    };
-    Ok(Solved { snapshots: solved, platforms: asked, plan, started, ids })
+        let lost = match &solved {
+            Err(error) if error.is_shared_lost() => error.root_cause(),
+            _ => break,
+        };
+        let message = format!("a shared cache has lost layers, steps run again: {lost}");
+        env.reporter.report(Event::Warning { vertex: None, message });
+        solved = attempt(true);
+    }
+    let solved = solved?;
+    Ok((plan, solved))
 }
 
 /// Builds an image into the store and gives it its names.

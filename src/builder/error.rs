@@ -237,6 +237,9 @@ pub enum ErrorKind {
     /// Layers of a shared cache are not there any more.
     #[error("failed to fetch cached layers")]
     SharedLost(#[source] super::shared::SharedError),
+    /// A shared cache could not be written.
+    #[error("failed to export cache")]
+    SharedExport(#[source] super::shared::SharedError),
     /// The build was stopped.
     #[error("context canceled")]
     Cancelled,

@@ -56,6 +56,15 @@ pub trait SharedCache: Send + Sync {
 
     /// Shares a result, in the background.
     fn put(&self, key: &CacheKey, record: &SharedRecord, share: Share);
+
+    /// Returns the names of the caches that are written.
+    fn exports(&self) -> Vec<String>;
+
+    /// Waits until all that was put is written.
+    ///
+    /// # Errors
+    /// Something could not be written.
+    fn finish(&self) -> Result<(), SharedError>;
 }
 
 /// What one attempt to solve a build has got from elsewhere.
@@ -70,6 +79,7 @@ impl Ops<'_> {
     /// Asks the shared cache for a step's result.
     pub(super) fn borrow_record(&self, vertex: VertexIndex, key: &StepKey) -> Option<SharedRecord> {
         let record = self.env.shared?.get(&key.key, self.borrowed.strict)?;
+        self.share(Some(vertex), &key.key, &record);
         let mut found = self.borrowed.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.push((vertex, key.clone(), record.clone()));
         Some(record)
@@ -136,7 +146,12 @@ impl Ops<'_> {
     }
 }
 
-/// Returns the steps whose layers are the image's.
-pub(super) fn steps_of_image(graph: &Graph, target: Option<VertexIndex>) -> HashSet<VertexIndex> {
-    std::iter::successors(target, |vertex| graph.vertices[*vertex].parent).collect()
+/// Returns the steps whose layers are the images'.
+pub(super) fn steps_of_images(
+    graph: &Graph,
+    targets: impl Iterator<Item = VertexIndex>,
+) -> HashSet<VertexIndex> {
+    let chain =
+        |target| std::iter::successors(Some(target), |vertex: &VertexIndex| graph.vertices[*vertex].parent);
+    targets.flat_map(chain).collect()
 }

@@ -24,7 +24,7 @@ use super::explain::{Reason, differences};
 use super::graph::{CopySourceOp, Graph, Op, Place, Vertex, VertexIndex};
 use super::lower::Plan;
 use super::options::{BuildOptions, SecretValue};
-use super::shared::{Borrowed, SharedRecord, steps_of_image};
+use super::shared::{Borrowed, SharedRecord, steps_of_images};
 use super::solve::{Ids, Inputs, Made, Work};
 use crate::fs::Root;
 use crate::image::DiffId;
@@ -85,7 +85,7 @@ impl<'a> Ops<'a> {
             context: ContextLine { id, open: AtomicUsize::new(readers) },
             transfers: AtomicUsize::new(0),
             borrowed: Borrowed::default(),
-            in_image: steps_of_image(graph, plan.target.vertex),
+            in_image: steps_of_images(graph, plan.targets().filter_map(|target| target.vertex)),
             named: options.named_contexts.keys().map(|name| (name.clone(), Opened::default())).collect(),
         }
     }

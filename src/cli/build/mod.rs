@@ -1,6 +1,7 @@
 //! `build`
 
 mod args;
+mod cache;
 mod contexts;
 mod explain;
 mod failure;
@@ -70,6 +71,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let images = layouts::WithLayouts::new(&images, store, &*renderer);
     let executor = NamespaceExecutor::new();
     let reporter: &dyn Renderer = &*renderer;
+    let shares = cache::open(args, store, reporter)?;
     let explained = Mutex::new(Vec::new());
     let explain = |explanation| explained.lock().unwrap_or_else(PoisonError::into_inner).push(explanation);
     let env = BuildEnv {
@@ -78,7 +80,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         images: &images,
         reporter,
         cancel: &cancel,
-        shared: None,
+        shared: shares.as_ref().map(|shares| shares as &dyn crate::builder::SharedCache),
         explain: args.explain.then_some(&explain),
     };
     let result = build(&options, env);

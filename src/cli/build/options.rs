@@ -22,9 +22,6 @@ pub fn refuse_what_is_not_there(args: &BuildArgs) -> Result<(), CliError> {
     if args.push {
         return refuse("--push");
     }
-    if !args.cache_from.is_empty() || !args.cache_to.is_empty() {
-        return refuse("--cache-from/--cache-to");
-    }
     if !is_false(&args.provenance) || !is_false(&args.sbom) || !args.attest.is_empty() {
         return refuse("making attestations (--provenance, --sbom, --attest)");
     }
