@@ -39,6 +39,7 @@ mod quote;
 mod shared;
 mod solve;
 mod source;
+mod ssh;
 mod stages;
 mod state;
 
@@ -54,6 +55,7 @@ pub use options::{
 pub use shared::{Share, SharedCache, SharedError, SharedRecord};
 pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};
+pub use ssh::{Key, KeyAgent, KeyError};
 pub use state::{PlannedHistory, StageState};
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! A directory's own `flock` says who uses it: shared by several, or one
 //! alone. `private` takes the first of `<hash>`, `<hash>-1`, ... that is free.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::params;
 
 use super::error::StoreError;
-use super::file::{GcLock, lock as lock_file, now, try_lock};
+use super::file::{GcLock, now, try_lock};
 use super::image::from_nanos;
 use super::tmp::{Temporary, is_taken};
 use super::{Inner, Store, layout};
@@ -23,6 +25,18 @@ pub enum Sharing {
     Private,
     /// One at a time; another waits.
     Locked,
+}
+
+/// How long to wait before a busy mount is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What came of entering a mount.
+enum Entered {
+    Mine(CacheMount),
+    /// Another one has it.
+    Busy,
+    /// It was collected meanwhile.
+    Gone,
 }
 
 /// A cache mount in use.
@@ -64,7 +78,25 @@ impl Store {
         &self,
         id: &str,
         sharing: Sharing,
+        fill: impl FnMut(&Root) -> Result<(), E>,
+    ) -> Result<CacheMount, E> {
+        self.cache_mount_waiting(id, sharing, fill, || {
+            std::thread::sleep(PAUSE);
+            Ok(())
+        })
+    }
+
+    /// As [`Store::cache_mount`]; while another one has the mount, `busy` is called again and again, and
+    /// passes some time or gives up.
+    ///
+    /// # Errors
+    /// As [`Store::cache_mount`], or `busy` gives up.
+    pub fn cache_mount_waiting<E: From<StoreError>>(
+        &self,
+        id: &str,
+        sharing: Sharing,
         mut fill: impl FnMut(&Root) -> Result<(), E>,
+        mut busy: impl FnMut() -> Result<(), E>,
     ) -> Result<CacheMount, E> {
         let base = blake3::hash(id.as_bytes()).to_hex();
         let mut number = 0u32;
@@ -79,12 +111,14 @@ impl Store {
                     other => other?,
                 }
             }
-            if let Some(mount) = self.inner.enter(&place, sharing)? {
-                self.inner.note_mount(&name, id)?;
-                return Ok(mount);
-            }
-            if sharing == Sharing::Private {
-                number += 1;
+            match self.inner.enter(&place, sharing)? {
+                Entered::Mine(mount) => {
+                    self.inner.note_mount(&name, id)?;
+                    return Ok(mount);
+                }
+                Entered::Busy if sharing == Sharing::Private => number += 1,
+                Entered::Busy => busy()?,
+                Entered::Gone => {}
             }
         }
     }
@@ -112,27 +146,17 @@ impl Store {
 }
 
 impl Inner {
-    /// Opens and locks a directory; none if it went meanwhile, or is in use and wanted alone.
-    fn enter(&self, place: &str, sharing: Sharing) -> Result<Option<CacheMount>, StoreError> {
-        let open = || match self.root.dir(place) {
-            Err(e) if e.is_not_found() => Ok(None),
-            other => other.map(Some),
+    /// Opens and locks a directory, if it is there and free.
+    fn enter(&self, place: &str, sharing: Sharing) -> Result<Entered, StoreError> {
+        let _gc = GcLock::take(&self.root, false)?;
+        let lock = match self.root.dir(place) {
+            Err(e) if e.is_not_found() => return Ok(Entered::Gone),
+            other => other?,
         };
-        let (lock, free) = {
-            let _gc = GcLock::take(&self.root, false)?;
-            let Some(lock) = open()? else { return Ok(None) };
-            let free = try_lock(&lock, sharing != Sharing::Shared, place)?;
-            (lock, free)
-        };
-        match (free, sharing) {
-            (true, _) => {}
-            (false, Sharing::Private) => return Ok(None),
-            (false, _) => lock_file(&lock, sharing == Sharing::Locked, place)?,
+        if !try_lock(&lock, sharing != Sharing::Shared, place)? {
+            return Ok(Entered::Busy);
         }
-        // While we waited it may have been collected, and another one made.
-        let Some(root) = open()? else { return Ok(None) };
-        let same = super::file::identity(&root, place)? == super::file::identity(&lock, place)?;
-        Ok(same.then_some(CacheMount { root, _lock: lock }))
+        Ok(Entered::Mine(CacheMount { root: self.root.dir(place)?, _lock: lock }))
     }
 
     fn note_mount(&self, name: &str, id: &str) -> Result<(), StoreError> {

@@ -76,13 +76,3 @@ impl GcLock {
         Ok(Self { _file: file })
     }
 }
-
-/// Returns what tells an open file from every other.
-pub(super) fn identity(file: impl rustix::fd::AsFd, name: &str) -> Result<(u64, u64), StoreError> {
-    let stat = rustix::fs::fstat(&file).map_err(|e| StoreError::Io {
-        action: "cannot stat",
-        path: PathBuf::from(name),
-        source: e.into(),
-    })?;
-    Ok((stat.st_dev, stat.st_ino))
-}

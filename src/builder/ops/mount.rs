@@ -1,13 +1,17 @@
 //! Mounts of a RUN: what identifies them, and what they are made of.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use super::Ops;
 use super::agent::Agent;
 use crate::builder::cache_key::{Fields, chain_text};
+use crate::builder::cancel::Cancel;
 use crate::builder::context::path::{below_root, show};
 use crate::builder::copy::{CopyError, CopyRequest, CopySource, Selection, content_digest, select};
-use crate::builder::error::{BuildError, ErrorKind};
+use crate::builder::error::{BuildError, ErrorKind, invalid};
 use crate::builder::graph::{MountOp, Place};
 use crate::builder::solve::Inputs;
 use crate::fs::{FileKind, Follow, Root};
@@ -16,7 +20,7 @@ use crate::image::id::to_hex;
 use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
 use crate::parser::instruction::Sharing;
 use crate::run::{Mount, MountSource};
-use crate::store::{CacheMount, CacheRecord, StepId, Store};
+use crate::store::{CacheMount, CacheRecord, StepId};
 
 /// Most bytes of a single file that is mounted writable.
 const MAX_COPIED_FILE: usize = 256 << 20;
@@ -26,8 +30,9 @@ const MAX_COPIED_FILE: usize = 256 << 20;
 pub(super) struct Mounts {
     pub(super) list: Vec<Mount>,
     /// Variables that secrets and agents bring.
-    pub(super) env: Vec<(String, String)>,
-    caches: Vec<CacheMount>,
+    pub(super) env: Vec<(String, Vec<u8>)>,
+    /// Cache mounts by identity: one that stands in two places is taken once.
+    caches: BTreeMap<String, CacheMount>,
     agents: Vec<Agent>,
 }
 
@@ -96,8 +101,9 @@ impl Ops<'_> {
         mounts: &[MountOp],
         inputs: &Inputs,
         scratch: &Root,
+        cancel: &Cancel,
     ) -> Result<Mounts, BuildError> {
-        let mut made = Mounts::default();
+        let mut made = Mounts { caches: self.caches(mounts, inputs, cancel)?, ..Mounts::default() };
         for mount in mounts {
             match mount {
                 MountOp::Bind { from, source, target, writable } => {
@@ -106,10 +112,10 @@ impl Ops<'_> {
                     made.list.push(Mount::new(target, shown).read_only(!writable));
                 }
                 MountOp::Cache { target, read_only, .. } => {
-                    let cache = self.cache_mount(mount, inputs)?;
+                    let identity = cache_identity(mount, inputs);
+                    let cache = &made.caches[&identity];
                     let source = MountSource::Bind(cache.root().to_owned_fd()?);
                     made.list.push(Mount::new(target, source).read_only(*read_only));
-                    made.caches.push(cache);
                 }
                 MountOp::Tmpfs { target, size } => {
                     let source = MountSource::Tmpfs { size: *size, mode: 0o1777 };
@@ -167,7 +173,6 @@ impl Ops<'_> {
         }
     }
 
-    /// Shows files of a context: as a layer of their own, since the context may hide some and belongs to others.
     fn bind_context(
         &self,
         place: &Place,
@@ -175,6 +180,19 @@ impl Ops<'_> {
         writable: bool,
         inputs: &Inputs,
     ) -> Result<MountSource, BuildError> {
+        let (layer, is_dir) = self.context_layer(place, source, inputs)?;
+        self.show_layer(layer, is_dir, writable)
+    }
+
+    /// Puts files of a context into a layer of their own, since the context may hide some and belongs to others.
+    ///
+    /// Returns the layer, and whether it holds the directory `d` or the file `f`.
+    fn context_layer(
+        &self,
+        place: &Place,
+        source: &str,
+        inputs: &Inputs,
+    ) -> Result<(DiffId, bool), BuildError> {
         let mut request = self.mount_request(place, source, inputs)?;
         let selection = select(&request)?;
         let is_dir = selection.sources.first().is_some_and(|source| source.top().node.is_dir());
@@ -197,16 +215,11 @@ impl Ops<'_> {
                 layer
             }
         };
-        self.show_layer(layer, name, is_dir, writable)
+        Ok((layer, is_dir))
     }
 
-    fn show_layer(
-        &self,
-        layer: DiffId,
-        name: &str,
-        is_dir: bool,
-        writable: bool,
-    ) -> Result<MountSource, BuildError> {
+    fn show_layer(&self, layer: DiffId, is_dir: bool, writable: bool) -> Result<MountSource, BuildError> {
+        let name = if is_dir { "d" } else { "f" };
         let root = self.env.store.mount(&[layer])?;
         Ok(match (writable, is_dir) {
             (false, _) => MountSource::Bind(root.open_path(name, Follow::No)?),
@@ -222,43 +235,81 @@ impl Ops<'_> {
         })
     }
 
-    fn cache_mount(&self, mount: &MountOp, inputs: &Inputs) -> Result<CacheMount, BuildError> {
-        let MountOp::Cache { id, sharing, from, source, mode, uid, gid, .. } = mount else {
+    /// Takes all cache mounts of a process, in one order everywhere, so that two steps never wait for each other.
+    fn caches(
+        &self,
+        mounts: &[MountOp],
+        inputs: &Inputs,
+        cancel: &Cancel,
+    ) -> Result<BTreeMap<String, CacheMount>, BuildError> {
+        let mut wanted: Vec<(String, &MountOp)> = mounts
+            .iter()
+            .filter(|mount| matches!(mount, MountOp::Cache { .. }))
+            .map(|mount| (cache_identity(mount, inputs), mount))
+            .collect();
+        wanted.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut caches = BTreeMap::new();
+        for (identity, mount) in wanted {
+            if let Entry::Vacant(place) = caches.entry(identity) {
+                let cache = self.cache_mount(place.key(), mount, inputs, cancel)?;
+                place.insert(cache);
+            }
+        }
+        Ok(caches)
+    }
+
+    fn cache_mount(
+        &self,
+        identity: &str,
+        mount: &MountOp,
+        inputs: &Inputs,
+        cancel: &Cancel,
+    ) -> Result<CacheMount, BuildError> {
+        let MountOp::Cache { sharing, from, source, mode, uid, gid, .. } = mount else {
             unreachable!("only a cache mount is asked for its directory");
         };
-        let base = base_text(from, inputs);
-        let identity = format!("{id} from={base} source={source} mode={mode:o} uid={uid} gid={gid}");
         let sharing = match sharing {
             Sharing::Shared => crate::store::Sharing::Shared,
             Sharing::Private => crate::store::Sharing::Private,
             Sharing::Locked => crate::store::Sharing::Locked,
         };
-        self.env.store.cache_mount(&identity, sharing, |root: &Root| -> Result<(), BuildError> {
-            if let Place::Vertex(vertex) = from {
-                self.fill_cache(self.env.store, inputs.layers(*vertex), source, root)?;
+        let fill = |root: &Root| -> Result<(), BuildError> {
+            self.fill_cache(from, source, inputs, root)?;
+            // An owner that was not asked for is that of what the cache begins with.
+            if *from == Place::Scratch || (*uid, *gid) != (0, 0) {
+                root.set_owner("", *uid, *gid)?;
             }
-            root.set_owner("", *uid, *gid)?;
             Ok(root.set_mode("", *mode)?)
-        })
+        };
+        let busy = || match cancel.is_cancelled() {
+            true => Err(ErrorKind::Cancelled.into()),
+            false => {
+                std::thread::sleep(super::LOCK_PAUSE);
+                Ok(())
+            }
+        };
+        self.env.store.cache_mount_waiting(identity, sharing, fill, busy)
     }
 
-    fn fill_cache(
-        &self,
-        store: &Store,
-        layers: &[DiffId],
-        source: &str,
-        into: &Root,
-    ) -> Result<(), BuildError> {
-        if layers.is_empty() {
-            return Ok(());
+    /// Gives a new cache mount its first content.
+    fn fill_cache(&self, from: &Place, source: &str, inputs: &Inputs, into: &Root) -> Result<(), BuildError> {
+        let (root, path) = match from {
+            Place::Scratch => return Ok(()),
+            Place::Vertex(vertex) => {
+                let Some(root) = self.view(inputs.layers(*vertex))? else { return Ok(()) };
+                let path = root.resolve(source)?;
+                (root, path)
+            }
+            Place::Context | Place::Named(_) => {
+                let (layer, is_dir) = self.context_layer(from, source, inputs)?;
+                let name = if is_dir { "d" } else { "f" };
+                (self.env.store.mount(&[layer])?, PathBuf::from(name))
+            }
+        };
+        match root.stat(&path, Follow::No)? {
+            Some(stat) if stat.is_dir() => copy_tree(&root.dir(&path)?, into),
+            _ => Err(not_found("cache base", source)),
         }
-        self.ensure(layers)?;
-        let root = store.mount(layers)?;
-        let path = root.resolve(source)?;
-        if root.stat(&path, Follow::No)?.is_none() {
-            return Err(not_found("cache base", source));
-        }
-        copy_tree(&root.dir(&path)?, into)
     }
 
     fn secret_mount(&self, mount: &MountOp, made: &mut Mounts) -> Result<(), BuildError> {
@@ -270,7 +321,12 @@ impl Ops<'_> {
             };
         };
         if let Some(name) = env {
-            made.env.push((name.clone(), String::from_utf8_lossy(&bytes).into_owned()));
+            if bytes.contains(&0) {
+                return Err(invalid(format!(
+                    "secret {id}: holds a zero byte and cannot be the variable {name}"
+                )));
+            }
+            made.env.push((name.clone(), bytes.clone()));
         }
         if let Some(target) = target {
             let source = MountSource::File { bytes, mode: *mode, uid: *uid, gid: *gid };
@@ -291,12 +347,18 @@ impl Ops<'_> {
         let name = format!("agent{}", made.agents.len());
         let (forwarder, socket) = Agent::forward(scratch, &name, &agent.socket, (*mode, *uid, *gid))?;
         if made.agents.is_empty() {
-            made.env.push(("SSH_AUTH_SOCK".to_owned(), target.clone()));
+            made.env.push(("SSH_AUTH_SOCK".to_owned(), target.clone().into_bytes()));
         }
         made.agents.push(forwarder);
         made.list.push(Mount::new(target, MountSource::Bind(socket)));
         Ok(())
     }
+}
+
+/// Returns what tells cache mounts apart: another first content or owner is another cache.
+fn cache_identity(mount: &MountOp, inputs: &Inputs) -> String {
+    let MountOp::Cache { id, from, source, mode, uid, gid, .. } = mount else { return String::new() };
+    format!("{id} from={} source={source} mode={mode:o} uid={uid} gid={gid}", base_text(from, inputs))
 }
 
 fn base_text(from: &Place, inputs: &Inputs) -> String {

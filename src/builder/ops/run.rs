@@ -71,7 +71,7 @@ impl Ops<'_> {
         let user = self.user(op, view.as_ref(), draft.root())?;
         let rootfs = self.rootfs(&draft, inputs, view.as_ref())?;
         draft.root().create_dir(SCRATCH, 0o700)?;
-        let mut mounts = self.mounts(&op.mounts, inputs, &draft.root().dir(SCRATCH)?)?;
+        let mut mounts = self.mounts(&op.mounts, inputs, &draft.root().dir(SCRATCH)?, cancel)?;
         let env = environment(op, &user, &mounts.env);
         let mut list = std::mem::take(&mut mounts.list);
         self.add_files(op, &mut list)?;
@@ -121,7 +121,7 @@ impl Ops<'_> {
         &self,
         op: &RunOp,
         user: User,
-        env: Vec<(String, String)>,
+        env: Vec<(String, Vec<u8>)>,
         mounts: Vec<Mount>,
     ) -> Result<ProcessSpec, BuildError> {
         let network = match op.network {
@@ -134,7 +134,7 @@ impl Ops<'_> {
         };
         Ok(ProcessSpec {
             args: op.args.iter().map(|word| word.clone().into_bytes()).collect(),
-            env: env.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect(),
+            env: env.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect(),
             cwd: PathBuf::from(&op.cwd),
             user_owns_cwd: true,
             user,
@@ -211,16 +211,17 @@ fn host_resolv_conf() -> Result<Vec<u8>, BuildError> {
 }
 
 /// Returns the variables of a process: the stage's, proxies, then what the user and the mounts bring.
-fn environment(op: &RunOp, user: &User, brought: &[(String, String)]) -> Vec<(String, String)> {
-    let mut env = op.env.clone();
-    let has = |env: &[(String, String)], name: &str| env.iter().any(|(known, _)| known == name);
-    for (name, value) in &op.proxy_env {
-        if !has(&env, name) {
-            env.push((name.clone(), value.clone()));
+fn environment(op: &RunOp, user: &User, brought: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
+    let bytes = |(name, value): &(String, String)| (name.clone(), value.clone().into_bytes());
+    let mut env: Vec<(String, Vec<u8>)> = op.env.iter().map(bytes).collect();
+    let has = |env: &[(String, Vec<u8>)], name: &str| env.iter().any(|(known, _)| known == name);
+    for pair in &op.proxy_env {
+        if !has(&env, &pair.0) {
+            env.push(bytes(pair));
         }
     }
     if !has(&env, "HOME") {
-        env.push(("HOME".to_owned(), user.home.clone()));
+        env.push(("HOME".to_owned(), user.home.clone().into_bytes()));
     }
     for (name, value) in brought {
         // A secret was asked for by this step, so it is meant; an agent gives way.

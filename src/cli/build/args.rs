@@ -49,7 +49,7 @@ pub struct BuildArgs {
     /// Secret to expose to the build (format: id=mysecret[,src=/local/secret] or [,env=VARIABLE])
     #[arg(long, value_name = "SECRET")]
     pub secret: Vec<String>,
-    /// SSH agent socket to expose to the build (format: default|ID[=SOCKET])
+    /// SSH agent socket or keys to expose to the build (format: default|ID[=SOCKET|KEY[,KEY]])
     #[arg(long, value_name = "SSH")]
     pub ssh: Vec<String>,
     /// Add a custom host-to-IP mapping (format: host:ip)

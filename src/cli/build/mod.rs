@@ -44,10 +44,10 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
     let tags = options::tags(args)?;
     let secrets = secrets::secrets(&args.secret)?;
-    let ssh = secrets::ssh(&args.ssh)?;
     let store = global.store()?;
     let lease = store.lease()?;
     let spool = store.begin_layer()?;
+    let agents = secrets::ssh(&args.ssh, spool.root())?;
     let renderer = render::choose(mode);
     let look_up = |id: &str| secrets::secret_bytes(secrets.get(id)?);
     let build_args = options::build_args(args);
@@ -57,14 +57,19 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         secret: &look_up,
         reporter: &*renderer,
         keep_git_dir: build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| is_true(text)),
-        ssh: ssh.get("default").map(|agent| agent.socket.clone()),
+        ssh: agents.by_id.get("default").map(|agent| agent.socket.clone()),
         ignore_file: args.ignorefile.clone(),
     };
     let context = open_context(contexts::context(args)?, contexts::dockerfile(args), &context_options)
         .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
-    let options =
-        options::build_options(args, source, &context, Given { tags, build_args, secrets, ssh }, store)?;
+    let options = options::build_options(
+        args,
+        source,
+        &context,
+        Given { tags, build_args, secrets, ssh: agents.by_id.clone() },
+        store,
+    )?;
     let cancel = Cancel::new();
     stop_on_signals(&cancel)?;
     let images = images::StoredImages::new(store);

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::super::error::CliError;
-use crate::builder::{Secret, SecretValue, SshAgent};
+use super::super::error::{CliError, chain};
+use crate::builder::{Key, KeyAgent, Secret, SecretValue, SshAgent};
+use crate::fs::Root;
+
+/// Most bytes of a private key.
+const MAX_KEY: u64 = 100 << 10;
 
 /// Returns the secrets by id.
 pub fn secrets(given: &[String]) -> Result<BTreeMap<String, Secret>, CliError> {
@@ -71,29 +75,53 @@ pub fn secret_bytes(secret: &Secret) -> Option<Vec<u8>> {
     }
 }
 
-/// Returns the agents by id: `ID[=SOCKET]`; without a socket the agent of the environment.
-pub fn ssh(given: &[String]) -> Result<BTreeMap<String, SshAgent>, CliError> {
-    let mut agents = BTreeMap::new();
+/// The agents of a build, with those that this process itself is as long as they live.
+pub struct Agents {
+    /// The agents' sockets by id.
+    pub by_id: BTreeMap<String, SshAgent>,
+    _own: Vec<KeyAgent>,
+}
+
+/// Reads `default|ID[=SOCKET|KEY[,KEY]]`; without a value the agent of the environment. Sockets of
+/// this process go into `dir`.
+pub fn ssh(given: &[String], dir: &Root) -> Result<Agents, CliError> {
+    let (mut by_id, mut own) = (BTreeMap::new(), Vec::new());
     for text in given {
-        let (id, socket) = text.split_once('=').map_or((text.as_str(), None), |(id, s)| (id, Some(s)));
-        let socket = match socket {
-            Some(socket) => PathBuf::from(socket),
-            None => std::env::var_os("SSH_AUTH_SOCK")
-                .filter(|s| !s.is_empty())
-                .map(PathBuf::from)
-                .ok_or_else(|| {
-                    CliError::new(format!(
-                        "ERROR: invalid empty ssh agent socket for {id:?}: make sure SSH_AUTH_SOCK is set"
-                    ))
-                })?,
-        };
-        if !crate::fs::is_special(&socket) {
-            return Err(CliError::new(format!(
-                "ERROR: --ssh {text}: {} is no socket; keys are not read in this version, add them to an agent",
-                socket.display()
-            )));
+        let (id, paths) = text.split_once('=').unwrap_or((text, ""));
+        let bad = |why: String| CliError::new(format!("ERROR: invalid ssh {text:?}: {why}"));
+        if id.is_empty() {
+            return Err(bad("id is missing".to_owned()));
         }
-        agents.insert(id.to_owned(), SshAgent { socket });
+        let paths: Vec<PathBuf> =
+            paths.split(',').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+        let socket = match paths.as_slice() {
+            [] => std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(PathBuf::from).ok_or_else(
+                || bad("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set".to_owned()),
+            )?,
+            [socket] if crate::fs::is_special(socket) => absolute(socket)?,
+            keys => {
+                if keys.iter().any(|path| crate::fs::is_special(path)) {
+                    return Err(bad("a socket stands alone: give it an id of its own".to_owned()));
+                }
+                let keys = keys.iter().map(|path| key(path).map_err(bad));
+                let keys = keys.collect::<Result<Vec<_>, _>>()?;
+                let agent = KeyAgent::start(dir, &format!("agent.{}", own.len()), keys)?;
+                let path = agent.path().to_owned();
+                own.push(agent);
+                path
+            }
+        };
+        by_id.insert(id.to_owned(), SshAgent { socket });
     }
-    Ok(agents)
+    Ok(Agents { by_id, _own: own })
+}
+
+/// Reads a private key; no error holds any of its text.
+fn key(path: &Path) -> Result<Key, String> {
+    use std::io::Read as _;
+    let fail = |why: &dyn std::error::Error| format!("{}: {}", path.display(), chain(why));
+    let mut text = String::new();
+    let file = crate::fs::open_for_reading(path).map_err(|e| fail(&e))?;
+    file.take(MAX_KEY).read_to_string(&mut text).map_err(|e| fail(&e))?;
+    Key::read(&text, &path.display().to_string()).map_err(|e| fail(&e))
 }
