@@ -86,6 +86,8 @@ pub struct Solved {
     pub snapshots: Vec<Arc<Snapshot>>,
     /// The platforms that were asked for, in the order of the plan's targets; empty when none was.
     pub platforms: Vec<Platform>,
+    /// What the images' configs say of the steps, where images are caches.
+    pub inline: Option<serde_json::Value>,
     /// When it began.
     pub started: SystemTime,
     /// Numbers of events.
@@ -133,7 +135,8 @@ pub fn solve_build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<Solved, 
         true => options.platform.iter().cloned().collect(),
         false => options.platforms.clone(),
     };
-    Ok(Solved { plan, snapshots, platforms, started, ids })
+    let inline = env.shared.and_then(SharedCache::inline);
+    Ok(Solved { plan, snapshots, platforms, inline, started, ids })
 }
 
 /// Waits for what is still to be written to shared caches.

@@ -40,9 +40,6 @@ pub fn check(dockerfile: &Dockerfile, options: &BuildOptions) -> Result<Vec<Stri
             return Err(unsupported(format!("build argument {name}")));
         }
     }
-    if options.build_args.get("BUILDKIT_INLINE_CACHE").is_some_and(|value| value == "1" || value == "true") {
-        notes.push("BUILDKIT_INLINE_CACHE: no cache is written into the image".to_owned());
-    }
     Ok(notes)
 }
 

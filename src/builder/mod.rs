@@ -52,7 +52,7 @@ pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
     is_true,
 };
-pub use shared::{Share, SharedCache, SharedError, SharedRecord};
+pub use shared::{INLINE_FIELD, Share, SharedCache, SharedError, SharedRecord};
 pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};
 pub use ssh::{Key, KeyAgent, KeyError};

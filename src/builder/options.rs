@@ -186,6 +186,11 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
+    /// Whether the image is to carry a cache of its steps (`BUILDKIT_INLINE_CACHE`).
+    pub fn inline_cache(&self) -> bool {
+        self.build_args.get("BUILDKIT_INLINE_CACHE").is_some_and(|value| is_true(value))
+    }
+
     /// Returns a plain build of a Dockerfile with its context.
     pub fn new(source: Source, context: Arc<dyn Tree>) -> Self {
         Self {

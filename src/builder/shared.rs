@@ -18,6 +18,9 @@ use super::source::ResolvedImage;
 use crate::image::DiffId;
 use crate::store::{CacheKey, CacheRecord};
 
+/// The key of an image's config under which a cache inside the image has its records.
+pub const INLINE_FIELD: &str = "skiff.cache.v1";
+
 /// Why layers can't be had: any error, its chain is shown.
 pub type SharedError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,6 +59,9 @@ pub trait SharedCache: Send + Sync {
 
     /// Shares a result, in the background.
     fn put(&self, key: &CacheKey, record: &SharedRecord, share: Share);
+
+    /// Returns what the image's config is to say of the steps, where the image itself is a cache.
+    fn inline(&self) -> Option<serde_json::Value>;
 
     /// Returns the names of the caches that are written.
     fn exports(&self) -> Vec<String>;

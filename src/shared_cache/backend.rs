@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::entry::Entry;
 use super::error::SharedCacheError;
-use crate::image::{Descriptor, Digest};
+use crate::image::Descriptor;
 use crate::layers::Compression;
 use crate::store::CacheKey;
 
@@ -34,12 +34,6 @@ pub trait Backend: Send + Sync {
         tar: &mut (dyn Read + Send),
         compression: Compression,
     ) -> Result<Descriptor, SharedCacheError>;
-
-    /// Whether a blob that was put earlier is still there.
-    ///
-    /// # Errors
-    /// The place can't be asked.
-    fn has_blob(&self, digest: Digest) -> Result<bool, SharedCacheError>;
 
     /// Writes an entry, whose blobs are there.
     ///

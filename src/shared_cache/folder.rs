@@ -117,10 +117,6 @@ impl Backend for FolderCache {
         }
     }
 
-    fn has_blob(&self, digest: Digest) -> Result<bool, SharedCacheError> {
-        Ok(self.root.stat(blob_name(digest), crate::fs::Follow::No)?.is_some())
-    }
-
     fn put(&self, key: &CacheKey, entry: &Entry) -> Result<(), SharedCacheError> {
         let entries = self.root.dir(ENTRIES)?;
         Ok(write_atomic(&entries, &format!("{}.json", key.hex()), &entry.to_manifest(), false)?)

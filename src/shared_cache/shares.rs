@@ -66,6 +66,8 @@ struct Place {
 pub struct Shares<'a> {
     known: Arc<Known>,
     uploads: Option<Uploads>,
+    /// What the image's config will say, if it is to say something.
+    inline: Option<Mutex<Vec<(CacheKey, SharedRecord)>>>,
     reporter: &'a dyn Reporter,
 }
 
@@ -79,7 +81,14 @@ impl<'a> Shares<'a> {
     ) -> Self {
         let known = Arc::new(Known { store: store.clone(), imports, places: Mutex::default() });
         let uploads = (!exports.is_empty()).then(|| Uploads::new(Arc::clone(&known), exports));
-        Self { known, uploads, reporter }
+        Self { known, uploads, inline: None, reporter }
+    }
+
+    /// Returns the same caches, and the image itself as one to write.
+    #[must_use]
+    pub fn with_inline(mut self) -> Self {
+        self.inline = Some(Mutex::default());
+        self
     }
 
     /// Leaves the cache alone that a layer could not be fetched from.
@@ -130,9 +139,16 @@ impl SharedCache for Shares<'_> {
     }
 
     fn put(&self, key: &CacheKey, record: &SharedRecord, share: Share) {
+        if let Some(inline) = &self.inline {
+            lock(inline).push((*key, record.clone()));
+        }
         if let Some(uploads) = &self.uploads {
             uploads.put(*key, record.clone(), share);
         }
+    }
+
+    fn inline(&self) -> Option<serde_json::Value> {
+        self.inline.as_ref().map(|all| super::inline::records(&lock(all)))
     }
 
     fn exports(&self) -> Vec<String> {

@@ -6,6 +6,7 @@ use super::rewrite::{self, Rewrite};
 use crate::builder::build::Solved;
 use crate::builder::error::BuildError;
 use crate::builder::graph::Op;
+use crate::builder::shared::INLINE_FIELD;
 use crate::builder::state::StageState;
 use crate::image::manifest::media_type;
 use crate::image::{Descriptor, DiffId, ImageId, Manifest, ManifestDigest, Platform};
@@ -88,6 +89,10 @@ fn image(
         for layer in config.rootfs.diff_ids.iter_mut().skip(base) {
             *layer = rewrite::rewritten(store, *layer, epoch, format.rewrite)?;
         }
+    }
+    // Rewritten layers are not those that the steps gave.
+    if let Some(records) = solved.inline.as_ref().filter(|_| format.rewrite == Rewrite::No) {
+        config.extra.insert(INLINE_FIELD.to_owned(), records.clone());
     }
     let bytes = config.to_json();
     let mut layers = Vec::with_capacity(config.rootfs.diff_ids.len());

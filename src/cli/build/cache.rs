@@ -3,68 +3,93 @@
 use std::sync::Arc;
 
 use super::super::error::CliError;
+use super::super::global::Global;
+use super::super::{output, registries};
 use super::args::BuildArgs;
+use crate::image::Reference;
 use crate::progress::Reporter;
-use crate::shared_cache::{CacheKind, CacheSpec, Export, FolderCache, Import, Shares};
-use crate::store::Store;
+use crate::registry::RegistryClient;
+use crate::registry::hosts::InsecureHost;
+use crate::shared_cache::{
+    Backend, CacheKind, CacheSpec, Export, FolderCache, Import, InlineCache, RegistryCache, Remote, Shares,
+};
 
 /// Opens the caches that the command line names; none if it names none.
 pub(super) fn open<'a>(
     args: &BuildArgs,
-    store: &Store,
+    inline: bool,
+    global: &Global,
     reporter: &'a dyn Reporter,
 ) -> Result<Option<Shares<'a>>, CliError> {
+    let store = global.store()?;
+    let mut inline = inline;
     let mut imports = Vec::new();
     let mut exports = Vec::new();
     for text in &args.cache_to {
-        exports.push(export(&parse(text, true)?)?);
+        match parse(text, true)? {
+            CacheSpec { kind: CacheKind::Inline, .. } => inline = true,
+            spec => exports.push(Export::new(export(&spec, global)?, &spec)),
+        }
     }
     for text in &args.cache_from {
-        imports.extend(import(&parse(text, false)?)?);
+        imports.extend(import(&parse(text, false)?, global)?.into_iter().map(Import::new));
     }
-    if args.cache_from.is_empty() && exports.is_empty() {
+    if args.cache_from.is_empty() && exports.is_empty() && !inline {
         return Ok(None);
     }
-    Ok(Some(Shares::new(store, imports, exports, reporter)))
+    let shares = Shares::new(store, imports, exports, reporter);
+    Ok(Some(if inline { shares.with_inline() } else { shares }))
 }
 
 fn parse(text: &str, export: bool) -> Result<CacheSpec, CliError> {
     CacheSpec::parse(text, export).map_err(|error| CliError::new(format!("ERROR: {error}")))
 }
 
-/// Opens a cache to read; one that is not there yet is an empty one, with a word about it.
-fn import(spec: &CacheSpec) -> Result<Option<Import>, CliError> {
+/// Opens a cache to read; a folder that is not there yet is an empty one, with a word about it.
+fn import(spec: &CacheSpec, global: &Global) -> Result<Vec<Arc<dyn Backend>>, CliError> {
     match &spec.kind {
         CacheKind::Local(path) => match FolderCache::open(path) {
-            Ok(Some(folder)) => Ok(Some(Import::new(Arc::new(folder)))),
+            Ok(Some(folder)) => Ok(vec![Arc::new(folder)]),
             Ok(None) => {
                 let message =
                     format!("WARNING: cache import from {} is empty: no such folder", path.display());
-                super::super::output::talk(&message);
-                Ok(None)
+                output::talk(&message);
+                Ok(Vec::new())
             }
             Err(error) => Err(failed(&error)),
         },
-        CacheKind::Registry { .. } => Err(refused("--cache-from type=registry")),
-        CacheKind::Inline => Err(refused("--cache-from type=inline")),
+        // The name may be that of a cache, or that of an image that is one itself.
+        CacheKind::Registry { reference, insecure } => {
+            let remote = || remote(reference, *insecure, global);
+            let cache = RegistryCache::new(remote()?, reference, global.store()?);
+            Ok(vec![Arc::new(cache), Arc::new(InlineCache::new(remote()?, reference))])
+        }
+        CacheKind::Inline => unreachable!("an inline cache is read under its image's name"),
     }
 }
 
-fn export(spec: &CacheSpec) -> Result<Export, CliError> {
-    match &spec.kind {
-        CacheKind::Local(path) => {
-            let folder = FolderCache::create(path).map_err(|error| failed(&error))?;
-            Ok(Export::new(Arc::new(folder), spec))
+fn export(spec: &CacheSpec, global: &Global) -> Result<Arc<dyn Backend>, CliError> {
+    Ok(match &spec.kind {
+        CacheKind::Local(path) => Arc::new(FolderCache::create(path).map_err(|error| failed(&error))?),
+        CacheKind::Registry { reference, insecure } => {
+            let remote = remote(reference, *insecure, global)?;
+            Arc::new(RegistryCache::new(remote, reference, global.store()?))
         }
-        CacheKind::Registry { .. } => Err(refused("--cache-to type=registry")),
-        CacheKind::Inline => Err(refused("--cache-to type=inline")),
+        CacheKind::Inline => unreachable!("the image itself needs no place"),
+    })
+}
+
+fn remote(reference: &Reference, insecure: bool, global: &Global) -> Result<Remote, CliError> {
+    let mut client = registries::client(global)?;
+    if insecure {
+        let mut options = client.options().clone();
+        let host = InsecureHost::parse(reference.domain()).map_err(|error| failed(&error))?;
+        Arc::make_mut(&mut options.hosts).insecure.push(host);
+        client = RegistryClient::new(options);
     }
+    Remote::new(client, reference).map_err(|error| failed(&error))
 }
 
 fn failed(error: &dyn std::error::Error) -> CliError {
     CliError::new(format!("ERROR: {}", super::super::error::chain(error)))
-}
-
-fn refused(what: &str) -> CliError {
-    CliError::new(format!("ERROR: {what} is not supported yet"))
 }

@@ -76,7 +76,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let images = layouts::WithLayouts::new(&images, store, &*renderer);
     let executor = NamespaceExecutor::new();
     let reporter: &dyn Renderer = &*renderer;
-    let shares = cache::open(args, store, reporter)?;
+    let shares = cache::open(args, options.inline_cache(), global, reporter)?;
     let explained = Mutex::new(Vec::new());
     let explain = |explanation| explained.lock().unwrap_or_else(PoisonError::into_inner).push(explanation);
     let env = BuildEnv {
