@@ -2,7 +2,10 @@
 
 mod support;
 
-use support::TestEnv;
+use std::process::Command;
+
+use support::registry::{DebianRegistry, RegistryOptions};
+use support::{TestEnv, is_root};
 
 const DOCKERFILE: &str = "\
 FROM busybox AS build
@@ -115,4 +118,112 @@ fn a_cache_that_cannot_be_written_fails_the_build_unless_told_otherwise() {
     assert!(none.stderr.contains("cache import from /nowhere is empty"), "{}", none.stderr);
     let bad = machine.run(&["build", "--cache-to", "type=gha", work]).fails_with(1);
     assert!(bad.stderr.contains("type=gha is not supported"), "{}", bad.stderr);
+}
+
+#[test]
+fn a_registry_serves_a_step_with_one_request_and_sends_only_what_is_read() {
+    let (first, second) = (machine(), machine());
+    let registry = DebianRegistry::start();
+    let cache = format!("{}/team/cache:main", registry.address);
+    assert_eq!(ran(&build(&first, &["--cache-to", &cache])), ["BUILD", "BIG", "FINAL"]);
+    let before = registry.log();
+    let output = build(&second, &["--cache-from", &cache]);
+    assert!(ran(&output).is_empty(), "{output}");
+    let log = registry.log();
+    let asked = |what: &str| log[before.len()..].lines().filter(|line| line.contains(what)).count();
+    // Six steps and the content of what is copied from the first stage; the four layers of the image.
+    assert_eq!(
+        (asked("\"GET /v2/team/cache/manifests/main-"), asked("\"GET /v2/team/cache/blobs/")),
+        (7, 4),
+        "{log}"
+    );
+    // Written again, nothing is sent.
+    let before = registry.log();
+    build(&first, &["--cache-to", &cache]);
+    let log = registry.log();
+    assert!(!log[before.len()..].contains("\"PUT "), "{}", &log[before.len()..]);
+    // A cache that can't be reached costs the steps, and a word.
+    drop(registry);
+    let third = machine();
+    let output = build(&third, &["--cache-from", &cache]);
+    assert_eq!(ran(&output), ["BUILD", "BIG", "FINAL"], "{output}");
+    assert!(output.contains("is given up"), "{output}");
+}
+
+/// Two network namespaces on one bridge; gone when dropped.
+struct Network {
+    id: u32,
+}
+
+impl Network {
+    fn new() -> Self {
+        let network = Self { id: std::process::id() % 10_000 };
+        let id = network.id;
+        let ip = |line: String| {
+            let done = Command::new("ip").args(line.split(' ')).output().expect("ip is installed");
+            assert!(done.status.success(), "ip {line}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        ip(format!("link add skt{id} type bridge"));
+        ip(format!("addr add 10.213.7.1/24 dev skt{id}"));
+        ip(format!("link set skt{id} up"));
+        for n in [2, 3] {
+            ip(format!("netns add skt{id}-{n}"));
+            ip(format!("link add skt{id}h{n} type veth peer name eth0 netns skt{id}-{n}"));
+            ip(format!("link set skt{id}h{n} master skt{id} up"));
+            ip(format!("-n skt{id}-{n} addr add 10.213.7.{n}/24 dev eth0"));
+            ip(format!("-n skt{id}-{n} link set eth0 up"));
+        }
+        network
+    }
+
+    fn namespace(&self, n: u32) -> String {
+        format!("skt{}-{n}", self.id)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for n in [2, 3] {
+            let _ = Command::new("ip").args(["netns", "del", &self.namespace(n)]).status();
+        }
+        let _ = Command::new("ip").args(["link", "del", &format!("skt{}", self.id)]).status();
+    }
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says why")]
+fn builders_in_two_networks_share_every_step_through_one_registry() {
+    if !is_root() {
+        eprintln!("skipped: network namespaces need root");
+        return;
+    }
+    let network = Network::new();
+    let registry = DebianRegistry::start_with(&RegistryOptions {
+        host: "10.213.7.1".to_owned(),
+        ..RegistryOptions::default()
+    });
+    let cache = format!("type=registry,ref={}/shared/cache,registry.insecure=true", registry.address);
+    let (first, second) = (machine(), machine());
+    let build = |machine: &TestEnv, n: u32, flag: &str| {
+        let skiff =
+            machine.skiff(&["build", flag, &cache, "-t", "x", machine.work().to_str().expect("text")]);
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &network.namespace(n)])
+            .arg(skiff.get_program())
+            .args(skiff.get_args());
+        command.env_clear();
+        for (name, value) in skiff.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        let done = command.output().expect("ip is installed");
+        let output = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{output}");
+        output
+    };
+    assert_eq!(ran(&build(&first, 2, "--cache-to")), ["BUILD", "BIG", "FINAL"]);
+    let output = build(&second, 3, "--cache-from");
+    assert!(ran(&output).is_empty(), "{output}");
 }

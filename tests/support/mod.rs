@@ -4,6 +4,7 @@
 pub mod http;
 pub mod image;
 pub mod peer;
+pub mod registry;
 
 use std::fs;
 use std::path::{Path, PathBuf};
