@@ -9,6 +9,7 @@ pub mod cli;
 pub mod fs;
 pub mod image;
 pub mod layers;
+pub mod lint;
 pub mod parser;
 pub mod progress;
 pub mod registry;

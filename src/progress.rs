@@ -72,6 +72,8 @@ pub enum Event {
         /// One sentence, docker's wording where it has one.
         message: String,
     },
+    /// A build check found something.
+    Check(Box<CheckEvent>),
     /// Bytes of a blob begin to move.
     TransferStarted {
         /// What moves; unique among the running transfers.
@@ -95,6 +97,25 @@ pub enum Event {
         /// Whether nothing had to move because it was there.
         skipped: bool,
     },
+}
+
+/// What a build check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckEvent {
+    /// The vertex that read the file.
+    pub vertex: VertexId,
+    /// `RULE: MESSAGE (line N)`
+    pub short: String,
+    /// What the rule is about.
+    pub detail: String,
+    /// The page about the rule; empty where there is none.
+    pub url: String,
+    /// The file's name.
+    pub file: String,
+    /// The lines with their surroundings.
+    pub excerpt: String,
+    /// First and last line.
+    pub lines: (u32, u32),
 }
 
 /// Which transfer an event speaks of.

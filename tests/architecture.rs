@@ -20,7 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry", &["image", "progress", "fs", "layers", "store"]),
     ("run", &["image", "fs"]),
     ("shared_cache", &["image", "progress", "fs", "layers", "store", "registry", "builder"]),
-    ("builder", &["image", "progress", "fs", "parser", "layers", "store", "run"]),
+    ("lint", &["image", "parser"]),
+    ("builder", &["image", "progress", "fs", "parser", "lint", "layers", "store", "run"]),
 ];
 
 fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {

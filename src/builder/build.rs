@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::cancel::Cancel;
+use super::check::check;
 use super::error::{BuildError, ErrorKind};
 use super::export::{self, ImageFormat};
-use super::frontend;
-use super::lower::{Plan, lower_all};
+use super::lower::Plan;
 use super::ops::Ops;
 use super::options::BuildOptions;
 use super::shared::SharedCache;
 use super::solve::{Explain, Ids, Snapshot, SolveContext, solve};
 use super::source::{ImageSource, ImageSourceError, ResolvedImage};
 use crate::image::{DiffId, ImageId, ManifestDigest, Platform, Reference};
-use crate::parser::parse;
-use crate::progress::{Event, Outcome, Reporter};
+use crate::lint::Finding;
+use crate::parser::{Source, excerpt};
+use crate::progress::{CheckEvent, Event, Outcome, Reporter, VertexId};
 use crate::run::Executor;
 use crate::store::Store;
 
@@ -60,21 +61,7 @@ pub struct BuildOutcome {
 /// # Errors
 /// The Dockerfile is wrong, or asks for what cannot be executed.
 pub fn plan(options: &BuildOptions, images: &dyn ImageSource) -> Result<Plan, BuildError> {
-    let source = Arc::new(options.source.clone());
-    let dockerfile = parse(&source).map_err(|error| {
-        let span = error.span;
-        let error = BuildError::from(error);
-        match span {
-            Some(span) => error.at(&source, span),
-            None => error,
-        }
-    })?;
-    let mut warnings = frontend::check(&dockerfile, options)?;
-    warnings.extend(frontend::warnings(&dockerfile, options)?);
-    let mut plan = lower_all(&dockerfile, &source, options, images, &Platform::host())?;
-    warnings.append(&mut plan.warnings);
-    plan.warnings = warnings;
-    Ok(plan)
+    check(options, images).plan
 }
 
 /// A build whose steps have all been solved; nothing of it was exported yet.
@@ -169,8 +156,12 @@ fn solve_all(
     let line = format!("[internal] load build definition from {}", options.source.name());
     let id = ids.next();
     env.reporter.report(Event::VertexStarted { id, name: line, at: SystemTime::now() });
+    let checked = check(options, &images);
+    for finding in &checked.findings {
+        env.reporter.report(checks_event(id, finding, &options.source));
+    }
     env.reporter.report(Event::VertexDone { id, at: SystemTime::now(), outcome: Outcome::Done });
-    let plan = plan(options, &images)?;
+    let plan = checked.plan?;
     for message in &plan.warnings {
         env.reporter.report(Event::Warning { vertex: None, message: message.clone() });
     }
@@ -238,9 +229,17 @@ pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, 
     })
 }
 
-/// Whether one platform gets an index as well.
-pub fn wants_index(options: &BuildOptions) -> bool {
-    options.build_args.get("BUILDKIT_MULTI_PLATFORM").is_some_and(|text| super::is_true(text))
+/// Returns what a build check found as an event of the step that read the file.
+fn checks_event(vertex: VertexId, finding: &Finding, source: &Source) -> Event {
+    Event::Check(Box::new(CheckEvent {
+        vertex,
+        short: finding.to_string(),
+        detail: finding.rule.description.to_owned(),
+        url: finding.rule.url(),
+        file: source.name().to_owned(),
+        excerpt: excerpt(source, finding.span),
+        lines: (finding.span.first, finding.span.last),
+    }))
 }
 
 /// Returns how many steps run at once: they often wait, so a few more than there are processors.

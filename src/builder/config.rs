@@ -3,7 +3,7 @@
 use super::error::{BuildError, invalid};
 use super::expand::Expander;
 use super::options::BuildOptions;
-use super::quote::{duration, plain_list, quoted_list};
+use super::quote::{duration, plain_list, quoted, quoted_list};
 use super::stages::{Stages, argument};
 use super::state::StageState;
 use crate::image::HealthConfig;
@@ -210,7 +210,7 @@ fn port_spec(spec: &str) -> Result<Vec<String>, BuildError> {
     };
     let container = rest.rsplit(':').next().unwrap_or_default();
     if container.is_empty() {
-        return Err(invalid(format!("no port specified: {spec}<empty>")));
+        return Err(invalid(format!("invalid port: {}: no port specified", quoted(spec))));
     }
     let bad = || invalid(format!("invalid containerPort: {container}"));
     let (first, last) = container.split_once('-').unwrap_or((container, container));
@@ -223,7 +223,8 @@ fn port_spec(spec: &str) -> Result<Vec<String>, BuildError> {
         return Err(bad());
     }
     if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
-        return Err(invalid(format!("invalid proto: {protocol}")));
+        let typed = spec.rsplit('/').next().unwrap_or_default();
+        return Err(invalid(format!("invalid port: {}: invalid proto: {typed}", quoted(spec))));
     }
     Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
 }
@@ -273,8 +274,8 @@ mod tests {
             ("70000", "invalid containerPort: 70000"),
             ("9-7", "invalid containerPort: 9-7"),
             ("+1", "invalid containerPort: +1"),
-            ("80/icmp", "invalid proto: icmp"),
-            ("/tcp", "no port specified: /tcp<empty>"),
+            ("80/icmp", "invalid port: \"80/icmp\": invalid proto: icmp"),
+            ("/tcp", "invalid port: \"/tcp\": no port specified"),
         ] {
             assert_eq!(port_spec(spec).unwrap_err().to_string(), error, "{spec}");
         }

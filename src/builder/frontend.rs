@@ -1,6 +1,6 @@
 //! Which Dockerfile frontends are built in, and which build arguments ask for what this version lacks.
 
-use super::error::{BuildError, invalid, unsupported};
+use super::error::{BuildError, unsupported};
 use super::options::BuildOptions;
 use crate::image::Reference;
 use crate::parser::Dockerfile;
@@ -51,36 +51,4 @@ fn is_built_in(image: &str) -> bool {
         ["docker/dockerfile", "docker/dockerfile-upstream"]
             .contains(&reference.familiar_repository().as_str())
     })
-}
-
-/// Returns the parser's warnings that the `check` directive does not silence, as lines.
-///
-/// # Errors
-/// The directive is malformed, or makes warnings errors.
-pub fn warnings(dockerfile: &Dockerfile, options: &BuildOptions) -> Result<Vec<String>, BuildError> {
-    let argument = options.build_args.get("BUILDKIT_DOCKERFILE_CHECK").map(String::as_str);
-    let directive = dockerfile.directives.check.as_ref().map(|(text, _)| text.as_str());
-    let mut skipped: Vec<&str> = Vec::new();
-    let mut fails = false;
-    for part in argument.or(directive).unwrap_or_default().split(';').map(str::trim) {
-        match part.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
-            None if part.is_empty() => {}
-            Some(("skip", rules)) => skipped.extend(rules.split(',').map(str::trim)),
-            Some(("error", "true")) => fails = true,
-            Some(("error", "false") | ("experimental", _)) => {}
-            _ => return Err(invalid(format!("invalid check option {part:?}"))),
-        }
-    }
-    let told: Vec<_> = dockerfile
-        .warnings
-        .iter()
-        .filter(|warning| !skipped.iter().any(|rule| *rule == "all" || *rule == warning.rule))
-        .collect();
-    if fails && !told.is_empty() {
-        let mut rules: Vec<&str> = told.iter().map(|warning| warning.rule).collect();
-        rules.sort_unstable();
-        rules.dedup();
-        return Err(invalid(format!("lint violation found for rules: {}", rules.join(", "))));
-    }
-    Ok(told.iter().map(|w| format!("{}: {} (line {})", w.rule, w.message, w.span.first)).collect())
 }

@@ -22,6 +22,7 @@
 mod build;
 mod cache_key;
 mod cancel;
+mod check;
 mod config;
 pub mod context;
 pub mod copy;
@@ -45,6 +46,7 @@ mod state;
 
 pub use build::{BuildEnv, BuildOutcome, Solved, build, plan, solve_build, wants_index};
 pub use cancel::{Cancel, CancelGuard};
+pub use check::{Checked, check};
 pub use error::{BuildError, ErrorKind, FailedStep, Place};
 pub use explain::{Difference, Explanation, Reason};
 pub use lower::{Plan, context_name};

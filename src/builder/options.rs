@@ -155,6 +155,8 @@ pub struct BuildOptions {
     pub no_cache_filter: Vec<String>,
     /// `--pull`
     pub pull: bool,
+    /// Whether every stage is looked at, not only what the target needs; for checks.
+    pub all_stages: bool,
     /// `--platform`; none adopts the base image's where the machine can run it.
     pub platform: Option<Platform>,
     /// All platforms of `--platform` when there are several; each is lowered with `platform` set to it.
@@ -199,6 +201,7 @@ impl BuildOptions {
             scope: String::new(),
             named_contexts: BTreeMap::new(),
             target: None,
+            all_stages: false,
             build_args: BTreeMap::new(),
             labels: Vec::new(),
             no_cache: false,

@@ -9,7 +9,7 @@ use super::expand::Expander;
 use super::options::BuildOptions;
 use crate::image::Platform;
 use crate::parser::instruction::{Arg, From, InstructionKind};
-use crate::parser::{Dockerfile, Instruction, Source, suggestion};
+use crate::parser::{Dockerfile, Instruction, Source, suggest, suggestion, words};
 
 /// All stages of a Dockerfile.
 #[derive(Debug)]
@@ -103,15 +103,7 @@ impl<'f> Stages<'f> {
         bodies: &[(&Instruction, &[Instruction])],
         options: &BuildOptions,
     ) -> Result<Env, BuildError> {
-        let last = bodies.last().and_then(|(head, _)| match &head.kind {
-            InstructionKind::From(from) => from.name.clone(),
-            _ => None,
-        });
-        let target = options.target.clone().or(last).unwrap_or_else(|| "default".to_owned());
-        let mut env = platform_arguments(&self.host, &self.wanted, &target);
-        for (name, value) in env.clone().iter() {
-            env.set(name, options.build_args.get(name).map_or(value, String::as_str));
-        }
+        let mut env = predefined(bodies.last().map(|(head, _)| *head), options, &self.host, &self.wanted);
         for instruction in before {
             let InstructionKind::Arg(items) = &instruction.kind else { continue };
             for item in items {
@@ -141,13 +133,23 @@ impl<'f> Stages<'f> {
             Some(word) => {
                 let text = expander.word(word)?;
                 if text.is_empty() {
-                    return Err(invalid(format!("empty platform value from expression {word}")));
+                    let meant = self.meant(word);
+                    return Err(invalid(format!("empty platform value from expression {word}{meant}")));
                 }
                 let parsed = Platform::parse(&text);
                 Some(parsed.map_err(|error| invalid(format!("failed to parse platform {text}: {error}")))?)
             }
         };
         Ok(Stage { head, name: from.name.clone(), base, platform, body })
+    }
+
+    /// Returns ` (did you mean X?)` for a variable of a word that is not set, but nearly.
+    fn meant(&self, word: &str) -> String {
+        let get = |name: &str| self.globals.get(name).map(str::to_owned);
+        let unset = words::expand(word, self.escape, &get).map(|word| word.unset).unwrap_or_default();
+        let names = || self.globals.iter().map(|(name, _)| name);
+        let meant = unset.iter().find_map(|name| suggest(name, names(), true));
+        meant.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
     }
 
     fn find_target(&self, wanted: Option<&str>) -> Result<usize, BuildError> {
@@ -226,6 +228,26 @@ pub fn argument(
         Some(value) => Ok(Some(value.clone())),
         None => expander.option(item.default.as_ref()),
     }
+}
+
+/// Returns the arguments that every build has, with what the command line makes of them; `last` is the
+/// last stage's `FROM`.
+pub fn predefined(
+    last: Option<&Instruction>,
+    options: &BuildOptions,
+    host: &Platform,
+    wanted: &Platform,
+) -> Env {
+    let last = last.and_then(|head| match &head.kind {
+        InstructionKind::From(from) => from.name.clone(),
+        _ => None,
+    });
+    let target = options.target.clone().or(last).unwrap_or_else(|| "default".to_owned());
+    let mut env = platform_arguments(host, wanted, &target);
+    for (name, value) in env.clone().iter() {
+        env.set(name, options.build_args.get(name).map_or(value, String::as_str));
+    }
+    env
 }
 
 /// Returns the arguments that every build has.

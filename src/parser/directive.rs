@@ -117,6 +117,11 @@ pub fn detect_syntax(text: &str) -> Option<(String, Span)> {
     Some((object.get("syntax")?.as_str()?.to_owned(), Span::line(line)))
 }
 
+/// Returns the value of the `check` directive, with its line; it can be asked before parsing.
+pub fn detect_check(text: &str) -> Option<(String, Span)> {
+    find("check", "#", text)
+}
+
 /// Returns what `syntax` and `check` say; `escape` is the caller's, who reads the lines.
 pub(super) fn directives(text: &str, escape: char) -> Directives {
     Directives { syntax: find("syntax", "#", text), escape, check: find("check", "#", text) }

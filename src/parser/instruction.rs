@@ -9,14 +9,14 @@ use super::source::Span;
 pub type Word = String;
 
 /// A parsed Dockerfile.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dockerfile {
     /// The parser directives.
     pub directives: Directives,
     /// Every instruction in order, those before the first `FROM` included.
     pub instructions: Vec<Instruction>,
-    /// What stops nothing but should be said.
-    pub warnings: Vec<Warning>,
+    /// Continuations that hold a blank line: which instruction, and the line where the continuation ends.
+    pub blank_continuations: Vec<(usize, Span)>,
 }
 
 /// The parser directives at the top of the file.
@@ -36,17 +36,6 @@ impl Default for Directives {
     }
 }
 
-/// Something about the text that a user should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// Name of the lint rule, e.g. `NoEmptyContinuation`.
-    pub rule: &'static str,
-    /// One sentence.
-    pub message: String,
-    /// The lines it speaks of.
-    pub span: Span,
-}
-
 /// One instruction with where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instruction {
@@ -60,6 +49,13 @@ pub struct Instruction {
     pub comments: Vec<String>,
     /// What it says.
     pub kind: InstructionKind,
+}
+
+impl Instruction {
+    /// Returns what the comment above says about `name`, a stage or an argument: `# NAME text`.
+    pub fn description(&self, name: &str) -> Option<&str> {
+        self.comments.iter().find_map(|comment| comment.strip_prefix(name)?.strip_prefix(' '))
+    }
 }
 
 /// What an instruction says.

@@ -27,7 +27,6 @@ pub mod instruction;
 mod json;
 mod keyvalue;
 mod line;
-mod lint;
 mod mount;
 mod pattern;
 mod print;
@@ -37,7 +36,7 @@ mod statement;
 mod suggest;
 pub mod words;
 
-pub use directive::detect_syntax;
+pub use directive::{detect_check, detect_syntax};
 pub use duration::{DurationError, parse_duration, parse_size};
 pub use error::{ParseError, Problem};
 pub use excerpt::excerpt;
@@ -56,13 +55,35 @@ use statement::Statement;
 /// # Errors
 /// The first mistake that docker's parser would name, at its lines.
 pub fn parse(source: &Source) -> Result<Dockerfile, ParseError> {
+    match parse_partly(source) {
+        (file, None) => Ok(file),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Parses as far as the first mistake, and returns it with the instructions before it.
+///
+/// What is wrong with a line as such (a quote, a heredoc without end) leaves no instruction.
+pub fn parse_partly(source: &Source) -> (Dockerfile, Option<ParseError>) {
+    let mut file = Dockerfile::default();
     if source.text().is_empty() {
-        return Err(ParseError::new(Problem::Empty, None));
+        return (file, Some(ParseError::new(Problem::Empty, None)));
     }
     let mut reader = Reader::new(source.text());
-    let statements = statements(&mut reader)?;
-    let blanks: Vec<_> = statements.iter().map(|statement| statement.blank).collect();
-    let mut instructions = Vec::with_capacity(statements.len());
+    let statements = match statements(&mut reader) {
+        Ok(statements) => statements,
+        Err(error) => return (file, Some(error)),
+    };
+    file.directives = directive::directives(source.text(), reader.escape);
+    for (index, statement) in statements.iter().enumerate() {
+        file.blank_continuations.extend(statement.blank.map(|line| (index, Span::line(line))));
+    }
+    let error = instructions(statements, &mut file.instructions).err();
+    (file, error)
+}
+
+/// Runs the second stage to the end, or to the first mistake.
+fn instructions(statements: Vec<Statement>, into: &mut Vec<Instruction>) -> Result<(), ParseError> {
     let mut in_stage = false;
     for statement in statements {
         let instruction = build::instruction(statement)?;
@@ -70,14 +91,12 @@ pub fn parse(source: &Source) -> Result<Dockerfile, ParseError> {
         if !in_stage && !matches!(instruction.kind, InstructionKind::Arg(_)) {
             return Err(ParseError::new(Problem::NoCurrentStage, instruction.span));
         }
-        instructions.push(instruction);
+        into.push(instruction);
     }
-    if !in_stage {
-        return Err(ParseError::new(Problem::NoStages, None));
+    match in_stage {
+        true => Ok(()),
+        false => Err(ParseError::new(Problem::NoStages, None)),
     }
-    let warnings = lint::warnings(&instructions, &blanks);
-    let directives = directive::directives(source.text(), reader.escape);
-    Ok(Dockerfile { directives, instructions, warnings })
 }
 
 /// Parses the text of an `ONBUILD` trigger as an image's config holds it; the escape character

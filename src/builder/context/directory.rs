@@ -176,6 +176,10 @@ const EMPTY: ContentId = [
 ];
 
 impl Tree for DirectoryTree {
+    fn ignore(&self) -> Option<&PatternMatcher> {
+        Some(&self.ignore)
+    }
+
     fn label(&self) -> Cow<'_, str> {
         Cow::Borrowed(&self.label)
     }

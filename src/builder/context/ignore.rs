@@ -96,6 +96,14 @@ impl PatternMatcher {
         self.verdict(path, verdict.as_ref())
     }
 
+    /// Whether a path as `COPY` names it is left out; the root only where a pattern leaves out all that is in it.
+    pub fn leaves_out(&self, path: &str) -> bool {
+        match path {
+            "." | "/" => self.patterns.iter().any(Pattern::is_everything),
+            path => self.verdict_of(path.as_bytes()).is_match(),
+        }
+    }
+
     /// Whether a walk must enter an excluded directory, because an exception may match inside.
     pub fn may_reinclude_below(&self, dir: &[u8]) -> bool {
         self.exceptions && self.patterns.iter().any(|p| p.is_exception() && p.may_match_below(dir))

@@ -91,6 +91,16 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
+    /// Returns the Dockerfile's name as seen from where the command runs: of a local context given as `argument`,
+    /// its path.
+    pub fn shown(&self, argument: &str) -> String {
+        let inside = self.directory.is_some() && !self.dockerfile_name.contains('/');
+        match inside {
+            true => super::path::clean(&format!("{argument}/{}", self.dockerfile_name)),
+            false => self.dockerfile_name.clone(),
+        }
+    }
+
     /// Remembers the digests of the files that were read, for the next build; call it when the copies are done.
     pub fn save_index(&self) {
         if let Some(directory) = &self.directory {

@@ -61,6 +61,11 @@ impl Pattern {
         self.exception
     }
 
+    /// Whether it leaves out all there is.
+    pub fn is_everything(&self) -> bool {
+        !self.exception && [&b"*"[..], b"**", b"**/*"].contains(&self.text.as_slice())
+    }
+
     /// Whether exactly this path matches; parents are the caller's concern.
     pub fn matches(&self, path: &[u8]) -> bool {
         match &self.matcher {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::error::ContextError;
+use super::ignore::PatternMatcher;
 use super::path::{join, show};
 use crate::layers::Mtime;
 
@@ -94,6 +95,11 @@ pub type ContentId = [u8; 32];
 pub trait Tree: Send + Sync {
     /// Returns what errors call this tree, e.g. `context` or a stage's name.
     fn label(&self) -> Cow<'_, str>;
+
+    /// Returns what the ignore file says, where the tree has one.
+    fn ignore(&self) -> Option<&PatternMatcher> {
+        None
+    }
 
     /// Returns the header of a path, or none where there is nothing (or nothing that may be seen).
     fn stat(&self, path: &[u8]) -> Result<Option<Node>, ContextError>;

@@ -1,5 +1,6 @@
 //! What a stage stands on: another stage, an image, files, nothing; and the triggers that come with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Here, Lowering, makes_step};
@@ -27,6 +28,25 @@ pub fn context_name(name: &str) -> String {
     }
 }
 
+/// Returns the key under which a name's context was given, the one for the wanted platform first.
+pub fn context_key<'a>(
+    contexts: &'a BTreeMap<String, Input>,
+    name: &str,
+    wanted: &Platform,
+) -> Option<&'a String> {
+    if contexts.is_empty() || name == "scratch" || name == "context" {
+        return None;
+    }
+    let name = context_name(name);
+    let wanted = wanted.to_string();
+    let fits = |key: &&String, platform: Option<&str>| match key.split_once("::") {
+        Some((base, given)) => platform == Some(given) && context_name(base) == name,
+        None => platform.is_none() && context_name(key) == name,
+    };
+    let find = |platform| contexts.keys().find(|key| fits(key, platform));
+    find(Some(wanted.as_str())).or_else(|| find(None))
+}
+
 impl Lowering<'_> {
     /// Returns the named context of a name, the one for the wanted platform first.
     pub(super) fn named_context(&self, name: &str) -> Option<&Input> {
@@ -35,18 +55,7 @@ impl Lowering<'_> {
 
     /// Returns the key under which a name's context was given, however it was spelled.
     fn named_key(&self, name: &str) -> Option<&String> {
-        let contexts = &self.options.named_contexts;
-        if contexts.is_empty() || name == "scratch" || name == "context" {
-            return None;
-        }
-        let name = context_name(name);
-        let wanted = self.stages.wanted.to_string();
-        let fits = |key: &&String, platform: Option<&str>| match key.split_once("::") {
-            Some((base, given)) => platform == Some(given) && context_name(base) == name,
-            None => platform.is_none() && context_name(key) == name,
-        };
-        let find = |platform| contexts.keys().find(|key| fits(key, platform));
-        find(Some(wanted.as_str())).or_else(|| find(None))
+        context_key(&self.options.named_contexts, name, &self.stages.wanted)
     }
 
     /// Returns the state of a stage's beginning and the triggers that run in it.
@@ -92,7 +101,6 @@ impl Lowering<'_> {
         here.total += 1 + count_steps(&triggers);
         let line = self.numbered(&format!("FROM {}", image.name), here);
         let vertex = self.source(name, platform.clone(), &image, line, Some(here));
-        self.warn_of_platform(&image, platform.as_ref());
         let mut state = StageState::of_image(&image.config, vertex);
         fill_gaps(&mut state.history, image.diff_ids.len());
         self.trigger_needs(&triggers, here.index)?;
@@ -249,16 +257,6 @@ impl Lowering<'_> {
     pub(super) fn place_of(&self, stage: usize) -> Place {
         let state = self.done[stage].as_ref().expect("stages are lowered in order");
         state.vertex.map_or(Place::Scratch, Place::Vertex)
-    }
-
-    fn warn_of_platform(&mut self, image: &ResolvedImage, asked: Option<&Platform>) {
-        let has = image.config.platform();
-        if let Some(asked) = asked.filter(|asked| !has.serves(asked)) {
-            self.warnings.push(format!(
-                "InvalidBaseImagePlatform: Base image {} was pulled with platform \"{has}\", expected \"{asked}\" for current build",
-                image.name,
-            ));
-        }
     }
 }
 

@@ -9,7 +9,7 @@ mod merge;
 mod needs;
 mod transfer;
 
-pub use base::context_name;
+pub use base::{context_key, context_name};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,6 +80,9 @@ pub fn lower(
         resolved: Vec::new(),
         warnings: Vec::new(),
     };
+    if options.all_stages {
+        (0..stages.stages.len()).try_for_each(|index| lowering.ensure(index))?;
+    }
     lowering.ensure(stages.target)?;
     let mut target = lowering.done[stages.target].take().expect("what was ensured is there");
     target.finish();

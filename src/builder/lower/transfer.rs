@@ -51,7 +51,7 @@ impl Lowering<'_> {
         state: &mut StageState,
         here: &mut Here,
     ) -> Result<(), BuildError> {
-        let checksum = self.expander(state).option(add.checksum.as_ref())?;
+        let checksum = self.expander(state).option(add.checksum.as_ref())?.filter(|sum| !sum.is_empty());
         if checksum.is_some() && add.transfer.sources.len() > 1 {
             return Err(invalid("checksum can't be specified for multiple sources"));
         }

@@ -136,10 +136,10 @@ pub struct BuildArgs {
     /// Annotations; not available in this version
     #[arg(long, value_name = "VALUE")]
     pub annotation: Vec<String>,
-    /// Only check the Dockerfile; not available in this version
+    /// Shorthand for --call=check
     #[arg(long)]
     pub check: bool,
-    /// Evaluation method; this version builds (--call=build)
+    /// Evaluation method: build, check, outline, targets [,format=json]
     #[arg(long, value_name = "METHOD")]
     pub call: Option<String>,
     /// Name of the builder; there is one

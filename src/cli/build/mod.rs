@@ -2,13 +2,17 @@
 
 mod args;
 mod cache;
+mod call;
+mod check;
 mod contexts;
 mod explain;
 mod failure;
 mod images;
 mod layouts;
 mod options;
+mod outline;
 mod secrets;
+mod subrequest;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 
 pub use args::BuildArgs;
+use call::{Call, Method};
 use options::Given;
 
 use super::error::CliError;
@@ -23,7 +28,9 @@ use super::global::Global;
 use super::render::{self, Mode, Renderer};
 use super::{files, output};
 use crate::builder::context::{ContextOptions, open_context};
-use crate::builder::{BuildEnv, BuildOutcome, Cancel, build, is_true};
+use crate::builder::{self, BuildEnv, BuildOptions, BuildOutcome, Cancel, ImageSource, build, is_true};
+use crate::lint::targets;
+use crate::parser::{Source, parse};
 use crate::run::NamespaceExecutor;
 
 /// Exit code after an interruption, as docker's.
@@ -32,6 +39,7 @@ const CANCELLED: u8 = 130;
 /// Runs the command.
 pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     options::refuse_what_is_not_there(args)?;
+    let call = call::parse(args)?;
     let mode = match (args.quiet, args.progress.as_deref()) {
         (true, None | Some("" | "auto" | "quiet")) => Mode::Quiet,
         (true, Some(other)) => {
@@ -63,6 +71,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let context = open_context(contexts::context(args)?, contexts::dockerfile(args), &context_options)
         .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
+<<<<<<< HEAD
     let options = options::build_options(
         args,
         source,
@@ -72,8 +81,18 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     )?;
     let cancel = Cancel::new();
     stop_on_signals(&cancel)?;
+=======
+    let options =
+        options::build_options(args, source, &context, Given { tags, build_args, secrets, ssh }, store)?;
+>>>>>>> 54c03bb (lint: BuildKit's build checks in a module of their own; build --check, --call outline|targets|subrequests.describe)
     let images = images::StoredImages::new(store);
     let images = layouts::WithLayouts::new(&images, store, &*renderer);
+    if let Some(call) = call {
+        let code = answer(call, options, &images, &context.shown(&args.context))?;
+        return Ok(ExitCode::from(code));
+    }
+    let cancel = Cancel::new();
+    stop_on_signals(&cancel)?;
     let executor = NamespaceExecutor::new();
     let reporter: &dyn Renderer = &*renderer;
     let shares = cache::open(args, options.inline_cache(), global, reporter)?;
@@ -95,8 +114,15 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
     context.save_index();
     drop(lease);
+    let findings = match mode {
+        Mode::Quiet | Mode::RawJson => String::new(),
+        _ => check::summary(&renderer.checks(), global.args.debug, render::colours()),
+    };
     match result {
         Ok(outcome) => {
+            if !findings.is_empty() {
+                output::talk(&findings);
+            }
             succeed(args, &outcome)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -105,10 +131,48 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
             Ok(ExitCode::from(CANCELLED))
         }
         Err(error) => {
-            output::talk(&failure::text(&error, renderer.failed_logs()));
+            output::talk(&failure::text(&error, renderer.failed_logs(), &findings));
             Ok(ExitCode::from(1))
         }
     }
+}
+
+/// Answers what is asked of the file instead of a build, and returns the exit code.
+fn answer(
+    call: Call,
+    mut options: BuildOptions,
+    images: &dyn ImageSource,
+    shown: &str,
+) -> Result<u8, CliError> {
+    let text = options.source.text().to_owned();
+    let printed = match call.method {
+        Method::Describe => outline::describe(call.json),
+        Method::Targets => {
+            let file = parse(&options.source).map_err(|error| failure::unparsed(&options.source, &error))?;
+            match call.json {
+                true => outline::targets_json(targets(&file), &text),
+                false => outline::targets_text(&targets(&file)),
+            }
+        }
+        Method::Check => {
+            // Without a target, every stage counts.
+            options.all_stages = options.target.as_deref().is_none_or(str::is_empty);
+            let checked = builder::check(&options, images);
+            return check::print(&checked, &Source::new(shown, text), call);
+        }
+        Method::Outline => {
+            let checked = builder::check(&options, images);
+            if let Err(error) = &checked.plan {
+                return Err(CliError::new(failure::text(error, None, "")));
+            }
+            match call.json {
+                true => outline::outline_json(checked.outline, &text),
+                false => outline::outline_text(&checked.outline),
+            }
+        }
+    };
+    output::data(&printed)?;
+    Ok(0)
 }
 
 fn succeed(args: &BuildArgs, outcome: &BuildOutcome) -> Result<(), CliError> {

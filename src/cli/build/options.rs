@@ -28,9 +28,6 @@ pub fn refuse_what_is_not_there(args: &BuildArgs) -> Result<(), CliError> {
     if !args.annotation.is_empty() {
         return refuse("--annotation");
     }
-    if args.check || args.call.as_deref().is_some_and(|call| call != "build") {
-        return refuse("--check/--call");
-    }
     for output in &args.output {
         if !["type=docker", "type=image", "docker", "image"].contains(&output.as_str()) {
             return refuse(&format!("--output {output}"));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Renderer;
 use super::tail::{FailedLogs, Steps};
 use crate::cli::output;
-use crate::progress::{Event, Outcome, Reporter, Stream};
+use crate::progress::{CheckEvent, Event, Outcome, Reporter, Stream};
 
 /// Writes objects.
 #[derive(Debug, Default)]
@@ -67,6 +67,10 @@ impl Reporter for Json {
 
 impl Renderer for Json {
     fn finish(&self) {}
+
+    fn checks(&self) -> Vec<CheckEvent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).checks.clone()
+    }
 
     fn failed_logs(&self) -> Option<FailedLogs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed_logs()

@@ -19,15 +19,23 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use super::error::CliError;
-use crate::progress::Reporter;
+use crate::progress::{CheckEvent, Reporter};
 
 pub use tail::FailedLogs;
 pub use transfers::transfers;
+
+/// Returns text from elsewhere on one line, without what could steer a terminal.
+pub fn harmless(text: &str) -> String {
+    clean::name(text)
+}
 
 /// A reporter that draws.
 pub trait Renderer: Reporter {
     /// Ends drawing; what is on the screen then stays.
     fn finish(&self);
+
+    /// Returns what build checks found.
+    fn checks(&self) -> Vec<CheckEvent>;
 
     /// Returns the step that failed with the last of its output.
     fn failed_logs(&self) -> Option<FailedLogs>;
@@ -67,6 +75,12 @@ impl Mode {
             }
         })
     }
+}
+
+/// Whether standard error shows colours.
+pub fn colours() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !no_color
 }
 
 /// Returns the renderer for a mode, on standard error as it is.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Renderer;
 use super::clean;
 use super::tail::{Change, FailedLogs, Steps};
-use crate::progress::{Event, Outcome, Reporter, VertexId};
+use crate::progress::{CheckEvent, Event, Outcome, Reporter, VertexId};
 
 /// Writes lines.
 pub struct Plain<W: Write + Send> {
@@ -84,6 +84,9 @@ impl<W: Write> State<W> {
                 }
                 self.block(id, &lines, true);
             }
+            Change::Check(id, short) => {
+                self.block(id, &[format!("WARN: {}", clean::name(&short))], false);
+            }
             Change::Warning(id, message) => {
                 self.warnings += 1;
                 match id {
@@ -117,6 +120,10 @@ impl<W: Write + Send> Renderer for Plain<W> {
             let _ = state.out.write_all(b"\n");
         }
         let _ = state.out.flush();
+    }
+
+    fn checks(&self) -> Vec<CheckEvent> {
+        self.state().steps.checks.clone()
     }
 
     fn failed_logs(&self) -> Option<FailedLogs> {

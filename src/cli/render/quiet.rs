@@ -6,7 +6,7 @@ use super::Renderer;
 use super::clean;
 use super::tail::{Change, FailedLogs, Steps};
 use crate::cli::output;
-use crate::progress::{Event, Reporter};
+use crate::progress::{CheckEvent, Event, Reporter};
 
 /// Draws nothing.
 #[derive(Debug, Default)]
@@ -23,6 +23,10 @@ impl Reporter for Quiet {
 
 impl Renderer for Quiet {
     fn finish(&self) {}
+
+    fn checks(&self) -> Vec<CheckEvent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).checks.clone()
+    }
 
     fn failed_logs(&self) -> Option<FailedLogs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed_logs()

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use crate::progress::{Event, Outcome, Stream, VertexId};
+use crate::progress::{CheckEvent, Event, Outcome, Stream, VertexId};
 
 /// Lines of a failed step that are shown again.
 const KEPT: usize = 10;
@@ -122,6 +122,8 @@ pub struct Steps {
     pub total: usize,
     /// The one that failed.
     pub failed: Option<VertexId>,
+    /// What build checks found.
+    pub checks: Vec<CheckEvent>,
 }
 
 /// What an event changed.
@@ -137,6 +139,8 @@ pub enum Change {
     Status(VertexId, String, bool),
     /// A step ended; lines that were not finished come with it.
     Ended(VertexId, Vec<(Duration, Vec<u8>)>),
+    /// A build check found something.
+    Check(VertexId, String),
     /// A warning.
     Warning(Option<VertexId>, String),
     /// Nothing to show.
@@ -181,6 +185,11 @@ impl Steps {
                 }
             }
             Event::Warning { vertex, message } => Change::Warning(vertex, message),
+            Event::Check(check) => {
+                let change = Change::Check(check.vertex, check.short.clone());
+                self.checks.push(*check);
+                change
+            }
             Event::TransferStarted { .. } | Event::TransferProgress { .. } | Event::TransferDone { .. } => {
                 Change::Nothing
             }

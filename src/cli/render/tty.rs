@@ -9,7 +9,7 @@ use super::Renderer;
 use super::clean;
 use super::tail::{Change, FailedLogs, Step, Steps};
 use crate::cli::table::{ellipsis, width};
-use crate::progress::{Event, Outcome, Reporter};
+use crate::progress::{CheckEvent, Event, Outcome, Reporter};
 
 /// Time between two frames.
 const FRAME: Duration = Duration::from_millis(100);
@@ -141,6 +141,10 @@ impl Renderer for Tty {
         if !self.over.swap(true, Ordering::AcqRel) {
             self.draw(true);
         }
+    }
+
+    fn checks(&self) -> Vec<CheckEvent> {
+        self.state().steps.checks.clone()
     }
 
     fn failed_logs(&self) -> Option<FailedLogs> {
