@@ -71,7 +71,6 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let context = open_context(contexts::context(args)?, contexts::dockerfile(args), &context_options)
         .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
-<<<<<<< HEAD
     let options = options::build_options(
         args,
         source,
@@ -79,12 +78,6 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         Given { tags, build_args, secrets, ssh: agents.by_id.clone() },
         store,
     )?;
-    let cancel = Cancel::new();
-    stop_on_signals(&cancel)?;
-=======
-    let options =
-        options::build_options(args, source, &context, Given { tags, build_args, secrets, ssh }, store)?;
->>>>>>> 54c03bb (lint: BuildKit's build checks in a module of their own; build --check, --call outline|targets|subrequests.describe)
     let images = images::StoredImages::new(store);
     let images = layouts::WithLayouts::new(&images, store, &*renderer);
     if let Some(call) = call {
