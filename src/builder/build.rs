@@ -229,6 +229,11 @@ pub fn build(options: &BuildOptions, env: BuildEnv<'_>) -> Result<BuildOutcome, 
     })
 }
 
+/// Whether one platform gets an index as well.
+pub fn wants_index(options: &BuildOptions) -> bool {
+    options.build_args.get("BUILDKIT_MULTI_PLATFORM").is_some_and(|text| super::is_true(text))
+}
+
 /// Returns what a build check found as an event of the step that read the file.
 fn checks_event(vertex: VertexId, finding: &Finding, source: &Source) -> Event {
     Event::Check(Box::new(CheckEvent {

@@ -30,9 +30,6 @@ mod text;
 mod variables;
 mod walk;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 pub use findings::Finding;
