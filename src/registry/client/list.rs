@@ -7,13 +7,14 @@ use reqwest::header;
 use serde::Deserialize;
 use url::Url;
 
-use super::manifest::read_limited;
+use super::body::read_limited;
 use super::request::Ask;
 use super::url_text::redacted;
 use super::{RegistryClient, Repository, TagOrDigest};
 use crate::image::Digest;
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::registry::RegistryError;
+use crate::registry::auth::Scopes;
 use crate::registry::hosts::Endpoint;
 
 /// Pages of a list that are read.
@@ -57,9 +58,19 @@ impl RegistryClient {
         struct Page {
             tags: Option<Vec<String>>,
         }
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
-        let url = endpoint.api(&format!("{}/tags/list", repo.path()))?;
-        self.pages(&endpoint, url, |page: Page| page.tags.unwrap_or_default()).await
+        let mut failed = None;
+        for endpoint in self.readers(repo)? {
+            let url = endpoint.api(&format!("{}/tags/list", repo.path()))?;
+            let scopes = Scopes::pull(repo.path());
+            match self.pages(&endpoint, url, scopes, |page: Page| page.tags.unwrap_or_default()).await {
+                Ok(tags) => return Ok(tags),
+                Err(error) => {
+                    self.mirror_failed(&endpoint, &error);
+                    failed = Some(error);
+                }
+            }
+        }
+        Err(failed.expect("there is an endpoint for every domain"))
     }
 
     /// Returns a registry's repositories; not every registry tells them.
@@ -73,7 +84,8 @@ impl RegistryClient {
         }
         let endpoint = self.inner.options.hosts.origin(domain)?;
         let url = endpoint.api("_catalog")?;
-        self.pages(&endpoint, url, |page: Page| page.repositories.unwrap_or_default()).await
+        let entries = |page: Page| page.repositories.unwrap_or_default();
+        self.pages(&endpoint, url, Scopes::catalog(), entries).await
     }
 
     /// Returns what has `digest` as its subject, by the API or the fallback tag.
@@ -91,12 +103,13 @@ impl RegistryClient {
             #[serde(default)]
             manifests: Vec<Referrer>,
         }
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
+        let endpoint = self.origin(repo)?;
         let url = endpoint.api(&format!("{}/referrers/{digest}", repo.path()))?;
-        let mut manifests = match self.pages(&endpoint, url, |page: Page| page.manifests).await {
+        let found = self.pages(&endpoint, url, Scopes::pull(repo.path()), |page: Page| page.manifests).await;
+        let mut manifests = match found {
             Err(error) if error.is_not_found() => {
-                let tag = TagOrDigest::Tag(format!("sha256-{}", digest.hex()));
-                match self.manifest(repo, &tag).await {
+                let client = self.without_mirrors();
+                match client.manifest(repo, &fallback_tag(digest)).await {
                     Ok(found) => parse::<Page>(&found.bytes, &repo.to_string())?.manifests,
                     Err(error) if error.is_not_found() => Vec::new(),
                     Err(error) => return Err(error),
@@ -108,19 +121,23 @@ impl RegistryClient {
         Ok(Referrers { manifests })
     }
 
+    /// Reads a list page by page; pages come from the endpoint itself.
     async fn pages<P: for<'de> Deserialize<'de>, T>(
         &self,
         endpoint: &Endpoint,
         first: Url,
+        scopes: Scopes,
         entries: impl Fn(P) -> Vec<T>,
     ) -> Result<Vec<T>, RegistryError> {
         let mut all = Vec::new();
         let mut url = first.clone();
         for _ in 0..MAX_PAGES {
-            let response = self.send(endpoint, Ask::new(Method::GET, url.clone())).await?;
-            let link = response.headers().get(header::LINK).and_then(|v| v.to_str().ok()).and_then(next_link);
+            let ask = Ask::new(Method::GET, url.clone(), scopes.clone());
+            let response = self.send(endpoint, ask).await?;
+            let link = response.headers().get_all(header::LINK).iter();
+            let link = link.filter_map(|v| v.to_str().ok()).find_map(next_link);
             let next = link.map(|link| response.url().join(&link));
-            let bytes = read_limited(response, MAX_DOCUMENT, "list").await?;
+            let bytes = read_limited(response, MAX_DOCUMENT, "list", self.small_limit()).await?;
             all.extend(entries(parse(&bytes, &redacted(&url))?));
             if all.len() > MAX_ENTRIES {
                 return Err(RegistryError::Endless {
@@ -136,6 +153,12 @@ impl RegistryClient {
         }
         Err(RegistryError::Endless { url: redacted(&first), limit: MAX_PAGES, unit: "pages" })
     }
+}
+
+/// The tag that names a manifest's referrers where the registry has no API for them
+/// (distribution spec, "Referrers Tag Schema").
+pub(super) fn fallback_tag(digest: &Digest) -> TagOrDigest {
+    TagOrDigest::Tag(format!("sha256-{}", digest.hex()))
 }
 
 fn parse<P: for<'de> Deserialize<'de>>(bytes: &[u8], url: &str) -> Result<P, RegistryError> {

@@ -4,12 +4,14 @@ use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 
-use super::request::{Ask, transport};
+use super::body::read_limited;
+use super::request::Ask;
 use super::url_text::redacted;
 use super::{RegistryClient, Repository, TagOrDigest};
 use crate::image::Digest;
 use crate::image::manifest::{MAX_DOCUMENT, media_type};
 use crate::registry::RegistryError;
+use crate::registry::auth::Scopes;
 use crate::registry::hosts::Endpoint;
 
 /// A manifest or index as it came, its bytes checked against its digest.
@@ -45,10 +47,13 @@ impl RegistryClient {
         what: &TagOrDigest,
     ) -> Result<FetchedManifest, RegistryError> {
         let mut failed = None;
-        for endpoint in self.endpoints(repo, true)? {
+        for endpoint in self.readers(repo)? {
             match self.manifest_at(&endpoint, repo, what).await {
                 Ok(manifest) => return Ok(manifest),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    self.mirror_failed(&endpoint, &error);
+                    failed = Some(error);
+                }
             }
         }
         Err(failed.expect("there is an endpoint for every domain"))
@@ -60,11 +65,26 @@ impl RegistryClient {
         repo: &Repository,
         what: &TagOrDigest,
     ) -> Result<FetchedManifest, RegistryError> {
-        let ask = ask_manifest(Method::GET, endpoint, repo, what)?;
-        let url = redacted(&ask.url);
-        let response = self.send(endpoint, ask).await?;
+        let mut attempt = 1;
+        loop {
+            match self.manifest_once(endpoint, repo, what).await {
+                Err(error) if error.is_temporary() => self.pause(error, &mut attempt).await?,
+                other => return other,
+            }
+        }
+    }
+
+    async fn manifest_once(
+        &self,
+        endpoint: &Endpoint,
+        repo: &Repository,
+        what: &TagOrDigest,
+    ) -> Result<FetchedManifest, RegistryError> {
+        let ask = ask_manifest(Method::GET, endpoint, repo, what, Scopes::pull(repo.path()))?;
+        let url = redacted(&ask.sent.url);
+        let response = self.attempt(endpoint, &ask).await?;
         let head = head_of(&response);
-        let bytes = read_limited(response, MAX_DOCUMENT, "manifest").await?;
+        let bytes = read_limited(response, MAX_DOCUMENT, "manifest", self.small_limit()).await?;
         let got = Digest::of(&bytes);
         let expected = match what {
             TagOrDigest::Digest(digest) => Some(*digest),
@@ -86,12 +106,15 @@ impl RegistryClient {
         what: &TagOrDigest,
     ) -> Result<Option<ManifestHead>, RegistryError> {
         let mut last = Ok(None);
-        for endpoint in self.endpoints(repo, true)? {
-            let ask = ask_manifest(Method::HEAD, &endpoint, repo, what)?;
+        for endpoint in self.readers(repo)? {
+            let ask = ask_manifest(Method::HEAD, &endpoint, repo, what, Scopes::pull(repo.path()))?;
             last = match self.send(&endpoint, ask).await {
                 Ok(response) => return Ok(Some(head_of(&response))),
                 Err(error) if error.is_not_found() => Ok(None),
-                Err(error) => Err(error),
+                Err(error) => {
+                    self.mirror_failed(&endpoint, &error);
+                    Err(error)
+                }
             };
         }
         last
@@ -108,16 +131,15 @@ impl RegistryClient {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<Digest, RegistryError> {
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
-        let mut ask = ask_manifest(Method::PUT, &endpoint, repo, what)?;
+        let endpoint = self.origin(repo)?;
+        let mut ask = ask_manifest(Method::PUT, &endpoint, repo, what, Scopes::push(repo.path()))?;
         let digest = Digest::of(&bytes);
         let content_type = HeaderValue::from_str(media_type).map_err(|_| RegistryError::Protocol {
-            url: redacted(&ask.url),
+            url: redacted(&ask.sent.url),
             what: format!("{media_type:?} is no media type"),
         })?;
-        ask.headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
-        ask.body = Some(bytes);
-        self.send(&endpoint, ask).await?;
+        ask.sent.headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
+        self.send(&endpoint, ask.body(bytes)).await?;
         Ok(digest)
     }
 
@@ -126,9 +148,8 @@ impl RegistryClient {
     /// # Errors
     /// See [`RegistryError`]; 405 where the registry allows no deletes.
     pub async fn delete_manifest(&self, repo: &Repository, what: &TagOrDigest) -> Result<(), RegistryError> {
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
-        let mut ask = ask_manifest(Method::DELETE, &endpoint, repo, what)?;
-        ask.headers.clear();
+        let endpoint = self.origin(repo)?;
+        let ask = ask_manifest(Method::DELETE, &endpoint, repo, what, Scopes::delete(repo.path()))?;
         self.send(&endpoint, ask).await.map(drop)
     }
 }
@@ -138,9 +159,9 @@ fn ask_manifest(
     endpoint: &Endpoint,
     repo: &Repository,
     what: &TagOrDigest,
+    scopes: Scopes,
 ) -> Result<Ask, RegistryError> {
     let url = endpoint.api(&format!("{}/manifests/{what}", repo.path()))?;
-    let mut ask = Ask::new(method, url);
     let accept = [
         media_type::OCI_INDEX,
         media_type::DOCKER_INDEX,
@@ -148,9 +169,7 @@ fn ask_manifest(
         media_type::DOCKER_MANIFEST,
     ]
     .join(", ");
-    let accept = HeaderValue::from_str(&accept).expect("media types are plain text");
-    ask.headers.insert(header::ACCEPT, accept);
-    Ok(ask)
+    Ok(Ask::new(method, url, scopes).header(header::ACCEPT, &accept))
 }
 
 fn head_of(response: &Response) -> ManifestHead {
@@ -161,21 +180,4 @@ fn head_of(response: &Response) -> ManifestHead {
         digest: text("docker-content-digest").and_then(|text| text.parse().ok()),
         size: text("content-length").and_then(|text| text.parse().ok()),
     }
-}
-
-/// Reads a whole body of at most `limit` bytes.
-pub(super) async fn read_limited(
-    mut response: Response,
-    limit: usize,
-    what: &'static str,
-) -> Result<Bytes, RegistryError> {
-    let url = response.url().clone();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport(&Method::GET, &url, error))? {
-        if bytes.len() + chunk.len() > limit {
-            return Err(RegistryError::TooLarge { url: redacted(&url), what, limit: limit as u64 });
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }

@@ -1,195 +1,116 @@
-//! One request: sent, repeated, followed along redirects, and its failure put into words.
-
-use std::time::Duration;
+//! One request of the protocol: authorised, repeated, its failure put into words.
 
 use bytes::Bytes;
-use reqwest::header::{self, HeaderMap};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use url::Url;
 
-use super::url_text::redacted;
+use super::exchange::Sent;
+use super::failure::error_of;
 use super::{RegistryClient, Repository};
+use crate::registry::RegistryError;
+use crate::registry::auth::Scopes;
 use crate::registry::hosts::Endpoint;
-use crate::registry::{ApiError, RegistryError};
 
-/// Redirects that are followed.
-const REDIRECTS: usize = 10;
-/// Most bytes of an error's body.
-const MAX_ERROR: usize = 1 << 20;
+/// Attempts to satisfy a host's wish for authorization.
+const ROUNDS: usize = 4;
 
-/// What is asked for.
+/// What is asked for, and which rights it needs.
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
-    pub method: Method,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: Option<Bytes>,
+    pub sent: Sent,
+    pub scopes: Scopes,
 }
 
 impl Ask {
-    pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None }
+    pub(super) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
+        Self { sent: Sent::new(method, url), scopes }
     }
-}
 
-/// Returns the method as a static text.
-pub(super) fn method_name(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "PUT" => "PUT",
-        "POST" => "POST",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        _ => "request",
+    pub(super) fn header(mut self, name: reqwest::header::HeaderName, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("the caller's values are plain text");
+        self.sent.headers.insert(name, value);
+        self
+    }
+
+    pub(super) fn body(mut self, body: Bytes) -> Self {
+        self.sent.body = Some(body);
+        self
     }
 }
 
 impl RegistryClient {
-    /// Returns the servers for a repository: mirrors first where only reading is meant.
-    pub(super) fn endpoints(&self, repo: &Repository, read: bool) -> Result<Vec<Endpoint>, RegistryError> {
-        let hosts = &self.inner.options.hosts;
-        Ok(if read { hosts.endpoints(repo.domain())? } else { vec![hosts.origin(repo.domain())?] })
+    /// Returns the servers to read a repository from: mirrors first, the registry itself last.
+    pub(super) fn readers(&self, repo: &Repository) -> Result<Vec<Endpoint>, RegistryError> {
+        let mut all = self.inner.options.hosts.endpoints(repo.domain())?;
+        if self.origin_only {
+            all.retain(|endpoint| !endpoint.mirror);
+        }
+        Ok(all)
     }
 
-    /// Sends one request to one endpoint; an answer that is no success is an error.
+    /// Returns the registry itself.
+    pub(super) fn origin(&self, repo: &Repository) -> Result<Endpoint, RegistryError> {
+        Ok(self.inner.options.hosts.origin(repo.domain())?)
+    }
+
+    /// Tells that a mirror failed, if it was one; its error matters to nobody else.
+    pub(super) fn mirror_failed(&self, endpoint: &Endpoint, error: &RegistryError) {
+        if endpoint.mirror && !error.is_not_found() {
+            let reason = super::texts::chain(error);
+            (self.inner.options.notices)(super::Notice::MirrorFailed { host: endpoint.name.clone(), reason });
+        }
+    }
+
+    /// Sends a request until it succeeds, can't succeed, or was tried often enough.
     pub(super) async fn send(&self, endpoint: &Endpoint, ask: Ask) -> Result<Response, RegistryError> {
-        let mut url = ask.url.clone();
-        if endpoint.insecure && url.scheme() == "https" && self.inner.pool.is_plain(endpoint) {
-            let _ = url.set_scheme("http");
-        }
-        match self.follow(url.clone(), &ask).await {
-            Err(RegistryError::Transport { .. }) if endpoint.insecure && url.scheme() == "https" => {
-                let _ = url.set_scheme("http");
-                let answer = self.follow(url, &ask).await?;
-                self.inner.pool.set_plain(endpoint);
-                Ok(answer)
+        let mut attempt = 1;
+        loop {
+            match self.attempt(endpoint, &ask).await {
+                Err(error) if error.is_temporary() => self.pause(error, &mut attempt).await?,
+                other => return other,
             }
-            other => other,
         }
     }
 
-    /// Sends a body that is made while it is sent; once, and without following redirects.
-    pub(super) async fn send_stream(
+    /// Sends a request once, apart from what authorization takes.
+    pub(super) async fn attempt(&self, endpoint: &Endpoint, ask: &Ask) -> Result<Response, RegistryError> {
+        let mut scopes = ask.scopes.clone();
+        let base = |url: &Url| super::exchange::same_origin(url, &self.effective(endpoint));
+        for round in 1.. {
+            let given = self.authorization(endpoint, &scopes).await?;
+            let (response, url) = self.probe(endpoint, &ask.sent, given.header.as_ref()).await?;
+            let refused = response.status().as_u16() == 401 && base(&url);
+            if !refused || !self.challenged(endpoint, response.headers(), &given, &mut scopes).await? {
+                return self.checked(&ask.sent.method, &url, response, &given.secrets).await;
+            }
+            if round == ROUNDS {
+                let error = error_of(&ask.sent.method, &url, response, &given.secrets).await;
+                return Err(RegistryError::AuthorizationLoop {
+                    host: endpoint.name.clone(),
+                    source: Box::new(error),
+                });
+            }
+        }
+        unreachable!("the rounds end above")
+    }
+
+    /// Turns an answer that is no success into an error.
+    pub(super) async fn checked(
         &self,
-        endpoint: &Endpoint,
-        method: Method,
+        method: &Method,
         url: &Url,
-        length: Option<u64>,
-        body: reqwest::Body,
+        response: Response,
+        secrets: &[String],
     ) -> Result<Response, RegistryError> {
-        let mut url = url.clone();
-        if endpoint.insecure && url.scheme() == "https" && self.inner.pool.is_plain(endpoint) {
-            let _ = url.set_scheme("http");
+        if response.status().is_success() {
+            return Ok(response);
         }
-        let client = self.inner.pool.client(&url)?;
-        let mut request = client
-            .request(method.clone(), url.clone())
-            .header(header::CONTENT_TYPE, "application/octet-stream")
-            .body(body);
-        if let Some(length) = length {
-            request = request.header(header::CONTENT_LENGTH, length);
-        }
-        let response = request.send().await.map_err(|error| transport(&method, &url, error))?;
-        checked(&method, &url, response).await
-    }
-
-    async fn follow(&self, mut url: Url, ask: &Ask) -> Result<Response, RegistryError> {
-        for _ in 0..=REDIRECTS {
-            let response = self.once(&url, ask).await?;
-            let location = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
-            match (response.status().is_redirection(), location) {
-                (true, Some(location)) => {
-                    url = url.join(location).map_err(|e| RegistryError::Protocol {
-                        url: redacted(&url),
-                        what: format!("the redirect leads to no URL ({e})"),
-                    })?;
-                }
-                _ => return checked(&ask.method, &url, response).await,
-            }
-        }
-        Err(RegistryError::Redirects { url: redacted(&ask.url), limit: REDIRECTS })
-    }
-
-    async fn once(&self, url: &Url, ask: &Ask) -> Result<Response, RegistryError> {
-        let client = self.inner.pool.client(url)?;
-        let mut request = client.request(ask.method.clone(), url.clone()).headers(ask.headers.clone());
-        if let Some(body) = &ask.body {
-            request = request.body(body.clone());
-        }
-        let limit = self.inner.options.stall;
-        match tokio::time::timeout(limit, request.send()).await {
-            Ok(answer) => answer.map_err(|error| transport(&ask.method, url, error)),
-            Err(_) => {
-                Err(RegistryError::Stalled { method: method_name(&ask.method), url: redacted(url), limit })
-            }
-        }
+        Err(error_of(method, url, response, secrets).await)
     }
 }
 
-/// Puts a broken connection into words without the URL's secrets.
-pub(super) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> RegistryError {
-    RegistryError::Transport {
-        method: method_name(method),
-        url: redacted(url),
-        source: Box::new(error.without_url()),
-    }
-}
-
-async fn checked(method: &Method, url: &Url, response: Response) -> Result<Response, RegistryError> {
-    if response.status().is_success() {
-        return Ok(response);
-    }
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers());
-    let (errors, body) = failure(response).await;
-    Err(RegistryError::Response {
-        method: method_name(method),
-        url: redacted(url),
-        status,
-        errors,
-        body,
-        retry_after,
-    })
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Reads an error's body: the protocol's JSON, or the beginning of whatever it is.
-async fn failure(mut response: Response) -> (Vec<ApiError>, String) {
-    let mut bytes = Vec::new();
-    while let Ok(Ok(Some(chunk))) = tokio::time::timeout(Duration::from_secs(10), response.chunk()).await {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_ERROR {
-            break;
-        }
-    }
-    let errors = api_errors(&bytes);
-    if !errors.is_empty() {
-        return (errors, String::new());
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    (errors, text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect())
-}
-
-fn api_errors(bytes: &[u8]) -> Vec<ApiError> {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else { return Vec::new() };
-    let text = |value: &serde_json::Value| match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let entries = value["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-    entries
-        .iter()
-        .take(16)
-        .map(|e| ApiError {
-            code: text(&e["code"]),
-            message: text(&e["message"]),
-            detail: text(&e["detail"]),
-        })
-        .collect()
+/// Returns a header's text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }

@@ -1,6 +1,6 @@
 //! Errors in words.
 
-use crate::registry::ApiError;
+use crate::registry::{ApiError, RegistryError};
 
 /// The text of an answer that is no success.
 pub(crate) fn response(method: &str, url: &str, status: u16, errors: &[ApiError], body: &str) -> String {
@@ -14,6 +14,32 @@ pub(crate) fn response(method: &str, url: &str, status: u16, errors: &[ApiError]
         (false, _) => format!("{method} {url}: {status}: {}", said.join("; ")),
         (true, false) => format!("{method} {url}: {status}: {body}"),
         (true, true) => format!("{method} {url}: {status}"),
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Returns where an error happened; empty if it is no matter of one URL.
+pub(crate) fn place(error: &RegistryError) -> String {
+    match error {
+        RegistryError::Response { url, .. }
+        | RegistryError::Transport { url, .. }
+        | RegistryError::Stalled { url, .. }
+        | RegistryError::Truncated { url, .. }
+        | RegistryError::Digest { url, .. } => url.clone(),
+        _ => String::new(),
     }
 }
 

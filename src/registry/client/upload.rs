@@ -1,54 +1,22 @@
 //! Uploads: begun or mounted, sent whole or in chunks, taken up again, finished.
 
-use std::io;
-use std::pin::Pin;
-
 use bytes::Bytes;
-use futures_util::Stream;
-use reqwest::header::{self, HeaderValue};
+use reqwest::header;
 use reqwest::{Method, Response};
 use url::Url;
 
-use super::request::Ask;
+use super::exchange::{method_name, same_origin, transport};
+use super::request::{Ask, text};
+use super::upload_body::UploadBody;
 use super::url_text::redacted;
 use super::{RegistryClient, Repository};
 use crate::image::Digest;
 use crate::registry::RegistryError;
+use crate::registry::auth::Scopes;
 use crate::registry::hosts::Endpoint;
 
-/// Bytes as they become known.
-pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
-/// What is sent.
-pub struct UploadBody {
-    /// Number of bytes, if known.
-    pub(super) length: Option<u64>,
-    pub(super) source: BodySource,
-}
-
-pub(super) enum BodySource {
-    Bytes(Bytes),
-    Once(Option<ByteStream>),
-    Again(Box<dyn FnMut() -> ByteStream + Send>),
-}
-
-impl UploadBody {
-    /// Sends bytes from memory; can be repeated.
-    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        Self { length: Some(bytes.len() as u64), source: BodySource::Bytes(bytes) }
-    }
-
-    /// Sends a stream that can't be had again: a failure in its midst ends the attempt.
-    pub fn once(length: Option<u64>, stream: ByteStream) -> Self {
-        Self { length, source: BodySource::Once(Some(stream)) }
-    }
-
-    /// Sends a stream that can be opened again from its beginning, e.g. after a token ran out.
-    pub fn again(length: Option<u64>, open: impl FnMut() -> ByteStream + Send + 'static) -> Self {
-        Self { length, source: BodySource::Again(Box::new(open)) }
-    }
-}
+/// Pieces in which one chunk may have to be sent after failures.
+const RESENDS: usize = 16;
 
 /// One upload on its way.
 #[derive(Debug)]
@@ -76,10 +44,9 @@ impl RegistryClient {
     /// # Errors
     /// See [`RegistryError`].
     pub async fn begin_upload(&self, repo: &Repository) -> Result<Upload, RegistryError> {
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
+        let endpoint = self.origin(repo)?;
         let url = endpoint.api(&format!("{}/blobs/uploads/", repo.path()))?;
-        let mut ask = Ask::new(Method::POST, url);
-        ask.body = Some(Bytes::new());
+        let ask = Ask::new(Method::POST, url, Scopes::push(repo.path())).body(Bytes::new());
         let response = self.send(&endpoint, ask).await?;
         self.upload_of(endpoint, repo, &response)
     }
@@ -89,9 +56,9 @@ impl RegistryClient {
     /// # Errors
     /// The location is no URL.
     pub fn resume_upload(&self, repo: &Repository, location: &str) -> Result<Upload, RegistryError> {
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
+        let endpoint = self.origin(repo)?;
         let location = endpoint.base.join(location).map_err(|e| RegistryError::Protocol {
-            url: endpoint.base.to_string(),
+            url: redacted(&endpoint.base),
             what: format!("the upload's location is no URL ({e})"),
         })?;
         Ok(Upload {
@@ -114,12 +81,11 @@ impl RegistryClient {
         digest: &Digest,
         from: &Repository,
     ) -> Result<MountOutcome, RegistryError> {
-        let endpoint = self.inner.options.hosts.origin(repo.domain())?;
+        let endpoint = self.origin(repo)?;
         let mut url = endpoint.api(&format!("{}/blobs/uploads/", repo.path()))?;
         url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from.path());
-        let mut ask = Ask::new(Method::POST, url);
-        ask.body = Some(Bytes::new());
-        let response = self.send(&endpoint, ask).await?;
+        let scopes = Scopes::push(repo.path()).with(&Scopes::pull(from.path()));
+        let response = self.send(&endpoint, Ask::new(Method::POST, url, scopes).body(Bytes::new())).await?;
         match response.status().as_u16() {
             201 => Ok(MountOutcome::Mounted),
             _ => Ok(MountOutcome::Upload(Box::new(self.upload_of(endpoint, repo, &response)?))),
@@ -133,9 +99,57 @@ impl RegistryClient {
         response: &Response,
     ) -> Result<Upload, RegistryError> {
         let location = location(response)?;
-        let min_chunk = response.headers().get("oci-chunk-min-length");
-        let min_chunk = min_chunk.and_then(|v| v.to_str().ok()?.parse().ok());
+        let min_chunk = text(response.headers(), "oci-chunk-min-length").and_then(|text| text.parse().ok());
         Ok(Upload { client: self.clone(), endpoint, repo: repo.clone(), location, offset: 0, min_chunk })
+    }
+
+    /// Sends a body that is made while it is sent, once more only where authorization takes it.
+    async fn send_stream(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        url: &Url,
+        scopes: &Scopes,
+        mut body: UploadBody,
+    ) -> Result<Response, RegistryError> {
+        let url = self.adapted(endpoint, url);
+        let home = same_origin(&url, &self.effective(endpoint));
+        let mut scopes = scopes.clone();
+        let mut refused = None;
+        for _ in 0..2 {
+            let given = self.authorization(endpoint, &scopes).await?;
+            let length = body.length();
+            let Some((sent, moved)) = body.open() else { break };
+            let client = self.inner.pool.client(&url)?;
+            let mut request = client.request(method.clone(), url.clone()).body(sent);
+            request = request.header(header::CONTENT_TYPE, "application/octet-stream");
+            if let Some(length) = length {
+                request = request.header(header::CONTENT_LENGTH, length);
+            }
+            if let Some(value) = given.header.as_ref().filter(|_| home) {
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            let limit = self.inner.options.stall;
+            let response = tokio::select! {
+                answer = request.send() => answer.map_err(|error| transport(&method, &url, error))?,
+                () = moved.stalled(limit) => {
+                    let (method, url) = (method_name(&method), redacted(&url));
+                    return Err(RegistryError::Stalled { method, url, limit });
+                }
+            };
+            self.warn(&url, response.headers());
+            let again = response.status().as_u16() == 401
+                && home
+                && self.challenged(endpoint, response.headers(), &given, &mut scopes).await?;
+            match self.checked(&method, &url, response, &given.secrets).await {
+                Err(error) if again => refused = Some(error),
+                other => return other,
+            }
+        }
+        Err(refused.unwrap_or_else(|| RegistryError::Protocol {
+            url: redacted(&url),
+            what: "the content was sent and can't be sent again".to_owned(),
+        }))
     }
 }
 
@@ -165,60 +179,108 @@ impl Upload {
     /// # Errors
     /// See [`RegistryError`]; `is_not_found` when the upload is gone.
     pub async fn state(&mut self) -> Result<u64, RegistryError> {
-        let response = self.client.send(&self.endpoint, Ask::new(Method::GET, self.location.clone())).await?;
-        self.advance(&response)?;
+        let response = self.client.send(&self.endpoint, self.ask(Method::GET)).await?;
+        if let Some(location) = new_location(&response)? {
+            self.location = location;
+        }
+        self.offset = received(&response).unwrap_or(0);
         Ok(self.offset)
     }
 
-    /// Sends the next chunk, which begins at [`Upload::offset`].
+    /// Sends the next chunk, which begins at [`Upload::offset`]; what the registry did not take is sent again.
     ///
     /// # Errors
     /// See [`RegistryError`].
     pub async fn patch_chunk(&mut self, chunk: Bytes) -> Result<(), RegistryError> {
-        let end = self.offset + chunk.len() as u64;
-        let mut ask = Ask::new(Method::PATCH, self.location.clone());
+        let (start, end) = (self.offset, self.offset + chunk.len() as u64);
+        let mut attempt = 1;
+        let mut resends = 0;
+        while self.offset < end {
+            let known = usize::try_from(self.offset - start).expect("it lies inside the chunk");
+            let failed = match self.patch_once(chunk.slice(known..), end).await {
+                Ok(()) => None,
+                Err(error) if error.is_temporary() => {
+                    self.client.pause(error, &mut attempt).await?;
+                    Some(self.state().await?)
+                }
+                // Out of order: an earlier answer was lost, or the registry dropped something.
+                Err(error) if error.status() == Some(416) && resends == 0 => Some(self.state().await?),
+                Err(error) => return Err(error),
+            };
+            resends += 1;
+            let lost = failed.is_some_and(|now| now < start || now > end);
+            if lost || resends > RESENDS {
+                return Err(RegistryError::Protocol {
+                    url: redacted(&self.location),
+                    what: format!(
+                        "the registry has {} bytes of an upload of which {start} were there",
+                        self.offset
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn patch_once(&mut self, chunk: Bytes, end: u64) -> Result<(), RegistryError> {
         let range = format!("{}-{}", self.offset, end.saturating_sub(1));
-        let octets = HeaderValue::from_static("application/octet-stream");
-        ask.headers.insert(header::CONTENT_TYPE, octets);
-        ask.headers.insert(header::CONTENT_RANGE, HeaderValue::from_str(&range).expect("digits are plain"));
-        ask.body = Some(chunk);
-        let response = self.client.send(&self.endpoint, ask).await?;
-        self.offset = end;
+        let ask = self.ask(Method::PATCH).header(header::CONTENT_TYPE, "application/octet-stream");
+        let ask = ask.header(header::CONTENT_RANGE, &range).body(chunk);
+        let response = self.client.attempt(&self.endpoint, &ask).await?;
         self.location = location(&response)?;
+        // `0-0` says one byte, or nothing at all from registries that can't say that.
+        let got = received(&response).filter(|got| *got > 0 && *got <= end && *got > self.offset);
+        self.offset = got.unwrap_or(end);
         Ok(())
     }
 
     /// Sends all that is left in one streamed PATCH, for bytes whose number is not known yet.
     ///
     /// # Errors
-    /// See [`RegistryError`].
+    /// See [`RegistryError`]; after a temporary one [`Upload::state`] says what arrived.
     pub async fn patch_stream(&mut self, body: UploadBody) -> Result<(), RegistryError> {
-        let response = self.client.stream(&self.endpoint, Method::PATCH, &self.location, body).await?;
-        self.advance(&response)
+        let (client, scopes) = (self.client.clone(), Scopes::push(self.repo.path()));
+        let sent = client.send_stream(&self.endpoint, Method::PATCH, &self.location, &scopes, body);
+        let response = sent.await?;
+        self.location = location(&response)?;
+        self.offset = received(&response).unwrap_or(self.offset);
+        Ok(())
     }
 
     /// Sends the whole blob in one PUT and finishes.
     ///
     /// # Errors
-    /// See [`RegistryError`].
-    pub async fn put_stream(self, digest: &Digest, body: UploadBody) -> Result<(), RegistryError> {
+    /// See [`RegistryError`]; after a temporary one [`Upload::state`] says what arrived.
+    pub async fn put_stream(&mut self, digest: &Digest, body: UploadBody) -> Result<(), RegistryError> {
+        let (client, scopes) = (self.client.clone(), Scopes::push(self.repo.path()));
         let url = self.with_digest(digest);
-        self.client.stream(&self.endpoint, Method::PUT, &url, body).await.map(drop)
+        client.send_stream(&self.endpoint, Method::PUT, &url, &scopes, body).await.map(drop)
     }
 
     /// Finishes an upload whose bytes are all there.
     ///
     /// # Errors
     /// See [`RegistryError`].
-    pub async fn finish(self, digest: &Digest) -> Result<(), RegistryError> {
-        let mut ask = Ask::new(Method::PUT, self.with_digest(digest));
-        ask.body = Some(Bytes::new());
-        self.client.send(&self.endpoint, ask).await.map(drop)
+    pub async fn finish(&mut self, digest: &Digest) -> Result<(), RegistryError> {
+        let mut ask = self.ask(Method::PUT).body(Bytes::new());
+        ask.sent.url = self.with_digest(digest);
+        match self.client.send(&self.endpoint, ask).await {
+            // The answer to an earlier attempt may be what got lost.
+            Err(error) if error.is_not_found() => match self.client.has_blob(&self.repo, digest).await {
+                Ok(true) => Ok(()),
+                _ => Err(error),
+            },
+            other => other.map(drop),
+        }
     }
 
     /// Gives the upload up; a failure to say so does not matter.
     pub async fn cancel(self) {
-        let _ = self.client.send(&self.endpoint, Ask::new(Method::DELETE, self.location)).await;
+        let _ = self.client.attempt(&self.endpoint, &self.ask(Method::DELETE)).await;
+    }
+
+    fn ask(&self, method: Method) -> Ask {
+        Ask::new(method, self.location.clone(), Scopes::push(self.repo.path()))
     }
 
     fn with_digest(&self, digest: &Digest) -> Url {
@@ -226,44 +288,30 @@ impl Upload {
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
         url
     }
-
-    fn advance(&mut self, response: &Response) -> Result<(), RegistryError> {
-        if response.headers().contains_key(header::LOCATION) {
-            self.location = location(response)?;
-        }
-        let range = response.headers().get(header::RANGE).and_then(|v| v.to_str().ok());
-        let range = range.map(|text| text.strip_prefix("bytes=").unwrap_or(text));
-        // `0-0` is what some registries say of nothing at all; the caller's next chunk settles it.
-        if let Some((_, last)) = range.and_then(|text| text.split_once('-')) {
-            self.offset = last.parse::<u64>().map_or(0, |last| if last == 0 { 0 } else { last + 1 });
-        }
-        Ok(())
-    }
 }
 
-impl RegistryClient {
-    /// Sends a streamed body.
-    pub(super) async fn stream(
-        &self,
-        endpoint: &Endpoint,
-        method: Method,
-        url: &Url,
-        body: UploadBody,
-    ) -> Result<Response, RegistryError> {
-        let length = body.length;
-        let body = match body.source {
-            BodySource::Bytes(bytes) => reqwest::Body::from(bytes),
-            BodySource::Once(stream) => reqwest::Body::wrap_stream(stream.expect("a stream is taken once")),
-            BodySource::Again(mut open) => reqwest::Body::wrap_stream(open()),
-        };
-        self.send_stream(endpoint, method, url, length, body).await
+/// Returns how many bytes `Range: 0-END` says.
+fn received(response: &Response) -> Option<u64> {
+    let range = text(response.headers(), "range")?;
+    let (_, last) = range.strip_prefix("bytes=").unwrap_or(range).split_once('-')?;
+    // Registries that have nothing say `0-0` too; a byte that is sent twice is refused, one that is not is lost.
+    last.parse::<u64>().ok().map(|last| if last == 0 { 0 } else { last.saturating_add(1) })
+}
+
+fn new_location(response: &Response) -> Result<Option<Url>, RegistryError> {
+    let Some(text) = text(response.headers(), "location") else { return Ok(None) };
+    let wrong = |what: String| RegistryError::Protocol { url: redacted(response.url()), what };
+    let url =
+        response.url().join(text).map_err(|e| wrong(format!("the upload's location is no URL ({e})")))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong(format!("the upload's location is a {} URL", url.scheme())));
     }
+    Ok(Some(url))
 }
 
 fn location(response: &Response) -> Result<Url, RegistryError> {
-    let url = response.url();
-    let text = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
-    let wrong = |what: String| RegistryError::Protocol { url: redacted(url), what };
-    let text = text.ok_or_else(|| wrong("the answer names no upload location".to_owned()))?;
-    url.join(text).map_err(|e| wrong(format!("the upload's location is no URL ({e})")))
+    new_location(response)?.ok_or_else(|| RegistryError::Protocol {
+        url: redacted(response.url()),
+        what: "the answer names no upload location".to_owned(),
+    })
 }

@@ -8,7 +8,7 @@ mod pool;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, authority};
 pub use error::HostsError;
 pub use insecure::InsecureHost;
 pub(crate) use pool::Pool;

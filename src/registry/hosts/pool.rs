@@ -1,6 +1,6 @@
 //! HTTP clients, one for each way a host is reached, made on first use.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,18 +13,24 @@ use super::{HostsConfig, HostsError};
 /// Time to make a connection.
 const CONNECT: Duration = Duration::from_secs(30);
 
+#[derive(Clone, Copy, PartialEq)]
+enum Spoken {
+    Tls,
+    Plain,
+}
+
 /// Hands out the HTTP client for a URL.
 pub(crate) struct Pool {
     config: Arc<HostsConfig>,
     user_agent: String,
     clients: Mutex<HashMap<String, Client>>,
-    /// Insecure hosts that speak no TLS.
-    plain: Mutex<HashSet<String>>,
+    /// What insecure hosts were found to speak.
+    spoken: Mutex<HashMap<String, Spoken>>,
 }
 
 impl Pool {
     pub(crate) fn new(config: Arc<HostsConfig>, user_agent: String) -> Self {
-        Self { config, user_agent, clients: Mutex::default(), plain: Mutex::default() }
+        Self { config, user_agent, clients: Mutex::default(), spoken: Mutex::default() }
     }
 
     /// Returns the client for `url`; it follows no redirect by itself.
@@ -42,12 +48,31 @@ impl Pool {
 
     /// Whether an insecure host was found to speak no TLS.
     pub(crate) fn is_plain(&self, endpoint: &Endpoint) -> bool {
-        self.plain.lock().expect("nothing panics with the lock").contains(&authority(&endpoint.base))
+        self.spoken(endpoint) == Some(Spoken::Plain)
+    }
+
+    /// Whether an insecure host was found to speak TLS; it is never asked without again.
+    pub(crate) fn is_tls(&self, endpoint: &Endpoint) -> bool {
+        self.spoken(endpoint) == Some(Spoken::Tls)
     }
 
     /// Remembers that an insecure host speaks no TLS.
     pub(crate) fn set_plain(&self, endpoint: &Endpoint) {
-        self.plain.lock().expect("nothing panics with the lock").insert(authority(&endpoint.base));
+        self.learn(endpoint, Spoken::Plain);
+    }
+
+    /// Remembers that an insecure host speaks TLS.
+    pub(crate) fn set_tls(&self, endpoint: &Endpoint) {
+        self.learn(endpoint, Spoken::Tls);
+    }
+
+    fn spoken(&self, endpoint: &Endpoint) -> Option<Spoken> {
+        self.spoken.lock().expect("nothing panics with the lock").get(&authority(&endpoint.base)).copied()
+    }
+
+    fn learn(&self, endpoint: &Endpoint, spoken: Spoken) {
+        let mut known = self.spoken.lock().expect("nothing panics with the lock");
+        known.entry(authority(&endpoint.base)).or_insert(spoken);
     }
 
     fn build(&self, plain: bool, host: &str) -> Result<Client, HostsError> {

@@ -1,0 +1,73 @@
+//! The client against servers that behave, and servers that do not.
+
+mod auth;
+mod hostile;
+mod plain;
+mod server;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::image::Reference;
+use crate::registry::hosts::HostsConfig;
+use crate::registry::{
+    ClientOptions, Credential, CredentialError, CredentialSource, Notice, RegistryClient, Repository,
+    RetryPolicy, Secret,
+};
+
+/// The password that must never appear anywhere but in the right header.
+pub(super) const PASSWORD: &str = "pa55-w0rd";
+
+/// Has one user for registries of these names.
+pub(super) struct OneUser(pub Vec<String>, pub Mutex<Vec<String>>);
+
+impl CredentialSource for OneUser {
+    fn get(&self, registry: &str, _: Option<&str>) -> Result<Option<Credential>, CredentialError> {
+        self.1.lock().unwrap().push(registry.to_owned());
+        let password = Secret::new(PASSWORD);
+        let user = || Credential::Basic { username: "me".to_owned(), password };
+        Ok(self.0.iter().any(|known| known == registry).then(user))
+    }
+}
+
+/// A client that is quick to give up, with what it told.
+pub(super) struct Trial {
+    pub client: RegistryClient,
+    pub notices: Arc<Mutex<Vec<Notice>>>,
+}
+
+pub(super) fn options() -> (ClientOptions, Arc<Mutex<Vec<Notice>>>) {
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&notices);
+    let options = ClientOptions {
+        retry: RetryPolicy { attempts: 3, base: Duration::from_millis(1), cap: Duration::from_millis(1500) },
+        stall: Duration::from_millis(400),
+        notices: Arc::new(move |notice| kept.lock().unwrap().push(notice)),
+        ..ClientOptions::default()
+    };
+    (options, notices)
+}
+
+pub(super) fn anonymous() -> Trial {
+    let (options, notices) = options();
+    Trial { client: RegistryClient::new(options), notices }
+}
+
+/// A client that knows a user for one registry.
+pub(super) fn with_user(registry: &str, hosts: HostsConfig) -> Trial {
+    let (mut options, notices) = options();
+    options.credentials = Arc::new(OneUser(vec![registry.to_owned()], Mutex::default()));
+    options.hosts = Arc::new(hosts);
+    Trial { client: RegistryClient::new(options), notices }
+}
+
+pub(super) fn repo(domain: &str, path: &str) -> Repository {
+    Repository::of(&Reference::parse(&format!("{domain}/{path}")).unwrap())
+}
+
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(30), future).await.expect("no test takes that long")
+    })
+}
