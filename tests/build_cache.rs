@@ -227,3 +227,46 @@ fn builders_in_two_networks_share_every_step_through_one_registry() {
     let output = build(&second, 3, "--cache-from");
     assert!(ran(&output).is_empty(), "{output}");
 }
+
+#[test]
+fn an_image_can_be_its_own_cache_and_buildkits_are_refused_by_name() {
+    let (first, second, third) = (machine(), machine(), machine());
+    let registry = DebianRegistry::start();
+    let image = format!("{}/in/line:1", registry.address);
+    let work = first.work();
+    let work = work.to_str().expect("text");
+    // Twice: the second build finds everything known, and its image says the same.
+    for _ in 0..2 {
+        first.ok(&["build", "--cache-to", "type=inline", "-t", &image, work]);
+    }
+    let archive = first.work().join("image.tar");
+    first.ok(&["save", "-o", archive.to_str().expect("text"), &image]);
+    let from = format!("docker-archive:{}", archive.display());
+    let to = format!("docker://{image}");
+    skopeo(&["copy", "-q", "--dest-tls-verify=false", &from, &to]);
+    let output = build(&second, &["--cache-from", &image]);
+    assert!(ran(&output).is_empty(), "{output}");
+
+    // The same manifest with the config type of BuildKit's caches.
+    let url = |tag: &str| format!("http://{}/v2/in/line/manifests/{tag}", registry.address);
+    let curl = |args: &[&str]| {
+        let done = Command::new("curl").arg("-sf").args(args).output().expect("curl is installed");
+        assert!(done.status.success(), "curl {args:?}");
+        String::from_utf8(done.stdout).expect("text")
+    };
+    let kind = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest = curl(&["-H", &format!("Accept: {kind}"), &url("1")]);
+    let foreign = manifest
+        .replace("application/vnd.docker.container.image.v1+json", "application/vnd.buildkit.cacheconfig.v0");
+    assert_ne!(manifest, foreign);
+    let header = format!("Content-Type: {kind}");
+    curl(&["-X", "PUT", "-H", &header, "--data-binary", &foreign, &url("bk")]);
+    let output = build(&third, &["--cache-from", &format!("{}/in/line:bk", registry.address)]);
+    assert_eq!(ran(&output), ["BUILD", "BIG", "FINAL"], "{output}");
+    assert!(output.contains("is a cache of BuildKit"), "{output}");
+}
+
+fn skopeo(args: &[&str]) {
+    let done = Command::new("skopeo").args(args).output().expect("skopeo is installed");
+    assert!(done.status.success(), "skopeo {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+}

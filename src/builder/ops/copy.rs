@@ -110,7 +110,10 @@ impl Ops<'_> {
     fn remembered(&self, op: &CopyOp, inputs: &Inputs, pins: &[Pin]) -> Result<Option<Digested>, BuildError> {
         let Some(memo) = memo_key(op, inputs, pins) else { return Ok(None) };
         let payload = match self.cached(&memo.key)? {
-            Some(record) => record.payload,
+            Some(record) => {
+                self.share_memo(&record);
+                record.payload
+            }
             None => match self.borrow_memo(&memo.key) {
                 Some(payload) => payload,
                 None => return Ok(None),
