@@ -4,6 +4,7 @@
 //! module may name which.
 
 pub mod archive;
+pub mod attest;
 pub mod builder;
 pub mod cli;
 pub mod fs;

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("archive", &["image", "progress", "fs", "layers", "store"]),
     ("registry", &["image", "progress", "fs", "layers", "store"]),
     ("run", &["image", "fs"]),
+    ("attest", &["image", "fs"]),
     ("shared_cache", &["image", "progress", "fs", "layers", "store", "registry", "builder"]),
     ("lint", &["image", "parser"]),
     ("builder", &["image", "progress", "fs", "parser", "lint", "layers", "store", "run"]),

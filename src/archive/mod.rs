@@ -21,15 +21,18 @@ mod load;
 mod resolve;
 mod save;
 mod transfer;
+mod write_layout;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::ArchiveError;
+pub use format::{DockerImage, IMAGE_NAME, REF_NAME, blob_path};
 pub use import::{ImportOptions, import};
 pub use layout::{Pick, Picked, pick};
 pub use load::{Loaded, load, load_directory};
 pub use save::{SaveItem, save};
+pub use write_layout::{BlobSource, Layout, write_layout, write_layout_directory};
 
 /// Layers are written as the store shows them: with an index where EROFS can be mounted.
 fn sink_options(store: &crate::store::Store) -> Result<crate::layers::SinkOptions, crate::store::StoreError> {

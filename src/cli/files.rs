@@ -24,6 +24,18 @@ impl Replacement {
     /// # Errors
     /// The folder is not there or can't be written.
     pub fn create(path: &Path) -> Result<Self, CliError> {
+        Self::with_mode(path, 0o600)
+    }
+
+    /// Begins a file beside `path` that others may read as far as the umask lets them.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn shared(path: &Path) -> Result<Self, CliError> {
+        Self::with_mode(path, 0o666)
+    }
+
+    fn with_mode(path: &Path, mode: u32) -> Result<Self, CliError> {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name =
             path.file_name().ok_or_else(|| CliError::new(format!("{} names no file", path.display())))?;
@@ -35,7 +47,7 @@ impl Replacement {
         }
         let temporary = PathBuf::from(format!(".{}.{}.tmp", name.display(), std::process::id()));
         dir.remove_tree(&temporary)?;
-        let file = dir.create_file(&temporary, 0o600)?;
+        let file = dir.create_file(&temporary, mode)?;
         Ok(Self { dir, name, temporary, file: Some(file), direct: false })
     }
 

@@ -9,6 +9,7 @@ mod changes;
 mod commands;
 mod completion;
 mod containers;
+mod csv;
 mod df;
 mod error;
 mod files;

@@ -24,7 +24,7 @@ mod store;
 pub use annotations::{Annotation, Annotations, Level};
 pub use compose::{ImageFormat, WrittenImage, compose};
 pub use directory::{DirectoryOptions, write_directory};
-pub use files::{FileTimes, RootTree, trees, write_tar};
+pub use files::{Extra, FileTimes, RootTree, trees, write_tar};
 pub use index::{AttestationManifest, Documents, Statement, index};
 pub use rewrite::Rewrite;
 pub use store::{Kept, keep};

@@ -22,7 +22,7 @@ pub struct BuildArgs {
     /// Set the target build stage to build
     #[arg(long, value_name = "STAGE")]
     pub target: Option<String>,
-    /// Set target platform for build
+    /// Set target platforms for build (comma list)
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Vec<String>,
     /// Set build-time variables
@@ -109,31 +109,34 @@ pub struct BuildArgs {
     /// Read a file with a foreign syntax directive as an ordinary Dockerfile
     #[arg(long)]
     pub ignore_syntax: bool,
-    /// Output destination; this version stores the image (type=docker or type=image)
+    /// Output destination (format: DIR, -, or type=local|tar|oci|docker|image|cacheonly,dest=path,...)
     #[arg(short, long, value_name = "DEST")]
     pub output: Vec<String>,
-    /// Store the image (this is what happens anyway)
+    /// Shorthand for --output=type=docker: the store gets the image besides other outputs
     #[arg(long)]
     pub load: bool,
     /// Shorthand for --output=type=registry; not available in this version
     #[arg(long)]
     pub push: bool,
+    /// Give the same image digest whenever, wherever and by whomever it is built
+    #[arg(long)]
+    pub reproducible: bool,
     /// External cache sources; not available in this version
     #[arg(long, value_name = "SOURCE")]
     pub cache_from: Vec<String>,
     /// Cache export destinations; not available in this version
     #[arg(long, value_name = "DEST")]
     pub cache_to: Vec<String>,
-    /// Provenance attestation; this version makes none (--provenance=false)
+    /// Shorthand for --attest=type=provenance (true, false, or mode=max,...); off unless asked for
     #[arg(long, value_name = "VALUE")]
     pub provenance: Option<String>,
-    /// SBOM attestation; this version makes none (--sbom=false)
+    /// Shorthand for --attest=type=sbom (true, false); off unless asked for
     #[arg(long, value_name = "VALUE")]
     pub sbom: Option<String>,
-    /// Attestation parameters; not available in this version
+    /// Attestation parameters (format: type=sbom|provenance,key=value)
     #[arg(long, value_name = "VALUE")]
     pub attest: Vec<String>,
-    /// Annotations; not available in this version
+    /// Add annotation to the image (format: [TYPE[PLATFORM],...:]KEY=VALUE)
     #[arg(long, value_name = "VALUE")]
     pub annotation: Vec<String>,
     /// Shorthand for --call=check

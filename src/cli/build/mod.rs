@@ -1,34 +1,43 @@
 //! `build`
 
+mod annotations;
 mod args;
+mod attest;
 mod cache;
 mod call;
 mod check;
 mod contexts;
 mod explain;
+mod exports;
 mod failure;
 mod images;
 mod layouts;
+mod metadata;
 mod options;
 mod outline;
+mod output_run;
+mod outputs;
+mod platforms;
+mod push;
 mod secrets;
 mod subrequest;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::json;
-
 pub use args::BuildArgs;
+use attest::{Attest, AttestOptions};
 use call::{Call, Method};
+use exports::Exports;
 use options::Given;
+use output_run::{Exported, Exporter};
 
 use super::error::CliError;
 use super::global::Global;
 use super::render::{self, Mode, Renderer};
 use super::{files, output};
 use crate::builder::context::{ContextOptions, open_context};
-use crate::builder::{self, BuildEnv, BuildOptions, BuildOutcome, Cancel, ImageSource, build, is_true};
+use crate::builder::{self, BuildEnv, BuildOptions, Cancel, ImageSource, Solved, is_true, solve_build};
 use crate::lint::targets;
 use crate::parser::{Source, parse};
 use crate::run::NamespaceExecutor;
@@ -38,7 +47,6 @@ const CANCELLED: u8 = 130;
 
 /// Runs the command.
 pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
-    options::refuse_what_is_not_there(args)?;
     let call = call::parse(args)?;
     let mode = match (args.quiet, args.progress.as_deref()) {
         (true, None | Some("" | "auto" | "quiet")) => Mode::Quiet,
@@ -50,6 +58,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     if let Some(path) = &args.iidfile {
         files::remove(path)?;
     }
+    let exports = Exports::of(args)?;
     let tags = options::tags(args)?;
     let secrets = secrets::secrets(&args.secret)?;
     let store = global.store()?;
@@ -78,6 +87,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         Given { tags, build_args, secrets, ssh: agents.by_id.clone() },
         store,
     )?;
+    let attested = AttestOptions::of(args, &options.build_args)?;
     let images = images::StoredImages::new(store);
     let images = layouts::WithLayouts::new(&images, store, &*renderer);
     if let Some(call) = call {
@@ -100,7 +110,21 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         shared: shares.as_ref().map(|shares| shares as &dyn crate::builder::SharedCache),
         explain: args.explain.then_some(&explain),
     };
-    let result = build(&options, env);
+    let result = solve_build(&options, env);
+    let reference = metadata::build_reference();
+    let attest = Attest {
+        wanted: &attested,
+        args,
+        options: &options,
+        store,
+        reference: &reference,
+        reproducible: args.reproducible,
+    };
+    let exported = result.as_ref().ok().map(|solved| {
+        let exporter =
+            Exporter { store, solved, options: &options, exports: &exports, attest: &attest, reporter };
+        exporter.run().and_then(|exported| succeed(args, &exported, solved, &attest))
+    });
     renderer.finish();
     for explanation in explained.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         output::talk(&explain::text(explanation));
@@ -112,11 +136,14 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         _ => check::summary(&renderer.checks(), global.args.debug, render::colours()),
     };
     match result {
-        Ok(outcome) => {
+        Ok(_) => {
             if !findings.is_empty() {
                 output::talk(&findings);
             }
-            succeed(args, &outcome)?;
+            let id = exported.expect("a solved build was exported")?;
+            if let Some(id) = id.filter(|_| args.quiet && !exports.use_stdout()) {
+                output::line(&id)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if error.is_cancelled() => {
@@ -168,21 +195,24 @@ fn answer(
     Ok(0)
 }
 
-fn succeed(args: &BuildArgs, outcome: &BuildOutcome) -> Result<(), CliError> {
-    if let Some(path) = &args.iidfile {
-        files::write(path, outcome.image.to_string().as_bytes())?;
+/// Writes what scripts read, and returns the image's id, if there is an image.
+fn succeed(
+    args: &BuildArgs,
+    exported: &Exported,
+    solved: &Solved,
+    attest: &Attest<'_>,
+) -> Result<Option<String>, CliError> {
+    let id = metadata::image_id(exported);
+    if let (Some(path), Some(id)) = (&args.iidfile, &id) {
+        files::write(path, id.as_bytes())?;
     }
     if let Some(path) = &args.metadata_file {
-        let names: Vec<String> = outcome.tags.iter().map(ToString::to_string).collect();
-        let metadata = json!({
-            "containerimage.config.digest": outcome.image.to_string(),
-            "containerimage.digest": outcome.manifest.to_string(),
-            "image.name": names.join(","),
-        });
-        let text = serde_json::to_string_pretty(&metadata).expect("JSON serialises");
+        let warnings = std::env::var("BUILDX_METADATA_WARNINGS").is_ok_and(|text| is_true(&text));
+        let warnings = warnings.then_some(&solved.plan.warnings[..]);
+        let text = metadata::document(exported, attest.reference, attest.for_metadata(solved), warnings);
         files::write(path, text.as_bytes())?;
     }
-    if args.quiet { output::line(&outcome.image.to_string()) } else { Ok(()) }
+    Ok(id)
 }
 
 /// The first SIGINT, SIGTERM or SIGHUP stops the build, a second one ends the process at once.

@@ -10,34 +10,9 @@ use super::args::BuildArgs;
 use super::contexts;
 use crate::builder::context::Context;
 use crate::builder::{BuildOptions, Entitlement, Limits, NetworkMode, Secret, SshAgent, Ulimit};
-use crate::image::{Platform, Reference};
+use crate::image::Reference;
 use crate::parser::{ParseError, Source};
 use crate::store::Store;
-
-/// Refuses by name what this version does not do.
-pub fn refuse_what_is_not_there(args: &BuildArgs) -> Result<(), CliError> {
-    let refuse = |flag: &str| Err(CliError::new(format!("ERROR: {flag} is not available in this version")));
-    let is_false =
-        |value: &Option<String>| value.as_deref().is_none_or(|v| v == "false" || v.contains("disabled=true"));
-    if args.push {
-        return refuse("--push");
-    }
-    if !is_false(&args.provenance) || !is_false(&args.sbom) || !args.attest.is_empty() {
-        return refuse("making attestations (--provenance, --sbom, --attest)");
-    }
-    if !args.annotation.is_empty() {
-        return refuse("--annotation");
-    }
-    for output in &args.output {
-        if !["type=docker", "type=image", "docker", "image"].contains(&output.as_str()) {
-            return refuse(&format!("--output {output}"));
-        }
-    }
-    if args.platform.len() > 1 || args.platform.iter().any(|p| p.contains(',')) {
-        return refuse("building for several platforms at once");
-    }
-    Ok(())
-}
 
 /// Returns the names that the image gets.
 pub fn tags(args: &BuildArgs) -> Result<Vec<Reference>, CliError> {
@@ -91,7 +66,11 @@ pub fn build_options(
         ));
     }
     options.pull = args.pull;
-    options.platform = platform(args)?;
+    match &super::platforms::platforms(&args.platform)?[..] {
+        [] => {}
+        [only] => options.platform = Some(only.clone()),
+        several => options.platforms = several.to_vec(),
+    }
     options.network = network(args)?;
     options.add_hosts =
         args.add_host.iter().map(|text| super::super::hosts::add_host(text)).collect::<Result<_, _>>()?;
@@ -144,14 +123,6 @@ fn labels(args: &BuildArgs) -> Result<Vec<(String, String)>, CliError> {
         None => Ok((text.clone(), String::new())),
     };
     args.label.iter().map(pair).collect()
-}
-
-fn platform(args: &BuildArgs) -> Result<Option<Platform>, CliError> {
-    let typed = args.platform.first().cloned();
-    let typed =
-        typed.or_else(|| std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|text| !text.is_empty()));
-    let parsed = typed.as_deref().map(Platform::parse).transpose();
-    parsed.map_err(|e| CliError::new(format!("ERROR: {e}")))
 }
 
 fn network(args: &BuildArgs) -> Result<NetworkMode, CliError> {
@@ -211,6 +182,8 @@ fn entitlements(allowed: &[String], network: NetworkMode) -> Result<BTreeSet<Ent
     }
     for text in allowed {
         found.insert(match text.as_str() {
+            // It is about an output, not about steps.
+            "buildx.local.delete" => continue,
             "network.host" => Entitlement::NetworkHost,
             "security.insecure" => Entitlement::SecurityInsecure,
             other => return Err(CliError::new(format!("ERROR: unknown entitlement key {other}"))),
