@@ -90,6 +90,15 @@ pub enum Event {
         /// Bytes moved so far.
         done: u64,
     },
+    /// A transfer enters a new state; only transfers with a registry say so.
+    TransferState {
+        /// Which transfer.
+        id: TransferId,
+        /// What to show of it, e.g. a short digest.
+        label: String,
+        /// The state.
+        state: TransferState,
+    },
     /// A transfer is over.
     TransferDone {
         /// Which transfer.
@@ -116,6 +125,31 @@ pub struct CheckEvent {
     pub excerpt: String,
     /// First and last line.
     pub lines: (u32, u32),
+}
+
+/// What becomes of a blob on its way from or to a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransferState {
+    /// It will be fetched.
+    Planned,
+    /// It will be fetched when others are done.
+    Waiting,
+    /// All of it came.
+    Fetched,
+    /// It is being unpacked.
+    Unpacking,
+    /// It was fetched and is a layer now.
+    Pulled,
+    /// It is here already.
+    Exists,
+    /// It will be sent.
+    Preparing,
+    /// It was sent.
+    Pushed,
+    /// The registry has it already.
+    ExistsThere,
+    /// The registry took it over from another of its repositories.
+    Mounted(String),
 }
 
 /// Which transfer an event speaks of.

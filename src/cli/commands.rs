@@ -13,6 +13,7 @@ use super::info::{InfoArgs, VersionArgs};
 use super::inspect::InspectArgs;
 use super::load::LoadArgs;
 use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
+use super::pull::PullArgs;
 use super::rmi::RmiArgs;
 use super::run::RunArgs;
 use super::save::SaveArgs;
@@ -59,6 +60,8 @@ pub enum Command {
     Load(LoadArgs),
     /// Import the contents from a tarball to create a filesystem image
     Import(ImportArgs),
+    /// Download an image from a registry
+    Pull(PullArgs),
     /// Manage images
     Image(Group<ImageCommand>),
     /// Manage builds
@@ -108,6 +111,8 @@ pub enum ImageCommand {
     Load(LoadArgs),
     /// Import the contents from a tarball to create a filesystem image
     Import(ImportArgs),
+    /// Download an image from a registry
+    Pull(PullArgs),
     /// Remove unused images
     Prune(ImagePruneArgs),
 }

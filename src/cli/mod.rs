@@ -27,6 +27,7 @@ mod inspect;
 mod load;
 mod output;
 mod prune;
+mod pull;
 mod registries;
 mod render;
 mod rmi;
@@ -122,6 +123,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             ImageCommand::Save(args) => save::run(&args, global),
             ImageCommand::Load(args) => load::run(&args, global),
             ImageCommand::Import(args) => import::run(&args, global),
+            ImageCommand::Pull(args) => pull::run(&args, global),
             ImageCommand::Prune(args) => prune::image(&args, global),
         },
         Command::Builder(group) | Command::Buildx(group) => match group.command {
@@ -145,6 +147,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::History(args) => history::run(&args, global),
         Command::Save(args) => save::run(&args, global),
         Command::Load(args) => load::run(&args, global),
+        Command::Pull(args) => pull::run(&args, global),
         Command::Import(args) => import::run(&args, global),
         Command::Version(args) => info::version(&args, global),
         Command::Info(args) => info::info(&args, global),

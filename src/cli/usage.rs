@@ -18,9 +18,9 @@ const LATER: &[(&str, &[&str])] = &[
         &[
             "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec",
             "export", "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin",
-            "port", "ps", "pull", "push", "registry", "rename", "restart", "rm", "search", "secret",
-            "service", "stack", "start", "stats", "stop", "swarm", "top", "trust", "unpause", "update",
-            "volume", "wait",
+            "port", "ps", "push", "registry", "rename", "restart", "rm", "search", "secret", "service",
+            "stack", "start", "stats", "stop", "swarm", "top", "trust", "unpause", "update", "volume",
+            "wait",
         ],
     ),
     (
@@ -31,7 +31,7 @@ const LATER: &[(&str, &[&str])] = &[
             "stop", "top", "unpause", "update", "wait",
         ],
     ),
-    ("image", &["pull", "push"]),
+    ("image", &["push"]),
     ("system", &["dial-stdio", "events", "service"]),
     ("builder", &["du"]),
     (

@@ -183,3 +183,21 @@ fn a_truncated_layer_is_an_error() {
         assert!(store_tar(&root, &mut &tar[..cut], SinkOptions::default()).is_err(), "{cut}");
     }
 }
+
+#[test]
+fn a_tar_that_ends_before_its_last_padding_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let entry = Entry { path: b"f".to_vec(), kind: EntryKind::File { size: 3 }, meta: Metadata::default() };
+    let mut tar = TarWriter::new(Vec::new());
+    tar.append_bytes(&entry, b"abc").unwrap();
+    let bytes = tar.finish().unwrap();
+    for (length, whole) in [(512 + 3, true), (512 + 200, true), (1024, true), (512 + 2, false)] {
+        let _ = root.remove_file(LAYER_TAR);
+        let _ = root.remove_file(LAYER_INDEX);
+        let stored = store_tar(&root, &mut &bytes[..length], SinkOptions { index: true });
+        assert_eq!(stored.is_ok(), whole, "{length}");
+        let index = root.stat(LAYER_INDEX, crate::fs::Follow::No).unwrap().is_some();
+        assert_eq!(index, whole && length == 1024, "{length}");
+    }
+}

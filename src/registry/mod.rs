@@ -18,6 +18,8 @@ pub mod auth;
 pub mod client;
 mod error;
 pub mod hosts;
+pub mod pull;
+mod transfer;
 
 pub use auth::{Credential, CredentialError, CredentialSource, NoCredentials, Secret};
 pub use client::{
@@ -26,3 +28,4 @@ pub use client::{
 };
 pub use error::{ApiError, RegistryError};
 pub use hosts::{HostsConfig, HostsError};
+pub use transfer::{Transfer, TransferError};

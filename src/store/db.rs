@@ -195,6 +195,9 @@ impl Db {
             }
             transaction.commit()?;
         }
+        if which == Which::Cache {
+            super::known_blob::migrate(c, version)?;
+        }
         Ok(())
     }
 

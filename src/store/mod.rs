@@ -46,6 +46,7 @@ mod file;
 mod find;
 mod gc;
 mod image;
+mod known_blob;
 mod layer;
 #[cfg(test)]
 mod layer_tests;
@@ -55,6 +56,7 @@ mod lock;
 mod materialise;
 #[cfg(test)]
 mod measure_tests;
+mod partial;
 #[cfg(test)]
 mod process_tests;
 mod refs;
@@ -82,6 +84,7 @@ pub use layer::{Layer, LayerDraft, LayerForm};
 pub use layout::FORMAT;
 pub use lease::Lease;
 pub use lock::KeyLock;
+pub use partial::{Partial, PartialReader, PartialWriter};
 pub use refs::RefRecord;
 
 use crate::fs::Root;

@@ -88,7 +88,8 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         store,
     )?;
     let attested = AttestOptions::of(args, &options.build_args)?;
-    let images = images::StoredImages::new(store);
+    let client = super::registries::client(global).map_err(|error| error.text);
+    let images = images::StoredImages::new(store, client);
     let images = layouts::WithLayouts::new(&images, store, &*renderer);
     if let Some(call) = call {
         let code = answer(call, options, &images, &context.shown(&args.context))?;

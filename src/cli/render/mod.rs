@@ -6,6 +6,7 @@
 
 mod clean;
 mod json;
+mod layers;
 mod plain;
 mod quiet;
 mod tail;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use super::error::CliError;
 use crate::progress::{CheckEvent, Reporter};
 
+pub use layers::{Out, Way, layers};
 pub use tail::FailedLogs;
 pub use transfers::transfers;
 

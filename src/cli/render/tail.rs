@@ -190,9 +190,10 @@ impl Steps {
                 self.checks.push(*check);
                 change
             }
-            Event::TransferStarted { .. } | Event::TransferProgress { .. } | Event::TransferDone { .. } => {
-                Change::Nothing
-            }
+            Event::TransferStarted { .. }
+            | Event::TransferProgress { .. }
+            | Event::TransferState { .. }
+            | Event::TransferDone { .. } => Change::Nothing,
         }
     }
 

@@ -87,7 +87,7 @@ pub struct ProcessArgs {
     /// Write the container ID to the file
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,
-    /// Pull image before running: missing, never (this version never pulls)
+    /// Pull image before running: always, missing, never
     #[arg(long, value_name = "POLICY")]
     pub pull: Option<String>,
     /// Use the image for this platform

@@ -27,12 +27,15 @@ pub use args::RunArgs;
 use super::containers::Uses;
 use super::error::{CliError, chain};
 use super::global::Global;
-use super::{files, output};
-use crate::image::Platform;
+use super::pull::pull_one;
+use super::render::Out;
+use super::{files, output, registries};
+use crate::image::{Platform, Reference};
 use crate::layers::ChownPolicy;
+use crate::registry::pull::PullOptions;
 use crate::run::rootless::Mapping;
 use crate::run::{Executor as _, NamespaceExecutor, ProcessSpec, Rootfs, RunError, Running};
-use crate::store::{ImageRecord, Store, StoreError};
+use crate::store::{ImageRecord, StoreError};
 use container::Container;
 pub use container::sweep;
 use mount_flags::Wanted;
@@ -63,7 +66,7 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
     let proxy = if proxied { Some(Proxy::start()?) } else { None };
     let store = global.store()?;
     let lease = store.lease()?;
-    let image = image(args, store)?;
+    let image = image(args, global)?;
     lease.keep_image(&image)?;
     let (config, _) = store.config(image.id)?;
     let id = random_id()?;
@@ -149,8 +152,7 @@ fn check(args: &RunArgs) -> Result<(), CliError> {
         }
     }
     match args.process.pull.as_deref() {
-        None | Some("missing" | "never") => {}
-        Some("always") => return refuse("--pull always".to_owned()),
+        None | Some("always" | "missing" | "never") => {}
         Some(other) => {
             return Err(CliError::new(format!(
                 "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
@@ -185,21 +187,25 @@ fn check_name(name: &str) -> Result<(), CliError> {
     )))
 }
 
-fn image(args: &RunArgs, store: &Store) -> Result<ImageRecord, CliError> {
+fn image(args: &RunArgs, global: &Global) -> Result<ImageRecord, CliError> {
+    let store = global.store()?;
     let text = args.process.platform.as_deref().filter(|text| !text.is_empty());
     let platform = text.map(Platform::parse).transpose().map_err(|e| CliError::new(e.to_string()))?;
-    match store.find_image(&args.image, platform.as_ref()) {
-        Err(StoreError::NoImage(name)) => {
-            if args.process.pull.as_deref() != Some("never") && !args.process.quiet {
-                output::talk(&format!("Unable to find image '{name}' locally"));
-            }
-            Err(CliError::new(format!(
-                "Error response from daemon: No such image: {name}: registries are not available in this version, \
-                 load or import it first"
-            )))
+    let policy = args.process.pull.as_deref().unwrap_or("missing");
+    if policy != "always" {
+        match store.find_image(&args.image, platform.as_ref()) {
+            Err(StoreError::NoImage(_) | StoreError::WrongPlatform { .. }) if policy == "missing" => {}
+            other => return Ok(other?),
         }
-        other => Ok(other?),
     }
+    let reference = Reference::parse(&args.image)?.or_latest();
+    if policy == "missing" && !args.process.quiet {
+        output::talk(&format!("Unable to find image '{}' locally", reference.familiar()));
+    }
+    let options = PullOptions { platform };
+    let runtime = registries::runtime()?;
+    let pulled = pull_one(global, &runtime, &reference, &options, args.process.quiet, Out::Stderr)?;
+    Ok(pulled.image)
 }
 
 /// 64 random hexadecimal digits, of which the first twelve are not all decimal.

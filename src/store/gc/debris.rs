@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::error::StoreError;
 use super::super::file::{GcLock, names, try_lock};
+use super::super::partial::is_kept;
 use super::super::{Store, layout};
 use super::apply::Doomed;
 use super::{Plan, Removed};
@@ -20,6 +21,9 @@ impl Store {
         let tmp = self.inner.root.dir(layout::TMP)?;
         let mut bytes = 0;
         for name in names(&tmp, ".")? {
+            if is_kept(&tmp, &name) {
+                continue;
+            }
             // Held until it is gone, so that of two collectors one does it.
             let lock = {
                 // Makers lock what they make before they give this lock back.
