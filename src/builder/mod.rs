@@ -51,8 +51,8 @@ pub use error::{BuildError, ErrorKind, FailedStep, Place};
 pub use explain::{Difference, Explanation, Reason};
 pub use lower::{Plan, context_name};
 pub use options::{
-    AddHost, BuildOptions, Entitlement, Input, Limits, NetworkMode, Secret, SecretValue, SshAgent, Ulimit,
-    is_true,
+    AddHost, BuildOptions, Entitlement, Input, Limits, LogLimits, NetworkMode, Secret, SecretValue, SshAgent,
+    Ulimit, is_true,
 };
 pub use shared::{INLINE_FIELD, Share, SharedCache, SharedError, SharedRecord};
 pub use solve::Explain;

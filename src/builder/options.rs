@@ -108,6 +108,22 @@ pub struct Limits {
     pub cpuset_mems: Option<String>,
 }
 
+/// How much of a step's output is reported; none is all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Bytes of each stream.
+    pub size: Option<u64>,
+    /// Bytes of each stream in a second.
+    pub speed: Option<u64>,
+}
+
+impl Default for LogLimits {
+    /// BuildKit's: 2 MiB, 200 KiB in a second.
+    fn default() -> Self {
+        Self { size: Some(2 << 20), speed: Some(200 << 10) }
+    }
+}
+
 /// A place that files or a whole stage come from.
 #[derive(Clone)]
 pub enum Input {
@@ -177,6 +193,8 @@ pub struct BuildOptions {
     pub cgroup_parent: Option<String>,
     /// `--resource`
     pub limits: Limits,
+    /// How much of each step's output is reported.
+    pub log_limits: LogLimits,
     /// `--allow`
     pub entitlements: BTreeSet<Entitlement>,
     /// `--tag`
@@ -217,6 +235,7 @@ impl BuildOptions {
             shm_size: None,
             cgroup_parent: None,
             limits: Limits::default(),
+            log_limits: LogLimits::default(),
             entitlements: BTreeSet::new(),
             tags: Vec::new(),
             ignore_syntax: false,

@@ -3,18 +3,17 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::builder::cancel::Cancel;
 use crate::builder::error::{BuildError, ErrorKind, FailedStep};
+use crate::builder::options::LogLimits;
 use crate::progress::{Event, Reporter, Stream, VertexId};
 use crate::run::{Executor, Exit, Input, Io, Output, ProcessSpec, Rootfs, Running, signal};
 
-/// Bytes of output that are reported for one step, as BuildKit's default.
-const LOG_LIMIT: usize = 2 << 20;
 /// Lines that an error keeps.
 const TAIL_LINES: usize = 10;
 /// Most bytes of such a line.
@@ -29,6 +28,7 @@ pub(super) fn run(
     spec: &ProcessSpec,
     rootfs: Rootfs,
     (reporter, id): (&dyn Reporter, VertexId),
+    limits: LogLimits,
     cancel: &Cancel,
 ) -> Result<(), BuildError> {
     let command = String::from_utf8_lossy(&spec.args.join(&b' ')).into_owned();
@@ -46,7 +46,7 @@ pub(super) fn run(
     for warning in running.warnings() {
         reporter.report(Event::Warning { vertex: Some(id), message: warning.to_string() });
     }
-    let mut log = Log::new(reporter, id);
+    let mut log = Log::new(reporter, id, limits);
     log.follow([(stdout, Stream::Stdout), (stderr, Stream::Stderr)])?;
     let ended = running.wait();
     drop(guard);
@@ -80,19 +80,70 @@ fn failed(action: &'static str) -> impl FnOnce(io::Error) -> BuildError {
     move |source| ErrorKind::Io { action, source }.into()
 }
 
+/// How much of one stream may be reported.
+struct Allowance {
+    limits: LogLimits,
+    began: Instant,
+    /// Bytes that came, reported or not.
+    size: u64,
+}
+
+impl Allowance {
+    fn new(limits: LogLimits) -> Self {
+        Self { limits, began: Instant::now(), size: 0 }
+    }
+
+    /// Returns how many of `count` bytes are reported, and the limit that was met just now.
+    fn take(&mut self, count: u64, elapsed: Duration) -> (usize, Option<String>) {
+        let before = self.size;
+        self.size += count;
+        let seconds = elapsed.as_secs() + u64::from(elapsed.subsec_nanos() > 0);
+        let by_speed = self.limits.speed.map(|speed| speed.saturating_mul(seconds.max(1)));
+        let (most, fast) = match (by_speed, self.limits.size) {
+            (Some(speed), Some(size)) if speed > size => (size, false),
+            (Some(speed), _) => (speed, true),
+            (None, Some(size)) => (size, false),
+            (None, None) => (u64::MAX, false),
+        };
+        let allowed = most.saturating_sub(before).min(count);
+        let met = allowed < count && before < most;
+        let limit = met.then(|| match fast {
+            true => format!("{}/s", bytes_text(self.limits.speed.unwrap_or(0))),
+            false => bytes_text(most),
+        });
+        (usize::try_from(allowed).unwrap_or(usize::MAX), limit)
+    }
+}
+
+/// Returns a size as BuildKit writes it: `2MiB`, `200KiB`, `1.5KiB`.
+fn bytes_text(bytes: u64) -> String {
+    let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) if bytes.is_multiple_of(*unit) => format!("{}{name}", bytes / unit),
+        Some((unit, name)) => {
+            let hundredths = (u128::from(bytes) * 100 / u128::from(*unit)).to_string();
+            let (whole, part) = hundredths.split_at(hundredths.len() - 2);
+            format!("{whole}.{}{name}", part.trim_end_matches('0')).replace(&format!(".{name}"), name)
+        }
+        None => format!("{bytes}B"),
+    }
+}
+
 /// What a process writes, on its way to the reporter, with its last lines kept.
 struct Log<'a> {
     reporter: &'a dyn Reporter,
     id: VertexId,
-    reported: usize,
+    /// What may still be reported of each stream.
+    allowances: [Allowance; 2],
     lines: VecDeque<Vec<u8>>,
     /// The unfinished line of each stream.
     open: [Vec<u8>; 2],
 }
 
 impl<'a> Log<'a> {
-    fn new(reporter: &'a dyn Reporter, id: VertexId) -> Self {
-        Self { reporter, id, reported: 0, lines: VecDeque::new(), open: [Vec::new(), Vec::new()] }
+    fn new(reporter: &'a dyn Reporter, id: VertexId, limits: LogLimits) -> Self {
+        let allowances = [Allowance::new(limits), Allowance::new(limits)];
+        Self { reporter, id, allowances, lines: VecDeque::new(), open: [Vec::new(), Vec::new()] }
     }
 
     /// Reads until both ends are closed, which the end of the process sees to.
@@ -142,15 +193,16 @@ impl<'a> Log<'a> {
     }
 
     fn report(&mut self, stream: Stream, bytes: &[u8]) {
-        if self.reported >= LOG_LIMIT {
-            return;
+        let allowance = &mut self.allowances[usize::from(stream == Stream::Stderr)];
+        let elapsed = allowance.began.elapsed();
+        let (count, clipped) = allowance.take(bytes.len() as u64, elapsed);
+        let mut data = bytes[..count].to_vec();
+        if let Some(limit) = clipped {
+            data.extend_from_slice(format!("\n[output clipped, log limit {limit} reached]\n").as_bytes());
         }
-        let mut data = bytes[..bytes.len().min(LOG_LIMIT - self.reported)].to_vec();
-        self.reported += data.len();
-        if self.reported >= LOG_LIMIT {
-            data.extend_from_slice(b"\n[output clipped, log limit 2MiB reached]\n");
+        if !data.is_empty() {
+            self.reporter.report(Event::VertexLog { id: self.id, stream, data, at: SystemTime::now() });
         }
-        self.reporter.report(Event::VertexLog { id: self.id, stream, data, at: SystemTime::now() });
     }
 
     fn tail(&mut self) -> Vec<String> {
@@ -173,7 +225,7 @@ mod tests {
     #[test]
     fn the_last_lines_are_kept_and_much_output_is_clipped() {
         let reporter = RecordingReporter::default();
-        let mut log = Log::new(&reporter, 1);
+        let mut log = Log::new(&reporter, 1, LogLimits::default());
         for n in 0..20 {
             log.take(Stream::Stdout, format!("line {n}\r\npart").as_bytes());
             log.take(Stream::Stdout, b" of one\n");
@@ -182,8 +234,8 @@ mod tests {
         let tail = log.tail();
         assert_eq!(tail.len(), TAIL_LINES);
         assert_eq!(tail[7..], ["line 19", "part of one", "the end"]);
-        log.take(Stream::Stdout, &vec![b'x'; LOG_LIMIT + 5]);
-        log.take(Stream::Stdout, b"never seen");
+        log.take(Stream::Stderr, &vec![b'x'; (200 << 10) + 5]);
+        log.take(Stream::Stderr, b"never seen");
         let bytes: usize = reporter
             .events()
             .iter()
@@ -192,6 +244,36 @@ mod tests {
                 _ => 0,
             })
             .sum();
-        assert!((LOG_LIMIT..LOG_LIMIT + 100).contains(&bytes), "{bytes}");
+        let most = 200 << 10;
+        assert!((most..most + 500).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn limits_are_met_once_and_speed_gives_more_every_second() {
+        let second = Duration::from_secs(1);
+        let mut allowance = Allowance::new(LogLimits { size: Some(100), speed: Some(10) });
+        assert_eq!(allowance.take(4, second), (4, None));
+        assert_eq!(allowance.take(8, second), (6, Some("10B/s".to_owned())));
+        assert_eq!(allowance.take(8, second), (0, None));
+        // What was clipped counts as well.
+        assert_eq!(allowance.take(5, second * 3), (5, None));
+        assert_eq!(allowance.take(200, second * 1000), (75, Some("100B".to_owned())));
+        assert_eq!(allowance.take(1, second * 1000), (0, None));
+        let mut endless = Allowance::new(LogLimits { size: None, speed: None });
+        assert_eq!(endless.take(1 << 40, second), (1 << 40, None));
+    }
+
+    #[test]
+    fn sizes_read_as_buildkit_writes_them() {
+        for (bytes, text) in [
+            (5, "5B"),
+            (200 << 10, "200KiB"),
+            (2 << 20, "2MiB"),
+            (1536, "1.5KiB"),
+            (1025, "1KiB"),
+            (1 << 30, "1GiB"),
+        ] {
+            assert_eq!(bytes_text(bytes), text);
+        }
     }
 }

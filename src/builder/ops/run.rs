@@ -76,7 +76,14 @@ impl Ops<'_> {
         let mut list = std::mem::take(&mut mounts.list);
         self.add_files(op, &mut list)?;
         let spec = self.spec(op, user, env, list)?;
-        process::run(self.env.executor, &spec, rootfs, (self.env.reporter, id), cancel)?;
+        process::run(
+            self.env.executor,
+            &spec,
+            rootfs,
+            (self.env.reporter, id),
+            self.options.log_limits,
+            cancel,
+        )?;
         drop(spec);
         drop(mounts);
         self.snapshot(draft)

@@ -9,7 +9,7 @@ use super::super::human;
 use super::args::BuildArgs;
 use super::contexts;
 use crate::builder::context::Context;
-use crate::builder::{BuildOptions, Entitlement, Limits, NetworkMode, Secret, SshAgent, Ulimit};
+use crate::builder::{BuildOptions, Entitlement, Limits, LogLimits, NetworkMode, Secret, SshAgent, Ulimit};
 use crate::image::Reference;
 use crate::parser::{ParseError, Source};
 use crate::store::Store;
@@ -78,6 +78,7 @@ pub fn build_options(
     options.shm_size = args.shm_size.as_deref().map(size).transpose()?;
     options.cgroup_parent.clone_from(&args.cgroup_parent);
     options.limits = limits(args)?;
+    options.log_limits = log_limits();
     options.entitlements = entitlements(&args.allow, options.network)?;
     options.named_contexts = contexts::named(&args.build_context, store)?;
     options.ignore_syntax = args.ignore_syntax;
@@ -172,6 +173,21 @@ fn limits(args: &BuildArgs) -> Result<Limits, CliError> {
         cpuset_cpus: args.cpuset_cpus.clone(),
         cpuset_mems: args.cpuset_mems.clone(),
     })
+}
+
+/// BuildKit's variables; -1 is no limit, and what is no number changes nothing, as there.
+fn log_limits() -> LogLimits {
+    let limit =
+        |name: &str, default: Option<u64>| match std::env::var(name).ok().map(|text| text.parse::<i64>()) {
+            Some(Ok(-1)) => None,
+            Some(Ok(number)) => u64::try_from(number).map_or(default, Some),
+            _ => default,
+        };
+    let default = LogLimits::default();
+    LogLimits {
+        size: limit("BUILDKIT_STEP_LOG_MAX_SIZE", default.size),
+        speed: limit("BUILDKIT_STEP_LOG_MAX_SPEED", default.speed),
+    }
 }
 
 /// What `--allow` gives; `--network host` on the command line is a permission in itself.
