@@ -31,6 +31,7 @@ mod error;
 mod expand;
 mod explain;
 pub mod export;
+mod extras;
 mod frontend;
 pub mod graph;
 mod lower;
@@ -49,6 +50,7 @@ pub use cancel::{Cancel, CancelGuard};
 pub use check::{Checked, check};
 pub use error::{BuildError, ErrorKind, FailedStep, Place};
 pub use explain::{Difference, Explanation, Reason};
+pub use extras::{Extras, HostDevice, HostVolume, Sandbox, Squash};
 pub use lower::{Plan, context_name};
 pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, LogLimits, NetworkMode, Secret, SecretValue, SshAgent,

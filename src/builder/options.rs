@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::{GitSource, Tree};
+use super::extras::Extras;
 use crate::image::{Platform, Reference};
 use crate::parser::Source;
 
@@ -195,6 +196,8 @@ pub struct BuildOptions {
     pub limits: Limits,
     /// How much of each step's output is reported.
     pub log_limits: LogLimits,
+    /// What goes beyond docker.
+    pub extras: Extras,
     /// `--allow`
     pub entitlements: BTreeSet<Entitlement>,
     /// `--tag`
@@ -236,6 +239,7 @@ impl BuildOptions {
             cgroup_parent: None,
             limits: Limits::default(),
             log_limits: LogLimits::default(),
+            extras: Extras::default(),
             entitlements: BTreeSet::new(),
             tags: Vec::new(),
             ignore_syntax: false,

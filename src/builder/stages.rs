@@ -87,7 +87,8 @@ impl<'f> Stages<'f> {
         stages.globals = stages.global_arguments(before, &bodies, options)?;
         for (head, body) in bodies {
             let InstructionKind::From(from) = &head.kind else { continue };
-            let stage = stages.stage(head, from, body).map_err(|error| error.at(source, head.span))?;
+            let stage =
+                stages.stage(head, from, body, options).map_err(|error| error.at(source, head.span))?;
             if let Some(name) = &from.name {
                 stages.by_name.entry(name).or_default().push(stages.stages.len());
             }
@@ -122,9 +123,13 @@ impl<'f> Stages<'f> {
         head: &'f Instruction,
         from: &'f From,
         body: &'f [Instruction],
+        options: &BuildOptions,
     ) -> Result<Stage<'f>, BuildError> {
         let expander = Expander { escape: self.escape, env: &self.globals };
-        let base = expander.word(&from.image)?;
+        let base = match options.extras.from.as_ref().filter(|_| self.stages.is_empty()) {
+            Some(image) => image.clone(),
+            None => expander.word(&from.image)?,
+        };
         if base.is_empty() {
             return Err(invalid(format!("base name ({}) should not be blank", from.image)));
         }

@@ -58,7 +58,10 @@ impl MountKind {
 
 impl MountFlag {
     /// Takes a flag's value. Only its form and `from` are checked, as the rest may hold variables.
-    pub(super) fn new(text: String) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// It is no line of CSV, or `from` is a variable.
+    pub fn new(text: String) -> Result<Self, Problem> {
         let mut from = None;
         for field in fields(&text)? {
             if let Some((key, value)) = field.split_once('=')

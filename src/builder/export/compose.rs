@@ -3,8 +3,10 @@
 use super::annotations::{Annotations, Level, some};
 use super::history;
 use super::rewrite::{self, Rewrite};
+use super::squash::squash;
 use crate::builder::build::Solved;
 use crate::builder::error::BuildError;
+use crate::builder::extras::Squash;
 use crate::builder::graph::Op;
 use crate::builder::shared::INLINE_FIELD;
 use crate::builder::state::StageState;
@@ -84,8 +86,14 @@ fn image(
     format: &ImageFormat,
 ) -> Result<WrittenImage, BuildError> {
     let mut config = history::config(solved, target, format.epoch);
+    let base = base_layers(solved, target);
+    let how = solved.plan.squash;
+    squash(store, how, base, &mut config.rootfs.diff_ids, &mut config.history)?;
+    let base = if how == Squash::All { 0 } else { base };
+    if solved.plan.omit_history {
+        config.history.clear();
+    }
     if let Some(epoch) = format.epoch.filter(|_| format.rewrite != Rewrite::No) {
-        let base = base_layers(solved, target);
         for layer in config.rootfs.diff_ids.iter_mut().skip(base) {
             *layer = rewrite::rewritten(store, *layer, epoch, format.rewrite)?;
         }

@@ -19,6 +19,7 @@ mod files;
 mod history;
 mod index;
 mod rewrite;
+mod squash;
 mod store;
 
 pub use annotations::{Annotation, Annotations, Level};

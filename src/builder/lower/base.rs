@@ -10,7 +10,7 @@ use crate::builder::options::Input;
 use crate::builder::quote::quoted;
 use crate::builder::source::ResolvedImage;
 use crate::builder::state::{PlannedHistory, StageState};
-use crate::image::{History, Platform, Reference};
+use crate::image::{History, ImageConfig, Platform, Reference};
 use crate::parser::Instruction;
 
 /// Comment of history entries for layers that nothing describes, as BuildKit's exporter writes it.
@@ -101,10 +101,19 @@ impl Lowering<'_> {
         here.total += 1 + count_steps(&triggers);
         let line = self.numbered(&format!("FROM {}", image.name), here);
         let vertex = self.source(name, platform.clone(), &image, line, Some(here));
-        let mut state = StageState::of_image(&image.config, vertex);
+        let mut state = self.of_image(&image.config, vertex);
         fill_gaps(&mut state.history, image.diff_ids.len());
         self.trigger_needs(&triggers, here.index)?;
         Ok((state, triggers))
+    }
+
+    /// Returns the state of a stage on an image, without the labels that are not to be taken from it.
+    fn of_image(&self, config: &ImageConfig, vertex: Option<VertexIndex>) -> StageState {
+        let extras = &self.options.extras;
+        let mut state = StageState::of_image(config, vertex);
+        let labels = &mut state.image.config.labels;
+        labels.retain(|name, _| !extras.no_base_labels && !extras.unset_labels.contains(name));
+        state
     }
 
     /// Lowers the stages that triggers name, which no text of this file does.
@@ -140,7 +149,7 @@ impl Lowering<'_> {
                 let resolved = self.resolve(image, platform.clone())?;
                 let line = self.numbered(&format!("FROM {}", resolved.name), &mut here);
                 let vertex = self.source(image, platform, &resolved, line, Some(&here));
-                let mut state = StageState::of_image(&resolved.config, vertex);
+                let mut state = self.of_image(&resolved.config, vertex);
                 fill_gaps(&mut state.history, resolved.diff_ids.len());
                 Ok(state)
             }

@@ -135,8 +135,9 @@ impl Lowering<'_> {
             let env = |name: &str| state.env.get(name).map(str::to_owned);
             words::expand(word, self.stages.escape, &env).map(|expanded| expanded.value)
         };
+        let flags = run.mounts.iter().chain(&self.options.extras.mounts);
         let mounts: Vec<Mount> =
-            run.mounts.iter().map(|flag| flag.resolve(span, &mut expand)).collect::<Result<_, _>>()?;
+            flags.map(|flag| flag.resolve(span, &mut expand)).collect::<Result<_, _>>()?;
         mounts.iter().map(|mount| self.mount(mount, &state.workdir(), &mut agents)).collect()
     }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::config;
 use super::error::{BuildError, ErrorKind, invalid};
 use super::expand::{Expander, shown};
+use super::extras::Squash;
 use super::graph::{Graph, Op, Vertex, VertexIndex, WorkdirOp};
 use super::options::BuildOptions;
 use super::source::{ImageSource, ResolvedImage};
@@ -41,6 +42,10 @@ pub struct Plan {
     pub images: Vec<ResolvedImage>,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub epoch: Option<i64>,
+    /// Which layers of the result become one.
+    pub squash: Squash,
+    /// Whether the result has no history.
+    pub omit_history: bool,
 }
 
 impl Plan {
@@ -83,9 +88,15 @@ pub fn lower(
     if options.all_stages {
         (0..stages.stages.len()).try_for_each(|index| lowering.ensure(index))?;
     }
+    if options.extras.all_stages {
+        (0..stages.target).try_for_each(|index| lowering.ensure(index))?;
+    }
     lowering.ensure(stages.target)?;
     let mut target = lowering.done[stages.target].take().expect("what was ensured is there");
     target.finish();
+    let unset =
+        |pair: &String| options.extras.unset_env.iter().any(|name| pair.split('=').next() == Some(name));
+    target.image.config.env.retain(|pair| !unset(pair));
     target.image.config.labels.extend(options.labels.iter().cloned());
     Ok(Plan {
         graph: lowering.graph,
@@ -94,6 +105,8 @@ pub fn lower(
         warnings: lowering.warnings,
         images: lowering.resolved,
         epoch,
+        squash: options.extras.squash,
+        omit_history: options.extras.omit_history,
     })
 }
 
@@ -187,6 +200,10 @@ impl Lowering<'_> {
             Here { index, total: steps, counted: 0, position: 0, trigger: false, span: stage.head.span };
         let (mut state, triggers) =
             self.base(&mut here).map_err(|error| error.at(&source, stage.head.span))?;
+        for (name, value) in &self.options.extras.env {
+            state.config_env.set(name, value);
+            state.env.set(name, value);
+        }
         here.trigger = true;
         for trigger in &triggers {
             self.instruction(trigger, &mut state, &mut here)

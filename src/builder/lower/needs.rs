@@ -10,7 +10,7 @@ pub(super) struct Need<'a> {
     pub(super) stage: usize,
     instruction: &'a Instruction,
     /// The text of `--from`, and the target of the mount if it is one.
-    by: Option<(&'a str, Option<&'a str>)>,
+    by: Option<(String, Option<String>)>,
 }
 
 impl<'a> Lowering<'a> {
@@ -60,15 +60,15 @@ impl<'a> Lowering<'a> {
             InstructionKind::Copy(copy) => {
                 let Some(from) = &copy.from else { return Ok(()) };
                 if let Some(stage) = self.stages.copied_from(checked_from(from)?)? {
-                    needs.push(Need { stage, instruction, by: Some((from, None)) });
+                    needs.push(Need { stage, instruction, by: Some((from.clone(), None)) });
                 }
             }
             InstructionKind::Run(run) => {
-                for mount in &run.mounts {
+                for mount in run.mounts.iter().chain(&self.options.extras.mounts) {
                     let Some(from) = &mount.from else { continue };
                     if let Some(stage) = self.stages.last_named(from) {
-                        let target = target_of(&mount.text);
-                        needs.push(Need { stage, instruction, by: Some((from, Some(target))) });
+                        let target = target_of(&mount.text).to_owned();
+                        needs.push(Need { stage, instruction, by: Some((from.clone(), Some(target))) });
                     }
                 }
             }
@@ -85,10 +85,9 @@ impl<'a> Lowering<'a> {
         let error = if self.reaches(need.stage, current) {
             ErrorKind::Circular(self.stages.label(current))
         } else {
-            let (from, mounted) = need.by.unwrap_or_default();
-            let from = from.to_owned();
+            let (from, mounted) = need.by.clone().unwrap_or_default();
             match mounted {
-                Some(target) => ErrorKind::MountFromLater { from, to: target.to_owned() },
+                Some(target) => ErrorKind::MountFromLater { from, to: target },
                 None => ErrorKind::CopyFromLater { from, to: self.stages.label(current) },
             }
         };

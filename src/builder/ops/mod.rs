@@ -254,7 +254,12 @@ impl Work for Ops<'_> {
     }
 
     fn look_up(&self, vertex: VertexIndex, key: &StepKey) -> Result<Option<Made>, BuildError> {
-        let record = match self.cached(&key.key)? {
+        let ttl = self.options.extras.cache_ttl;
+        let is_fresh = |record: &CacheRecord| {
+            let age = Timestamp::now().duration_since(record.created);
+            ttl.is_none_or(|ttl| age.unsigned_abs() < ttl)
+        };
+        let record = match self.cached(&key.key)?.filter(is_fresh) {
             Some(CacheRecord { layers, created, payload, .. }) => {
                 let record = SharedRecord { layers, created, payload };
                 self.share(Some(vertex), &key.key, &record);

@@ -1,11 +1,13 @@
 //! RUN: a process on an overlay whose upper directory becomes the layer.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::{Ops, process};
 use crate::builder::cache_key::{Fields, StepKey};
 use crate::builder::cancel::Cancel;
 use crate::builder::error::{BuildError, ErrorKind, invalid};
+use crate::builder::extras::HostDevice;
 use crate::builder::graph::RunOp;
 use crate::builder::options::NetworkMode;
 use crate::builder::solve::Inputs;
@@ -14,8 +16,8 @@ use crate::image::DiffId;
 use crate::layers::{PackOptions, pack_upper};
 use crate::progress::VertexId;
 use crate::run::{
-    Limits, Mount, MountSource, Network, ProcessSpec, Rlimit, Rootfs, Sysctl, UpperDir, User, lookup_user,
-    resource,
+    CapSet, Device, Limits, Mount, MountSource, Network, ProcessSpec, Rlimit, Rootfs, Sysctl, UpperDir, User,
+    lookup_user, resource,
 };
 use crate::store::LayerDraft;
 
@@ -55,6 +57,10 @@ impl Ops<'_> {
             fields.add("host", &host.name);
         }
         fields.add("platform", &op.platform);
+        let extras = &self.options.extras;
+        for text in extras.sandbox.texts.iter().chain(extras.volumes.iter().map(|volume| &volume.text)) {
+            fields.add("sandbox", text);
+        }
         fields.add_parent(inputs.parent_chain());
         Ok(fields.finish())
     }
@@ -74,6 +80,10 @@ impl Ops<'_> {
         let mut mounts = self.mounts(&op.mounts, inputs, &draft.root().dir(SCRATCH)?, cancel)?;
         let env = environment(op, &user, &mounts.env);
         let mut list = std::mem::take(&mut mounts.list);
+        for volume in &self.options.extras.volumes {
+            let source = MountSource::Bind(cloned(&volume.source)?);
+            list.push(Mount::new(&volume.target, source).read_only(volume.read_only));
+        }
         self.add_files(op, &mut list)?;
         let spec = self.spec(op, user, env, list)?;
         process::run(
@@ -135,6 +145,7 @@ impl Ops<'_> {
             NetworkMode::None => Network::None,
             NetworkMode::Default | NetworkMode::Host => Network::Host,
         };
+        let sandbox = &self.options.extras.sandbox;
         let sysctls = match op.network {
             NetworkMode::None => Sysctl::network_defaults(),
             _ => Vec::new(),
@@ -154,6 +165,10 @@ impl Ops<'_> {
             limits: self.limits(),
             privileged: op.insecure,
             dies_with_thread: true,
+            capabilities: sandbox.capabilities.unwrap_or(CapSet::DEFAULT),
+            seccomp: sandbox.seccomp.clone().unwrap_or_default(),
+            no_new_privileges: sandbox.no_new_privileges,
+            devices: sandbox.devices.iter().map(device).collect::<Result<_, _>>()?,
             ..ProcessSpec::default()
         })
     }
@@ -184,7 +199,8 @@ impl Ops<'_> {
 
     /// Adds the files that every process sees, unless its own mounts stand in their place.
     fn add_files(&self, op: &RunOp, mounts: &mut Vec<Mount>) -> Result<(), BuildError> {
-        let files = [("/etc/hosts", self.hosts(op)), ("/etc/resolv.conf", host_resolv_conf()?)];
+        let hosts = (!self.options.extras.sandbox.no_hosts).then(|| ("/etc/hosts", self.hosts(op)));
+        let files = hosts.into_iter().chain([("/etc/resolv.conf", self.resolv_conf()?)]);
         for (target, bytes) in files {
             if !mounts.iter().any(|mount| mount.target == Path::new(target)) {
                 mounts.push(Mount::file(target, bytes, 0o644).read_only(true));
@@ -197,6 +213,32 @@ impl Ops<'_> {
         Ok(())
     }
 
+    /// Returns the host's resolv.conf with what the command line puts in its place.
+    fn resolv_conf(&self) -> Result<Vec<u8>, BuildError> {
+        let sandbox = &self.options.extras.sandbox;
+        let host = host_resolv_conf()?;
+        let lines = [
+            ("nameserver", sandbox.dns.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            ("search", sandbox.dns_search.clone()),
+            ("options", sandbox.dns_options.clone()),
+        ];
+        if lines.iter().all(|(_, values)| values.is_empty()) {
+            return Ok(host);
+        }
+        let host = String::from_utf8_lossy(&host);
+        let replaced = |line: &&str| {
+            let keyword = line.split_whitespace().next().unwrap_or_default();
+            lines.iter().any(|(name, values)| *name == keyword && !values.is_empty())
+        };
+        let mut text: String =
+            host.lines().filter(|line| !replaced(line)).map(|l| format!("{l}\n")).collect();
+        lines[0].1.iter().for_each(|server| text += &format!("nameserver {server}\n"));
+        for (name, values) in lines[1..].iter().filter(|(_, values)| !values.is_empty()) {
+            text += &format!("{name} {}\n", values.join(" "));
+        }
+        Ok(text.into_bytes())
+    }
+
     fn hosts(&self, op: &RunOp) -> Vec<u8> {
         let mut text =
             format!("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", op.hostname);
@@ -207,6 +249,18 @@ impl Ops<'_> {
         }
         text.into_bytes()
     }
+}
+
+fn cloned(fd: &OwnedFd) -> Result<OwnedFd, BuildError> {
+    fd.try_clone().map_err(|source| ErrorKind::Io { action: "cannot clone a descriptor", source }.into())
+}
+
+fn device(device: &HostDevice) -> Result<Device, BuildError> {
+    Ok(Device {
+        target: device.target.clone(),
+        source: cloned(&device.source)?,
+        access: device.access.clone(),
+    })
 }
 
 /// Returns the host's resolv.conf, as processes on its network need it; an empty one if it has none.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::habits::HabitArgs;
+use super::refused::Refused;
+
 /// Build an image from a Dockerfile
 #[derive(Debug, Args)]
 pub struct BuildArgs {
@@ -148,6 +151,12 @@ pub struct BuildArgs {
     /// Name of the builder; there is one
     #[arg(long, value_name = "NAME")]
     pub builder: Option<String>,
+    /// Flags of buildah, podman and kaniko.
+    #[command(flatten)]
+    pub habits: HabitArgs,
+    /// Flags that are refused by name.
+    #[command(flatten)]
+    pub refused: Refused,
     /// Accepted for compatibility: build containers never stay
     #[arg(long, hide = true)]
     pub rm: bool,

@@ -14,10 +14,23 @@ use crate::store::Store;
 
 /// Returns where the context is.
 pub fn context(args: &BuildArgs) -> Result<ContextSource, CliError> {
-    if args.context != "-" {
-        return parse_context(&args.context).map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))));
+    if args.context == "-" {
+        if args.habits.context_sub_path.is_some() {
+            return Err(CliError::new("ERROR: --context-sub-path needs a directory or a git repository"));
+        }
+        return Ok(ContextSource::Stdin(Box::new(std::io::stdin())));
     }
-    Ok(ContextSource::Stdin(Box::new(std::io::stdin())))
+    let source = parse_context(&args.context).map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))))?;
+    let Some(sub) = &args.habits.context_sub_path else { return Ok(source) };
+    Ok(match source {
+        ContextSource::Directory(dir) => ContextSource::Directory(dir.join(sub.trim_start_matches('/'))),
+        ContextSource::Git(mut git) => {
+            let above = git.subdir.take().map(|dir| format!("{dir}/")).unwrap_or_default();
+            git.subdir = Some(format!("{above}{sub}"));
+            ContextSource::Git(git)
+        }
+        _ => return Err(CliError::new("ERROR: --context-sub-path needs a directory or a git repository")),
+    })
 }
 
 /// Returns where the Dockerfile is; several files are joined.

@@ -10,6 +10,7 @@ mod contexts;
 mod explain;
 mod exports;
 mod failure;
+mod habits;
 mod images;
 mod layouts;
 mod metadata;
@@ -18,9 +19,12 @@ mod outline;
 mod output_run;
 mod outputs;
 mod platforms;
+mod proxies;
 mod push;
+mod refused;
 mod secrets;
 mod subrequest;
+mod vcs;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +51,7 @@ const CANCELLED: u8 = 130;
 
 /// Runs the command.
 pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
+    args.refused.check()?;
     let call = call::parse(args)?;
     let mode = match (args.quiet, args.progress.as_deref()) {
         (true, None | Some("" | "auto" | "quiet")) => Mode::Quiet,
@@ -67,7 +72,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let agents = secrets::ssh(&args.ssh, spool.root())?;
     let renderer = render::choose(mode);
     let look_up = |id: &str| secrets::secret_bytes(secrets.get(id)?);
-    let build_args = options::build_args(args);
+    let build_args = options::build_args(args, global)?;
     let context_options = ContextOptions {
         store: Some(store),
         spool: spool.root(),
@@ -206,6 +211,12 @@ fn succeed(
     let id = metadata::image_id(exported);
     if let (Some(path), Some(id)) = (&args.iidfile, &id) {
         files::write(path, id.as_bytes())?;
+    }
+    if let (Some(path), Some(id)) = (&args.habits.iidfile_raw, &id) {
+        files::write(path, id.rsplit(':').next().unwrap_or(id).as_bytes())?;
+    }
+    if let (Some(path), Some(descriptor)) = (&args.habits.digest_file, &exported.descriptor) {
+        files::write(path, descriptor.digest.to_string().as_bytes())?;
     }
     if let Some(path) = &args.metadata_file {
         let warnings = std::env::var("BUILDX_METADATA_WARNINGS").is_ok_and(|text| is_true(&text));

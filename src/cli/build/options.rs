@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::error::CliError;
+use super::super::global::Global;
 use super::super::human;
 use super::args::BuildArgs;
-use super::contexts;
+use super::{contexts, proxies, vcs};
 use crate::builder::context::Context;
-use crate::builder::{BuildOptions, Entitlement, Limits, LogLimits, NetworkMode, Secret, SshAgent, Ulimit};
+use crate::builder::{
+    BuildOptions, Entitlement, Limits, LogLimits, NetworkMode, Secret, SshAgent, Ulimit, is_true,
+};
 use crate::image::Reference;
 use crate::parser::{ParseError, Source};
 use crate::store::Store;
@@ -57,7 +60,8 @@ pub fn build_options(
     options.ssh = given.ssh;
     options.target.clone_from(&args.target);
     options.build_args = given.build_args;
-    options.labels = labels(args)?;
+    options.labels = vcs_labels(args);
+    options.labels.extend(labels(args)?);
     options.no_cache = args.no_cache;
     options.no_cache_filter.clone_from(&args.no_cache_filter);
     if args.no_cache && !args.no_cache_filter.is_empty() {
@@ -66,7 +70,8 @@ pub fn build_options(
         ));
     }
     options.pull = args.pull;
-    match &super::platforms::platforms(&args.platform)?[..] {
+    let typed: Vec<String> = args.platform.iter().cloned().chain(args.habits.platform()).collect();
+    match &super::platforms::platforms(&typed)?[..] {
         [] => {}
         [only] => options.platform = Some(only.clone()),
         several => options.platforms = several.to_vec(),
@@ -79,6 +84,7 @@ pub fn build_options(
     options.cgroup_parent.clone_from(&args.cgroup_parent);
     options.limits = limits(args)?;
     options.log_limits = log_limits();
+    options.extras = args.habits.extras()?;
     options.entitlements = entitlements(&args.allow, options.network)?;
     options.named_contexts = contexts::named(&args.build_context, store)?;
     options.ignore_syntax = args.ignore_syntax;
@@ -94,9 +100,9 @@ fn scope(args: &BuildArgs) -> String {
 }
 
 /// `K=V`, or `K` with its value from the environment, dropped when unset there.
-pub fn build_args(args: &BuildArgs) -> BTreeMap<String, String> {
+pub fn build_args(args: &BuildArgs, global: &Global) -> Result<BTreeMap<String, String>, CliError> {
     let mut found = BTreeMap::new();
-    for text in &args.build_arg {
+    for text in args.habits.build_args()?.iter().chain(&args.build_arg) {
         match text.split_once('=') {
             Some((key, value)) => {
                 found.insert(key.to_owned(), value.to_owned());
@@ -114,7 +120,9 @@ pub fn build_args(args: &BuildArgs) -> BTreeMap<String, String> {
     {
         found.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
     }
-    found
+    let config = proxies::client_config(global);
+    proxies::add(&mut found, args.habits.http_proxy, config.as_ref(), |name| std::env::var(name).ok());
+    Ok(found)
 }
 
 fn labels(args: &BuildArgs) -> Result<Vec<(String, String)>, CliError> {
@@ -124,6 +132,17 @@ fn labels(args: &BuildArgs) -> Result<Vec<(String, String)>, CliError> {
         None => Ok((text.clone(), String::new())),
     };
     args.label.iter().map(pair).collect()
+}
+
+/// Labels of the repository around a local context, if `BUILDX_GIT_LABELS` asks for them.
+fn vcs_labels(args: &BuildArgs) -> Vec<(String, String)> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let context = Path::new(&args.context);
+    if !vcs::wants_labels(variable("BUILDX_GIT_LABELS").as_deref()) || !crate::fs::is_directory(context) {
+        return Vec::new();
+    }
+    let dirty = variable("BUILDX_GIT_CHECK_DIRTY").is_some_and(|text| is_true(&text));
+    vcs::look(context, args.file.first().map(Path::new), dirty).labels().collect()
 }
 
 fn network(args: &BuildArgs) -> Result<NetworkMode, CliError> {

@@ -15,7 +15,7 @@ mod mount_flags;
 #[cfg(test)]
 mod mount_flags_tests;
 mod mounts;
-mod process;
+pub mod process;
 mod refused;
 mod signals;
 mod volumes;

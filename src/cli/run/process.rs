@@ -113,8 +113,8 @@ fn working_directory(text: &str) -> Result<PathBuf, CliError> {
     }
 }
 
-/// `SRC[:DST][:rwm]`
-fn device(text: &str) -> Result<Device, CliError> {
+/// Reads `SRC[:DST][:rwm]`.
+pub fn device(text: &str) -> Result<Device, CliError> {
     let (source, target, access) = device_parts(text)?;
     let root = Root::open(Path::new("/"))?;
     let fd = root.open_path(source, Follow::Yes).map_err(|e| {
@@ -173,7 +173,7 @@ fn sysctls(args: &RunArgs) -> Result<Vec<Sysctl>, CliError> {
     Ok(found)
 }
 
-fn security_option(text: &str, spec: &mut ProcessSpec) -> Result<(), CliError> {
+pub fn security_option(text: &str, spec: &mut ProcessSpec) -> Result<(), CliError> {
     let (key, value) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((text, "true"));
     match (key, value) {
         ("no-new-privileges", "true") => spec.no_new_privileges = true,
