@@ -257,7 +257,7 @@ fn secrets_are_seen_and_leave_no_trace() {
         RUN --mount=type=secret,id=s,env=TOKEN printf %s \"$TOKEN\" | md5sum >> /sum; ls /run/secrets 2>&1 >> /st || true\n\
         RUN --mount=type=secret,id=s,env=TOKEN,target=/both printf %s \"$TOKEN\" | cmp - /both\n\
         RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent\n\
-        RUN --mount=type=secret,id=absent,env=NONE test -z \"${NONE+x}\"\n\
+        RUN --mount=type=secret,id=absent,env=NONE test \"[${NONE-unset}]\" = \"[]\"\n\
         RUN --mount=type=secret,target=/x/s md5sum /x/s >> /sum\n\
         RUN --mount=type=secret,source=s md5sum /run/secrets/s >> /sum\n";
     let args = ["--secret", "id=s,src=secret"];

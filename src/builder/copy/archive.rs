@@ -100,10 +100,9 @@ impl Planner<'_> {
             (Seen::Link(_) | Seen::Other, _) => self.view.remove(target)?,
             (Seen::Directory | Seen::Missing, _) => {}
         }
-        let meta =
-            if implied { Metadata { mode: 0o755, ..self.created_meta() } } else { self.archived(node) };
+        let meta = if implied { self.archive_directory() } else { self.archived(node) };
         let (parent, _) = split(target);
-        self.make_dirs(parent)?;
+        self.make_archive_dirs(parent)?;
         self.view.put(target, Planned { kind: PlannedKind::Directory(None), meta });
         Ok(target.to_vec())
     }

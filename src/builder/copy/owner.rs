@@ -22,7 +22,7 @@ impl Owner {
     ///
     /// A number alone is the group too; a name alone brings its primary group; a user's name that
     /// the destination does not know (or that nothing could look up, without `parent`) is 0, as in
-    /// BuildKit. An unknown group leaves the group as the user gave it.
+    /// BuildKit. An unknown group leaves the group as the user gave it; an empty part is 0.
     pub fn look_up(text: &str, parent: Option<&dyn Tree>) -> Result<Self, CopyError> {
         let (user, group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -48,6 +48,9 @@ impl Owner {
 
 /// Returns a number if the text is one; ids that no file system has are refused.
 fn number(text: &str) -> Result<Option<u32>, CopyError> {
+    if text.is_empty() {
+        return Ok(Some(0));
+    }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(None);

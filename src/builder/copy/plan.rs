@@ -97,7 +97,7 @@ impl<'a> Planner<'a> {
     /// Returns the destination as a directory, made if it is missing: where an archive is unpacked.
     pub(super) fn archive_root(&mut self) -> Result<Vec<u8>, CopyError> {
         let root = self.view.resolve(self.request.absolute_destination().as_bytes())?;
-        self.make_dirs(&root)?;
+        self.make_archive_dirs(&root)?;
         Ok(root)
     }
 
@@ -106,8 +106,15 @@ impl<'a> Planner<'a> {
         self.view.make_dirs(path, &created)
     }
 
-    pub(super) fn created_meta(&self) -> Metadata {
-        self.created.clone()
+    /// Makes directories for an archive's contents, for which `--chmod` does not count.
+    pub(super) fn make_archive_dirs(&mut self, path: &[u8]) -> Result<(), CopyError> {
+        let created = self.archive_directory();
+        self.view.make_dirs(path, &created)
+    }
+
+    /// Returns the metadata of a directory that an archive needs and does not hold.
+    pub(super) fn archive_directory(&self) -> Metadata {
+        Metadata { mode: 0o755, ..self.created.clone() }
     }
 
     /// Follows the symlinks of `path` as if `root` were the root: an unpacked archive stays in its destination.

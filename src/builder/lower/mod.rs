@@ -249,9 +249,7 @@ impl Lowering<'_> {
         here: &mut Here,
     ) -> Result<(), BuildError> {
         let typed = self.expander(state).word(word)?;
-        if typed.is_empty() {
-            return Err(invalid("cannot normalize nothing"));
-        }
+        // A value that expands to nothing leaves the directory as it is, and is a step like others.
         let path = if typed.starts_with('/') {
             typed
         } else {

@@ -317,7 +317,11 @@ impl Ops<'_> {
         let Some(bytes) = self.secret(id)? else {
             return match required {
                 true => Err(ErrorKind::SecretMissing(id.clone()).into()),
-                false => Ok(()),
+                false => {
+                    // As in BuildKit, the variable is there and empty.
+                    made.env.extend(env.iter().map(|name| (name.clone(), Vec::new())));
+                    Ok(())
+                }
             };
         };
         if let Some(name) = env {

@@ -197,12 +197,12 @@ impl Ops<'_> {
         }
     }
 
-    /// Adds the files that every process sees, unless its own mounts stand in their place.
+    /// Adds the files that every process sees, unless its own mounts stand in their place or cover them.
     fn add_files(&self, op: &RunOp, mounts: &mut Vec<Mount>) -> Result<(), BuildError> {
         let hosts = (!self.options.extras.sandbox.no_hosts).then(|| ("/etc/hosts", self.hosts(op)));
         let files = hosts.into_iter().chain([("/etc/resolv.conf", self.resolv_conf()?)]);
         for (target, bytes) in files {
-            if !mounts.iter().any(|mount| mount.target == Path::new(target)) {
+            if !mounts.iter().any(|mount| Path::new(target).starts_with(&mount.target)) {
                 mounts.push(Mount::file(target, bytes, 0o644).read_only(true));
             }
         }

@@ -1,0 +1,2 @@
+set -e
+tar cf t.tar --mtime=@1 a.txt

@@ -1,0 +1,2 @@
+set -e
+tar cf t.tar a.txt b.txt

@@ -1,0 +1,2 @@
+set -e
+chmod 750 dir; chmod 705 dir/sub

@@ -1,0 +1,2 @@
+set -e
+ln -s real/Build.df Dockerfile

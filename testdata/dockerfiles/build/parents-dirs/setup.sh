@@ -1,0 +1,2 @@
+set -e
+chmod 711 dir; chmod 701 dir/sub

@@ -1,0 +1,2 @@
+set -e
+tar -cPf t.tar --transform "s,^a.txt,../../a.txt," a.txt

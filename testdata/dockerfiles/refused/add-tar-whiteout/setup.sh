@@ -1,0 +1,2 @@
+set -e
+tar cf t.tar .wh.a; rm .wh.a
