@@ -7,6 +7,8 @@ use std::collections::HashMap;
 pub struct Explanation {
     /// The step's line.
     pub name: String,
+    /// The line of the step whose result it extends.
+    pub parent: Option<String>,
     /// Why it ran, or that it did not.
     pub reason: Reason,
 }

@@ -37,6 +37,7 @@ pub mod graph;
 mod lower;
 mod ops;
 mod options;
+mod predict;
 mod quote;
 mod shared;
 mod solve;
@@ -56,6 +57,7 @@ pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, LogLimits, NetworkMode, Secret, SecretValue, SshAgent,
     Ulimit, is_true,
 };
+pub use predict::{Edit, Predicted, Rerun, predict_dockerfile, predict_file};
 pub use shared::{INLINE_FIELD, Share, SharedCache, SharedError, SharedRecord};
 pub use solve::Explain;
 pub use source::{ImageSource, ImageSourceError, ResolvedImage};

@@ -115,6 +115,12 @@ fn has_optional_value(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|range| range.min_values() == 0)
 }
 
+/// Whether a flag that needs no value may have one that is more than on or off.
+fn takes_text(arg: &Arg) -> bool {
+    has_optional_value(arg)
+        && arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
+}
+
 /// A flag and its values so far.
 struct Given<'a> {
     arg: &'a Arg,
@@ -179,6 +185,7 @@ impl<'w> Scan<'_, '_, 'w> {
         let arg = self.level.long(name).ok_or_else(|| usage::unknown_flag(self.level, name))?;
         let value = match value {
             Some(value) => value,
+            None if takes_text(arg) => "",
             None if is_switch(arg) => "true",
             None => rest
                 .pop_front()
@@ -222,7 +229,7 @@ impl<'w> Scan<'_, '_, 'w> {
     }
 
     fn take(&mut self, arg: &Arg, value: &str) -> Result<(), CliError> {
-        let value = match is_switch(arg) {
+        let value = match is_switch(arg) && !takes_text(arg) {
             true => truth(value)
                 .ok_or_else(|| {
                     let why = format!("strconv.ParseBool: parsing \"{value}\": invalid syntax");

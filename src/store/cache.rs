@@ -167,32 +167,31 @@ impl Store {
         })
     }
 
-    /// Returns the newest earlier record of the same step, with its fields.
-    ///
-    /// A record of the same text is nearer than one of the same place, since
-    /// lines move; one that has both is nearest.
+    /// Returns earlier records of the same step, by its text or its place: both first, then text, since lines move;
+    /// of equal ones the newest first. At most eight, with what entered their keys.
     ///
     /// # Errors
     /// The database can't be read.
-    pub fn nearest(&self, step: &StepId) -> Result<Option<CacheRecord>, StoreError> {
+    pub fn nearest(&self, step: &StepId) -> Result<Vec<CacheRecord>, StoreError> {
         self.inner.cache(|db| {
             db.read("cannot look up a cache record", |t| {
                 let sql = format!(
                     "SELECT {COLUMNS} FROM record
                      WHERE scope = ?1 AND ((stage = ?2 AND position = ?3) OR text = ?4)
-                     ORDER BY (text = ?4) * 2 + (stage = ?2) + (position = ?3) DESC, created DESC LIMIT 1"
+                     ORDER BY (text = ?4) * 2 + (stage = ?2) + (position = ?3) DESC, created DESC LIMIT 8"
                 );
-                let record = t
+                let mut records: Vec<CacheRecord> = t
                     .prepare_cached(&sql)?
-                    .query_row(params![step.scope, step.stage, step.position, step.text], record_row)
-                    .optional()?;
-                let Some(mut record) = record else { return Ok(None) };
-                let fields: Option<String> = t
-                    .prepare_cached("SELECT fields FROM record_fields WHERE key = ?1")?
-                    .query_row([record.key.as_bytes()], |row| row.get(0))
-                    .optional()?;
-                record.fields = fields.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-                Ok(Some(record))
+                    .query_map(params![step.scope, step.stage, step.position, step.text], record_row)?
+                    .collect::<Result<_, _>>()?;
+                let mut fields = t.prepare_cached("SELECT fields FROM record_fields WHERE key = ?1")?;
+                for record in &mut records {
+                    let text: Option<String> =
+                        fields.query_row([record.key.as_bytes()], |row| row.get(0)).optional()?;
+                    record.fields =
+                        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+                }
+                Ok(records)
             })
         })
     }

@@ -134,11 +134,11 @@ fn records_are_found_while_their_layers_are_there() {
     let found = store.cache_get(&key).unwrap().unwrap();
     assert_eq!((found.layers, found.fields), (vec![layer], Vec::new()));
     let moved = StepId { position: 3, ..step.clone() };
-    assert_eq!(store.nearest(&moved).unwrap().unwrap().fields, record.fields);
+    assert_eq!(store.nearest(&moved).unwrap()[0].fields, record.fields);
     let other = StepId { text: "RUN all".into(), ..step.clone() };
-    assert_eq!(store.nearest(&other).unwrap().unwrap().key, key);
+    assert_eq!(store.nearest(&other).unwrap()[0].key, key);
     let elsewhere = StepId { scope: "t".into(), ..step };
-    assert_eq!(store.nearest(&elsewhere).unwrap(), None);
+    assert!(store.nearest(&elsewhere).unwrap().is_empty());
     assert_eq!(store.cache_records().unwrap()[0].uses, 1);
     let path = dir.path().join("store");
     drop(store);

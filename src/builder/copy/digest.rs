@@ -11,6 +11,7 @@ use std::fmt;
 use super::error::CopyError;
 use super::select::{Item, Selected, Selection};
 use crate::builder::context::{ContentId, NodeKind, Wanted};
+use crate::image::id::to_hex;
 
 /// Bytes of facts that are gathered before they are hashed: enough for the hash's full speed, few enough for the cache.
 const HASHED_AT_ONCE: usize = 64 << 10;
@@ -65,11 +66,24 @@ impl Fact {
         }
     }
 
-    /// Returns a short identity of everything but the name, to be kept in a cache record.
-    pub fn identity(&self) -> [u8; 32] {
-        let mut frames = Frames::default();
-        frames.header(self);
-        *blake3::hash(&frames.bytes).as_bytes()
+    /// Returns everything but the name for a cache record: type, mode, owner, size, and the beginning of the
+    /// content's identity, or a link's target or a device's numbers.
+    pub fn shown(&self) -> String {
+        let kind = match self.kind {
+            NodeKind::File => "file",
+            NodeKind::Directory => "directory",
+            NodeKind::Symlink => "link",
+            NodeKind::CharDevice | NodeKind::BlockDevice => "device",
+            NodeKind::Fifo => "fifo",
+            NodeKind::Socket => "socket",
+        };
+        let content = match self.kind {
+            NodeKind::Symlink => String::from_utf8_lossy(&self.target).into_owned(),
+            NodeKind::CharDevice | NodeKind::BlockDevice => format!("{}:{}", self.device.0, self.device.1),
+            _ => to_hex(&self.content[..8]),
+        };
+        let (uid, gid) = self.owner;
+        format!("{kind} {:04o} {uid}:{gid} {} {content}", self.mode, self.size)
     }
 }
 

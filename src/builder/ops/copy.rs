@@ -16,7 +16,7 @@ use crate::layers::{LayerSink, Mtime};
 use crate::store::{CacheRecord, StepId};
 
 /// Files whose names a record keeps; beyond that only their common digest is known.
-const MAX_NAMED: usize = 50_000;
+pub(super) const MAX_NAMED: usize = 50_000;
 
 /// What is known of a copy's files.
 pub(super) struct Digested {
@@ -33,9 +33,7 @@ impl Digested {
     /// Returns a field for each file, so that a miss can name it.
     pub(super) fn fields(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let named = if self.facts.len() > MAX_NAMED { &[][..] } else { &self.facts };
-        named.iter().map(|fact| {
-            (format!("file {}", String::from_utf8_lossy(&fact.name)), to_hex(&fact.identity()[..8]))
-        })
+        named.iter().map(|fact| (format!("file {}", String::from_utf8_lossy(&fact.name)), fact.shown()))
     }
 }
 

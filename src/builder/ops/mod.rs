@@ -47,6 +47,8 @@ pub struct Ops<'a> {
     pub(super) env: BuildEnv<'a>,
     /// What is known of each copy's files.
     digests: Vec<Mutex<Option<Arc<Digested>>>>,
+    /// Files of mounts, as records name them.
+    mounted: Mutex<HashMap<(Place, String), Vec<(String, String)>>>,
     /// A directory for temporary files, made on first use.
     spool: OnceLock<LayerDraft>,
     context: ContextLine,
@@ -81,6 +83,7 @@ impl<'a> Ops<'a> {
             options,
             env,
             digests: graph.vertices.iter().map(|_| Mutex::default()).collect(),
+            mounted: Mutex::default(),
             spool: OnceLock::new(),
             context: ContextLine { id, open: AtomicUsize::new(readers) },
             transfers: AtomicUsize::new(0),
@@ -188,6 +191,9 @@ impl<'a> Ops<'a> {
         let known = self.digests[vertex].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(digested) = &*known {
             fields.extend(digested.fields());
+        }
+        if let Op::Run(run) = &self.graph.vertices[vertex].op {
+            fields.extend(self.mounted_files(run));
         }
         fields
     }
@@ -313,8 +319,13 @@ impl Work for Ops<'_> {
 
     fn why(&self, vertex: VertexIndex, key: &StepKey) -> Result<Reason, BuildError> {
         let step = self.step_id(&self.graph.vertices[vertex]);
-        let Some(earlier) = self.env.store.nearest(&step)? else { return Ok(Reason::Unknown) };
-        let found = differences(&earlier.fields, &self.all_fields(vertex, key));
-        Ok(if found.is_empty() { Reason::Lost } else { Reason::Differs(found) })
+        let now = self.all_fields(vertex, key);
+        let earlier = self.env.store.nearest(&step)?;
+        let found = earlier.iter().map(|record| differences(&record.fields, &now)).min_by_key(Vec::len);
+        Ok(match found {
+            None => Reason::Unknown,
+            Some(found) if found.is_empty() => Reason::Lost,
+            Some(found) => Reason::Differs(found),
+        })
     }
 }

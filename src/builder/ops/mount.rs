@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use super::Ops;
 use super::agent::Agent;
+use super::copy::MAX_NAMED;
 use crate::builder::cache_key::{Fields, chain_text};
 use crate::builder::cancel::Cancel;
 use crate::builder::context::path::{below_root, show};
 use crate::builder::copy::{CopyError, CopyRequest, CopySource, Selection, content_digest, select};
 use crate::builder::error::{BuildError, ErrorKind, invalid};
-use crate::builder::graph::{MountOp, Place};
+use crate::builder::graph::{MountOp, Place, RunOp};
 use crate::builder::solve::Inputs;
 use crate::fs::{FileKind, Follow, Root};
 use crate::image::DiffId;
@@ -62,7 +64,7 @@ impl Ops<'_> {
     fn content_of(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<String, BuildError> {
         let vertex = match place {
             Place::Vertex(vertex) => *vertex,
-            _ => return Ok(to_hex(&content_digest(&self.selected(place, source, inputs)?)?.digest)),
+            _ => return self.digest_of(place, source, inputs),
         };
         let chain = chain_text(inputs.get(vertex).and_then(|snapshot| snapshot.chain));
         if below_root(source.as_bytes()).is_empty() {
@@ -75,12 +77,37 @@ impl Ops<'_> {
         if let Some(record) = self.cached(&memo.key)? {
             return Ok(record.payload);
         }
-        let digest = to_hex(&content_digest(&self.selected(place, source, inputs)?)?.digest);
+        let digest = self.digest_of(place, source, inputs)?;
         let mut record = CacheRecord::new(memo.key, digest.clone(), Vec::new(), 0, StepId::default());
         record.kind = "internal".to_owned();
         "content of a mount".clone_into(&mut record.description);
         self.env.store.cache_put(&record)?;
         Ok(digest)
+    }
+
+    /// Reads what a mount shows, and remembers its files.
+    fn digest_of(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<String, BuildError> {
+        let content = content_digest(&self.selected(place, source, inputs)?)?;
+        if content.facts.len() <= MAX_NAMED {
+            let files = content.facts.iter();
+            let files = files.map(|fact| (String::from_utf8_lossy(&fact.name).into_owned(), fact.shown()));
+            let mut mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
+            mounted.insert((place.clone(), source.to_owned()), files.collect());
+        }
+        Ok(to_hex(&content.digest))
+    }
+
+    /// Returns a field for each file of a step's mounts that was read, so that a miss can name it.
+    pub(super) fn mounted_files(&self, op: &RunOp) -> Vec<(String, String)> {
+        let mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fields = Vec::new();
+        for (number, mount) in op.mounts.iter().enumerate() {
+            let MountOp::Bind { from, source, .. } = mount else { continue };
+            for (name, value) in mounted.get(&(from.clone(), source.clone())).into_iter().flatten() {
+                fields.push((format!("mount {number} file {name}"), value.clone()));
+            }
+        }
+        fields
     }
 
     fn selected(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<Selection, BuildError> {

@@ -343,7 +343,7 @@ impl<'a> Solver<'a> {
         self.check_cancel()?;
         if let (Some(explain), Some(key)) = (self.context.explain, &key) {
             let reason = if node.ignore_cache { Reason::NotAllowed } else { self.work.why(vertex, key)? };
-            explain(Explanation { name: node.name.clone(), reason });
+            explain(self.explanation(vertex, reason));
         }
         let id = *shown.insert(self.started(vertex));
         let layers = self.work.execute(vertex, inputs, id, self.context.cancel)?;
@@ -361,11 +361,17 @@ impl<'a> Solver<'a> {
         if made.is_some() {
             let name = &self.graph.vertices[vertex].name;
             if let Some(explain) = self.context.explain {
-                explain(Explanation { name: name.clone(), reason: Reason::Cached });
+                explain(self.explanation(vertex, Reason::Cached));
             }
             self.report(Event::VertexCached { id: self.context.ids.next(), name: name.clone() });
         }
         Ok(made)
+    }
+
+    fn explanation(&self, vertex: VertexIndex, reason: Reason) -> Explanation {
+        let vertices = &self.graph.vertices;
+        let parent = vertices[vertex].parent.map(|parent| vertices[parent].name.clone());
+        Explanation { name: vertices[vertex].name.clone(), parent, reason }
     }
 
     fn check_cancel(&self) -> Result<(), BuildError> {

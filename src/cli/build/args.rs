@@ -103,9 +103,12 @@ pub struct BuildArgs {
     /// Write build result metadata to a file
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
-    /// Say of each step whether it was cached, and if not, why
-    #[arg(long)]
-    pub explain: bool,
+    /// Say of each step whether it was cached, and if not, why; with =FILE or =DOCKERFILE:LINE, build nothing and say what an edit of it would run again
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub explain: Option<Option<String>>,
+    /// Form of explanations: text on standard error, or json on standard output
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    pub explain_format: Option<String>,
     /// Steps that may run at once (default: as many as the machine bears)
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,

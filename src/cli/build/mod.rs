@@ -114,8 +114,13 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         reporter,
         cancel: &cancel,
         shared: shares.as_ref().map(|shares| shares as &dyn crate::builder::SharedCache),
-        explain: args.explain.then_some(&explain),
+        explain: (args.explain.is_some() || args.explain_format.is_some()).then_some(&explain),
     };
+    if explain::asks_for_prediction(args) {
+        let prediction = explain::predict(args, &options, env, &context.shown(&args.context))?;
+        output::data(&prediction)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let result = solve_build(&options, env);
     let reference = metadata::build_reference();
     let attest = Attest {
@@ -133,7 +138,10 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     });
     renderer.finish();
     for explanation in explained.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        output::talk(&explain::text(explanation));
+        match args.explain_format.as_deref() {
+            Some("json") => output::line(&explain::object(explanation).to_string())?,
+            _ => output::talk(&explain::text(explanation)),
+        }
     }
     context.save_index();
     drop(lease);
