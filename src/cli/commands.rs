@@ -12,6 +12,7 @@ use super::import::ImportArgs;
 use super::info::{InfoArgs, VersionArgs};
 use super::inspect::InspectArgs;
 use super::load::LoadArgs;
+use super::login::{LoginArgs, LogoutArgs};
 use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
 use super::pull::PullArgs;
 use super::rmi::RmiArgs;
@@ -62,6 +63,10 @@ pub enum Command {
     Import(ImportArgs),
     /// Download an image from a registry
     Pull(PullArgs),
+    /// Authenticate to a registry
+    Login(LoginArgs),
+    /// Log out from a registry
+    Logout(LogoutArgs),
     /// Manage images
     Image(Group<ImageCommand>),
     /// Manage builds

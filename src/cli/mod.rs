@@ -8,6 +8,7 @@ mod build;
 mod changes;
 mod commands;
 mod completion;
+mod config_file;
 mod containers;
 mod csv;
 mod df;
@@ -25,6 +26,7 @@ mod import;
 mod info;
 mod inspect;
 mod load;
+mod login;
 mod output;
 mod prune;
 mod pull;
@@ -107,7 +109,14 @@ fn command_path(words: &[String]) -> String {
 /// Whether a command touches files of many owners or mounts something, so that an ordinary user
 /// needs a user namespace for it.
 fn needs_ids(command: &Command) -> bool {
-    !matches!(command, Command::Version(_) | Command::Completion(_) | Command::Tags(_))
+    !matches!(
+        command,
+        Command::Version(_)
+            | Command::Completion(_)
+            | Command::Tags(_)
+            | Command::Login(_)
+            | Command::Logout(_)
+    )
 }
 
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
@@ -148,6 +157,8 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Save(args) => save::run(&args, global),
         Command::Load(args) => load::run(&args, global),
         Command::Pull(args) => pull::run(&args, global),
+        Command::Login(args) => login::login(&args, global),
+        Command::Logout(args) => login::logout(&args, global),
         Command::Import(args) => import::run(&args, global),
         Command::Version(args) => info::version(&args, global),
         Command::Info(args) => info::info(&args, global),

@@ -164,11 +164,20 @@ impl RegistryClient {
     }
 }
 
+/// Why a connection could not be made or broke.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct TransportCause {
+    text: String,
+    /// Whether not even a connection came about, TLS included.
+    connect: bool,
+}
+
 /// Whether not even a connection came about, TLS included.
 fn no_connection(error: &RegistryError) -> bool {
     match error {
         RegistryError::Transport { source, .. } => {
-            source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+            source.downcast_ref::<TransportCause>().is_some_and(|cause| cause.connect)
         }
         _ => false,
     }
@@ -196,9 +205,19 @@ fn redirect(method: &Method, url: &Url, response: &Response) -> Result<Option<Ur
 
 /// Puts a broken connection into words without the URL's secrets.
 pub(super) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> RegistryError {
-    RegistryError::Transport {
-        method: method_name(method),
-        url: redacted(url),
-        source: Box::new(error.without_url()),
+    // The innermost cause says it best; the rest is this program's own layers.
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
+    let source = if url.scheme() == "https" && format!("{cause:?}").contains("InvalidContentType") {
+        TransportCause { text: "http: server gave HTTP response to HTTPS client".to_owned(), connect: true }
+    } else {
+        let text = cause.to_string();
+        let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+        TransportCause { text, connect: error.is_connect() }
+    };
+    let source = Box::new(source);
+    RegistryError::Transport { method: method_name(method), url: redacted(url), source }
 }

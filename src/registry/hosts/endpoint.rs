@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::certificates;
 use super::insecure::is_loopback;
 use super::{HUB, HUB_ORIGIN, HostsConfig, HostsError};
 
@@ -45,15 +46,23 @@ impl HostsConfig {
             None => format!("https://{domain}"),
         };
         let base = Url::parse(&text).map_err(|e| HostsError::Setup(format!("{text}: {e}")))?;
-        let insecure = self.is_insecure(domain) || self.is_insecure(&authority(&base));
+        let insecure = self.is_listed_insecure(domain) || self.is_unverified(&base);
         Ok(Endpoint { base, name: domain.to_owned(), insecure, mirror: false })
     }
 
     fn mirror(&self, text: &str) -> Result<Endpoint, HostsError> {
         let base = check_mirror(text)?;
         let name = authority(&base);
-        let insecure = base.scheme() == "http" || self.is_insecure(&name);
+        let insecure = base.scheme() == "http" || self.is_unverified(&base);
         Ok(Endpoint { base, name, insecure, mirror: true })
+    }
+
+    /// Whether the server of a URL may be talked to without verified TLS: it is listed, or it is this
+    /// machine and no certificates were given for it.
+    pub fn is_unverified(&self, url: &Url) -> bool {
+        let name = authority(url);
+        self.is_listed_insecure(&name)
+            || (is_loopback(&name) && !certificates::has_roots(&self.certificates, url))
     }
 
     /// Whether `domain` may be talked to without verified TLS.

@@ -13,14 +13,9 @@ pub enum HostsError {
     /// An entry of `insecure-registries` is neither a host nor a CIDR.
     #[error("insecure registry {0} is not valid: {1}")]
     Insecure(String, String),
-    /// A client certificate without its key, or the reverse.
-    #[error("missing {missing} for {}", present.display())]
-    HalfPair {
-        /// The file that is there.
-        present: PathBuf,
-        /// The name of the other one.
-        missing: String,
-    },
+    /// A client certificate without its key, or the reverse; the text is docker's.
+    #[error("{0}")]
+    HalfPair(String),
     /// A certificate or key can't be used.
     #[error("{}: {what}", path.display())]
     Certificate {

@@ -1,14 +1,16 @@
 //! How registries are reached: mirrors, certificates, proxies, and which may be talked to without TLS.
 
+mod certificates;
 mod endpoint;
 mod error;
 mod insecure;
 mod pool;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use endpoint::{Endpoint, authority};
+pub use endpoint::{Endpoint, authority, check_mirror};
 pub use error::HostsError;
 pub use insecure::InsecureHost;
 pub(crate) use pool::Pool;

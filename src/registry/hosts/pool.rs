@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, NoProxy, Proxy};
 use url::Url;
 
+use super::certificates::{self, Given};
 use super::endpoint::{Endpoint, authority};
-use super::{HostsConfig, HostsError};
+use super::{HostsConfig, HostsError, verify};
+use crate::registry::client::redacted_text;
 
 /// Time to make a connection.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -41,7 +43,7 @@ impl Pool {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = self.build(url.scheme() == "http", &host)?;
+        let client = self.build(url)?;
         clients.insert(key, client.clone());
         Ok(client)
     }
@@ -75,9 +77,7 @@ impl Pool {
         known.entry(authority(&endpoint.base)).or_insert(spoken);
     }
 
-    fn build(&self, plain: bool, host: &str) -> Result<Client, HostsError> {
-        // A second one is not installed; whichever came first is the same.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    fn build(&self, url: &Url) -> Result<Client, HostsError> {
         let mut builder = Client::builder()
             .user_agent(&self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
@@ -85,10 +85,31 @@ impl Pool {
             .no_proxy()
             .connect_timeout(CONNECT)
             .tcp_nodelay(true);
-        if plain || self.config.is_insecure(host) {
-            // Reading the machine's roots costs milliseconds that nobody needs here.
-            builder = builder.tls_danger_accept_invalid_certs(true).tls_certs_only([]);
+        for proxy in self.proxies()? {
+            builder = builder.proxy(proxy);
         }
-        builder.build().map_err(|e| HostsError::Setup(e.to_string()))
+        let tls = if url.scheme() == "http" {
+            // Never used; reading the machine's roots for it would cost milliseconds.
+            verify::config(Given::default(), false)?
+        } else {
+            let given = certificates::read(&self.config.certificates, url)?;
+            verify::config(given, !self.config.is_unverified(url))?
+        };
+        builder.tls_backend_preconfigured(tls).build().map_err(|e| HostsError::Setup(e.to_string()))
+    }
+
+    fn proxies(&self) -> Result<Vec<Proxy>, HostsError> {
+        let given = &self.config.proxies;
+        let direct = format!("localhost,127.0.0.0/8,::1,{}", given.no_proxy.as_deref().unwrap_or_default());
+        let mut proxies = Vec::new();
+        let makers: [(&Option<String>, fn(&str) -> reqwest::Result<Proxy>); 2] =
+            [(&given.http, |url| Proxy::http(url)), (&given.https, |url| Proxy::https(url))];
+        for (url, make) in makers {
+            if let Some(url) = url.as_deref().filter(|url| !url.is_empty()) {
+                let proxy = make(url).map_err(|_| HostsError::Proxy(redacted_text(url)))?;
+                proxies.push(proxy.no_proxy(NoProxy::from_string(&direct)));
+            }
+        }
+        Ok(proxies)
     }
 }
