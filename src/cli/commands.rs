@@ -18,6 +18,7 @@ use super::pull::PullArgs;
 use super::rmi::RmiArgs;
 use super::run::RunArgs;
 use super::save::SaveArgs;
+use super::search::SearchArgs;
 use super::tag::TagArgs;
 use super::tags::TagsArgs;
 
@@ -67,6 +68,8 @@ pub enum Command {
     Login(LoginArgs),
     /// Log out from a registry
     Logout(LogoutArgs),
+    /// Search a registry for images
+    Search(SearchArgs),
     /// Manage images
     Image(Group<ImageCommand>),
     /// Manage builds

@@ -35,6 +35,7 @@ mod render;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod signals;
 mod table;
 mod tag;
@@ -116,6 +117,7 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Tags(_)
             | Command::Login(_)
             | Command::Logout(_)
+            | Command::Search(_)
     )
 }
 
@@ -155,6 +157,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Inspect(args) => inspect::run(&args, global, inspect::Scope::Any),
         Command::History(args) => history::run(&args, global),
         Command::Save(args) => save::run(&args, global),
+        Command::Search(args) => search::run(&args, global),
         Command::Load(args) => load::run(&args, global),
         Command::Pull(args) => pull::run(&args, global),
         Command::Login(args) => login::login(&args, global),

@@ -23,8 +23,9 @@ mod transfer;
 
 pub use auth::{Credential, CredentialError, CredentialSource, NoCredentials, Secret};
 pub use client::{
-    BlobStream, ByteStream, ClientOptions, FetchedManifest, ManifestHead, MountOutcome, Notice, Referrer,
-    Referrers, RegistryClient, Repository, RetryPolicy, TagOrDigest, Upload, UploadBody,
+    BlobStream, ByteStream, ClientOptions, FetchedManifest, Found, ManifestHead, MountOutcome, Notice,
+    Referrer, Referrers, RegistryClient, Repository, RetryPolicy, TagOrDigest, Upload, UploadBody, pull_text,
+    push_text,
 };
 pub use error::{ApiError, RegistryError};
 pub use hosts::{HostsConfig, HostsError};

@@ -8,8 +8,6 @@ use super::super::{output, registries};
 use super::args::BuildArgs;
 use crate::image::Reference;
 use crate::progress::Reporter;
-use crate::registry::RegistryClient;
-use crate::registry::hosts::InsecureHost;
 use crate::shared_cache::{
     Backend, CacheKind, CacheSpec, Export, FolderCache, Import, InlineCache, RegistryCache, Remote, Shares,
 };
@@ -80,13 +78,10 @@ fn export(spec: &CacheSpec, global: &Global) -> Result<Arc<dyn Backend>, CliErro
 }
 
 fn remote(reference: &Reference, insecure: bool, global: &Global) -> Result<Remote, CliError> {
-    let mut client = registries::client(global)?;
-    if insecure {
-        let mut options = client.options().clone();
-        let host = InsecureHost::parse(reference.domain()).map_err(|error| failed(&error))?;
-        Arc::make_mut(&mut options.hosts).insecure.push(host);
-        client = RegistryClient::new(options);
-    }
+    let client = match insecure {
+        true => registries::insecure_client(global, reference.domain())?,
+        false => registries::client(global)?,
+    };
     Remote::new(client, reference).map_err(|error| failed(&error))
 }
 
