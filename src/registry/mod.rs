@@ -4,7 +4,7 @@
 //! stall limits, in verbs such as "manifest", "blob", "upload". `auth/` turns
 //! challenges and credentials into `Authorization` headers. `hosts/` says how a
 //! registry is reached: mirrors, certificates, proxies, which hosts may be
-//! talked to without TLS.
+//! talked to without TLS. `server/` is a registry of its own.
 //!
 //! **Invariant:** a credential goes to the registry it was stored for and to
 //! the token server that this registry names, over TLS unless the host is
@@ -19,6 +19,7 @@ pub mod client;
 mod error;
 pub mod hosts;
 pub mod pull;
+pub mod server;
 mod transfer;
 
 pub use auth::{Credential, CredentialError, CredentialSource, NoCredentials, Secret};
