@@ -15,6 +15,7 @@ use super::load::LoadArgs;
 use super::login::{LoginArgs, LogoutArgs};
 use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
 use super::pull::PullArgs;
+use super::registry::RegistryCommand;
 use super::rmi::RmiArgs;
 use super::run::RunArgs;
 use super::save::SaveArgs;
@@ -78,6 +79,8 @@ pub enum Command {
     Buildx(Group<BuilderCommand>),
     /// Manage containers
     Container(Group<ContainerCommand>),
+    /// Serve images to other machines
+    Registry(Group<RegistryCommand>),
     /// Manage Skiff
     System(Group<SystemCommand>),
     /// Show the version information

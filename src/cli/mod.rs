@@ -31,6 +31,7 @@ mod output;
 mod prune;
 mod pull;
 mod registries;
+mod registry;
 mod render;
 mod rmi;
 mod run;
@@ -118,6 +119,7 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Login(_)
             | Command::Logout(_)
             | Command::Search(_)
+            | Command::Registry(_)
     )
 }
 
@@ -144,6 +146,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Container(group) => match group.command {
             ContainerCommand::Run(args) => return run::run(*args, global),
         },
+        Command::Registry(group) => registry::run(&group.command, global),
         Command::System(group) => match group.command {
             SystemCommand::Df(args) => df::run(&args, global),
             SystemCommand::Info(args) => info::info(&args, global),

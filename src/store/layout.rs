@@ -93,9 +93,19 @@ fn create(root: &Root, path: &Path) -> Result<(), StoreError> {
 fn refuse_foreign(root: &Root, path: &Path) -> Result<(), StoreError> {
     let ours = |name: &str| {
         DIRECTORIES.contains(&name)
-            || ["meta.db", "cache.db", ".version", RESERVE, "lost+found", "containers", "volumes", "networks"]
-                .iter()
-                .any(|known| name.starts_with(known))
+            || [
+                "meta.db",
+                "cache.db",
+                ".version",
+                RESERVE,
+                "lost+found",
+                "containers",
+                "volumes",
+                "networks",
+                "registry",
+            ]
+            .iter()
+            .any(|known| name.starts_with(known))
     };
     match super::file::names(root, ".")?.into_iter().find(|name| !ours(name)) {
         Some(name) => Err(StoreError::NotAStore { path: path.to_owned(), name }),

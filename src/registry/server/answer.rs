@@ -69,7 +69,7 @@ pub struct Failure {
     /// For people.
     pub message: String,
     /// For programs.
-    pub detail: Option<serde_json::Value>,
+    pub detail: Option<Box<serde_json::Value>>,
     /// More headers.
     pub headers: Vec<(HeaderName, String)>,
     /// What only the log says.
@@ -85,7 +85,7 @@ impl Failure {
     /// Adds the detail.
     #[must_use]
     pub fn detail(mut self, detail: serde_json::Value) -> Self {
-        self.detail = Some(detail);
+        self.detail = Some(Box::new(detail));
         self
     }
 
@@ -129,7 +129,7 @@ impl Failure {
     pub fn response(&self) -> Response<Body> {
         let mut error = serde_json::json!({ "code": self.code, "message": self.message });
         if let Some(detail) = &self.detail {
-            error["detail"] = detail.clone();
+            error["detail"] = (**detail).clone();
         }
         let mut response = json(&serde_json::json!({ "errors": [error] }));
         *response.status_mut() = self.status;
@@ -150,13 +150,17 @@ impl From<StorageError> for Failure {
             StorageError::OutOfOrder { .. } => {
                 Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID", error.to_string())
             }
-            StorageError::Mismatch { .. } => Self::digest_invalid(format!(
-                "provided digest did not match uploaded content: {error}"
-            )),
-            StorageError::Interrupted(why) => {
-                Self::new(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", format!("the upload was interrupted: {why}"))
+            StorageError::Mismatch { .. } => {
+                Self::digest_invalid(format!("provided digest did not match uploaded content: {error}"))
             }
-            StorageError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", error.to_string()),
+            StorageError::Interrupted(why) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "BLOB_UPLOAD_INVALID",
+                format!("the upload was interrupted: {why}"),
+            ),
+            StorageError::TooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", error.to_string())
+            }
             // Names of files are no business of clients; the log has them.
             other => {
                 let failure =

@@ -140,7 +140,9 @@ mod tests {
         let hash = bcrypt::hash("secret", 4).unwrap();
         let users = parse(&format!("# people\n\nann:{hash}\n")).unwrap();
         assert!(bcrypt::verify("secret", &users["ann"]).unwrap());
-        for (text, line) in [("", 0), ("ann", 1), ("\nann:plain", 2), ("ann:{SHA}x", 1), ("ann:$2y$05$short", 1)] {
+        for (text, line) in
+            [("", 0), ("ann", 1), ("\nann:plain", 2), ("ann:{SHA}x", 1), ("ann:$2y$05$short", 1)]
+        {
             assert_eq!(parse(text), Err(line), "{text}");
         }
     }

@@ -46,7 +46,8 @@ pub async fn collect(storage: &dyn Storage, options: &CollectOptions) -> Result<
     for name in repositories(storage).await? {
         let repo = Repo::new(storage, &name);
         let manifests = Manifests::read(&repo).await?;
-        let gone = if options.untagged { manifests.unreachable(&repo, options).await? } else { HashSet::new() };
+        let gone =
+            if options.untagged { manifests.unreachable(&repo, options).await? } else { HashSet::new() };
         taken.manifests += gone.len();
         if !options.dry_run {
             for digest in &gone {
@@ -139,6 +140,12 @@ impl Manifests {
                 break;
             }
         }
-        Ok(self.0.iter().map(|(digest, _)| digest).filter(|digest| !kept.contains(*digest)).cloned().collect())
+        Ok(self
+            .0
+            .iter()
+            .map(|(digest, _)| digest)
+            .filter(|digest| !kept.contains(*digest))
+            .cloned()
+            .collect())
     }
 }

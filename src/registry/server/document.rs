@@ -29,7 +29,8 @@ impl Document {
     /// # Errors
     /// It is no manifest, or of schema 1, or contradicts itself; the text says why.
     pub fn parse(bytes: &[u8], said: Option<&str>) -> Result<Self, String> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|e| format!("the manifest is no JSON: {e}"))?;
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|e| format!("the manifest is no JSON: {e}"))?;
         let object = value.as_object().ok_or("the manifest is no JSON object")?;
         let own = object.get("mediaType").and_then(Value::as_str);
         let said = said.filter(|said| !said.is_empty());
@@ -47,7 +48,9 @@ impl Document {
             None if is_index => media_type::OCI_INDEX.to_owned(),
             None => media_type::OCI_MANIFEST.to_owned(),
         };
-        if object.get("schemaVersion").and_then(Value::as_u64) == Some(1) || media_type.contains("manifest.v1+") && media_type.contains("docker") {
+        if object.get("schemaVersion").and_then(Value::as_u64) == Some(1)
+            || media_type.contains("manifest.v1+") && media_type.contains("docker")
+        {
             return Err("manifests of schema 1 are not supported".to_owned());
         }
         Ok(Self {

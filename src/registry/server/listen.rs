@@ -157,7 +157,9 @@ async fn serve(
 }
 
 fn log_line(peer: SocketAddr, line: &str, response: &Response<Body>, took: Duration) -> String {
-    let size = response.body().size_hint().exact().map_or(String::from("-"), |size| size.to_string());
+    let length = response.headers().get(hyper::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    let exact = || response.body().size_hint().exact().map(|size| size.to_string());
+    let size = length.map(str::to_owned).or_else(exact).unwrap_or_else(|| "-".to_owned());
     let more = response.extensions().get::<LogText>().map_or(String::new(), |text| format!(": {}", text.0));
     format!("{peer} {line} {} {size} {}ms{more}", response.status().as_u16(), took.as_millis())
 }

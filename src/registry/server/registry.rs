@@ -120,7 +120,12 @@ impl Registry {
     }
 
     /// Takes a blob over from the local images for a client on this machine, which could push it as well.
-    pub(super) async fn adopt(&self, ask: &Ask, name: &str, digest: &BlobDigest) -> Result<Option<u64>, Failure> {
+    pub(super) async fn adopt(
+        &self,
+        ask: &Ask,
+        name: &str,
+        digest: &BlobDigest,
+    ) -> Result<Option<u64>, Failure> {
         if !ask.peer.is_loopback() || self.rules.read_only || self.upstream.is_some() {
             return Ok(None);
         }
@@ -283,7 +288,9 @@ impl Registry {
         let Some(bytes) = repo.manifest_bytes(&fallback).await? else { return Ok(all) };
         let index: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         for descriptor in index["manifests"].as_array().into_iter().flatten() {
-            let Some(Ok(digest)) = descriptor["digest"].as_str().map(str::parse::<BlobDigest>) else { continue };
+            let Some(Ok(digest)) = descriptor["digest"].as_str().map(str::parse::<BlobDigest>) else {
+                continue;
+            };
             if all.iter().all(|(known, _)| *known != digest) {
                 all.push((digest, descriptor.clone()));
             }

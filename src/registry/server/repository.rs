@@ -92,7 +92,10 @@ impl<'a> Repo<'a> {
     }
 
     /// Returns the time since a manifest was put or last confirmed.
-    pub async fn manifest_age(&self, digest: &BlobDigest) -> Result<Option<std::time::Duration>, StorageError> {
+    pub async fn manifest_age(
+        &self,
+        digest: &BlobDigest,
+    ) -> Result<Option<std::time::Duration>, StorageError> {
         self.storage.age(&self.manifest_path(digest)).await
     }
 
@@ -182,11 +185,8 @@ pub async fn read_blob(storage: &dyn Storage, digest: &BlobDigest) -> Result<Opt
     let mut pieces = storage.blob(digest, 0..size).await?;
     let mut all = Vec::new();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|source| StorageError::Io {
-            action: "read",
-            name: digest.to_string(),
-            source,
-        })?;
+        let piece =
+            piece.map_err(|source| StorageError::Io { action: "read", name: digest.to_string(), source })?;
         all.extend_from_slice(&piece);
     }
     Ok(Some(all.into()))

@@ -119,7 +119,10 @@ mod tests {
             ("/v2/team/app/blobs/uploads/", Ok(Route::Uploads(name()))),
             ("/v2/team/app/blobs/uploads/x1", Ok(Route::Upload(name(), "x1".into()))),
             (&format!("/v2/team/app/referrers/sha256:{hex}"), Ok(Route::Referrers(name(), digest))),
-            ("/v2/manifests/manifests/manifests", Ok(Route::Manifest("manifests".into(), Named::Tag("manifests".into())))),
+            (
+                "/v2/manifests/manifests/manifests",
+                Ok(Route::Manifest("manifests".into(), Named::Tag("manifests".into()))),
+            ),
             ("/v2/Team/manifests/v1", Err(BadRoute::Name)),
             ("/v2/../manifests/v1", Err(BadRoute::Name)),
             ("/v2/a/manifests/.v1", Err(BadRoute::Tag)),

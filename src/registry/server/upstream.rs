@@ -26,8 +26,8 @@ use super::route::Named;
 use super::source::{Source, SourceError};
 use super::storage::{BlobBytes, Storage};
 use crate::image::{Digest, Reference};
-use crate::registry::client::{BlobStream, RegistryClient, Repository, TagOrDigest};
 use crate::registry::RegistryError;
+use crate::registry::client::{BlobStream, RegistryClient, Repository, TagOrDigest};
 
 /// How often a broken transfer is taken up again.
 const ATTEMPTS: u32 = 5;
@@ -73,7 +73,8 @@ impl Upstream {
             return Err(bad());
         }
         let host = root.host_str().ok_or_else(bad)?;
-        if ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"].contains(&host) {
+        if ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"].contains(&host)
+        {
             return Ok(("docker.io".to_owned(), "https://registry-1.docker.io".to_owned()));
         }
         // A domain is only recognised in a name by a dot, a port, or being localhost.
@@ -137,14 +138,18 @@ impl Upstream {
         }
         let found = self.client.manifest(&there, &wanted).await.map_err(Fetched::of)?;
         let said = Some(found.media_type.as_str()).filter(|text| !text.is_empty());
-        let document = Document::parse(&found.bytes, said)
-            .map_err(|text| Fetched::Failed(Failure::new(StatusCode::BAD_GATEWAY, "MANIFEST_INVALID", text)))?;
+        let document = Document::parse(&found.bytes, said).map_err(|text| {
+            Fetched::Failed(Failure::new(StatusCode::BAD_GATEWAY, "MANIFEST_INVALID", text))
+        })?;
         let tags = match what {
             Named::Tag(tag) => vec![tag.clone()],
             Named::Digest(_) => Vec::new(),
         };
         let _shared = registry.storage().share().await?;
-        registry.store_manifest(name, &found.digest.into(), found.bytes, &document, &tags).await.map_err(Fetched::Failed)
+        registry
+            .store_manifest(name, &found.digest.into(), found.bytes, &document, &tags)
+            .await
+            .map_err(Fetched::Failed)
     }
 
     /// Returns the tags that the registry behind has now; none if it can't be asked.
@@ -205,7 +210,11 @@ impl Upstream {
             if error.is_not_found() { Failure::blob_unknown() } else { gateway("BLOB_UNKNOWN", &error) }
         })?;
         let size = stream.total().ok_or_else(|| {
-            Failure::new(StatusCode::BAD_GATEWAY, "BLOB_UNKNOWN", "the registry behind does not say the blob's size")
+            Failure::new(
+                StatusCode::BAD_GATEWAY,
+                "BLOB_UNKNOWN",
+                "the registry behind does not say the blob's size",
+            )
         })?;
         let session = registry.storage().begin(name, Algorithm::Sha256).await?;
         let (ended, outcome) = watch::channel(None);

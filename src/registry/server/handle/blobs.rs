@@ -5,7 +5,9 @@ use hyper::{Response, StatusCode};
 
 use super::range::{Wanted, wanted};
 use super::{Ask, accepted};
-use crate::registry::server::answer::{Answered, Body, CONTENT_DIGEST, Failure, no_body, set, status, streamed};
+use crate::registry::server::answer::{
+    Answered, Body, CONTENT_DIGEST, Failure, no_body, set, status, streamed,
+};
 use crate::registry::server::digest::BlobDigest;
 use crate::registry::server::registry::Registry;
 

@@ -42,7 +42,11 @@ fn count(ask: &Ask) -> Result<Option<usize>, Failure> {
     })
 }
 
-fn link(response: &mut hyper::Response<crate::registry::server::answer::Body>, path: &str, query: &[(&str, &str)]) {
+fn link(
+    response: &mut hyper::Response<crate::registry::server::answer::Body>,
+    path: &str,
+    query: &[(&str, &str)],
+) {
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
     set(response, header::LINK, format!("<{path}?{}>; rel=\"next\"", query.join("&")));

@@ -23,11 +23,14 @@ pub async fn get(registry: &Registry, ask: &Ask, name: &str, what: Named) -> Ans
         Named::Digest(digest) => digest.clone(),
         Named::Tag(tag) => match repo.tag(tag).await? {
             Some(digest) => digest,
-            None if repo.is_known().await? => return Err(Failure::manifest_unknown(format_args!("unknown tag={tag}"))),
+            None if repo.is_known().await? => {
+                return Err(Failure::manifest_unknown(format_args!("unknown tag={tag}")));
+            }
             None => return Err(Failure::name_unknown(name)),
         },
     };
-    let unknown = || Failure::manifest_unknown(format_args!("unknown manifest name={name} revision={digest}"));
+    let unknown =
+        || Failure::manifest_unknown(format_args!("unknown manifest name={name} revision={digest}"));
     let media_type = repo.manifest_type(&digest).await?.ok_or_else(unknown)?;
     if matches!(what, Named::Tag(_)) {
         check_accepted(ask, &media_type)?;
@@ -56,7 +59,8 @@ pub async fn get(registry: &Registry, ask: &Ask, name: &str, what: Named) -> Ans
 
 /// A client that names the manifest types it knows gets no other one for a tag.
 fn check_accepted(ask: &Ask, media_type: &str) -> Result<(), Failure> {
-    let accept: Vec<&str> = ask.headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
+    let accept: Vec<&str> =
+        ask.headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
     let types: Vec<&str> = accept
         .iter()
         .flat_map(|line| line.split(','))
@@ -67,7 +71,9 @@ fn check_accepted(ask: &Ask, media_type: &str) -> Result<(), Failure> {
     if !names_manifests || fits {
         return Ok(());
     }
-    Err(Failure::manifest_unknown(format_args!("the manifest is of type {media_type}, which the client does not accept")))
+    Err(Failure::manifest_unknown(format_args!(
+        "the manifest is of type {media_type}, which the client does not accept"
+    )))
 }
 
 /// `PUT /v2/NAME/manifests/REFERENCE`

@@ -42,7 +42,17 @@ impl Ask {
         let path = parts.uri.path().to_owned();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let is_empty = body.is_end_stream();
-        (Self { method: parts.method, headers: parts.headers, query, body: Source::body(body), is_empty, peer }, path)
+        (
+            Self {
+                method: parts.method,
+                headers: parts.headers,
+                query,
+                body: Source::body(body),
+                is_empty,
+                peer,
+            },
+            path,
+        )
     }
 
     /// Returns a header's text.

@@ -16,15 +16,17 @@ pub enum Wanted {
 /// Reads `bytes=A-B`, `bytes=A-` or `bytes=-N` for a blob of `size` bytes; several ranges are answered with everything.
 pub fn wanted(header: Option<&str>, size: u64) -> Wanted {
     let Some(spec) = header.and_then(|text| text.trim().strip_prefix("bytes=")) else { return Wanted::All };
-    let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else { return Wanted::All };
+    let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else {
+        return Wanted::All;
+    };
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let range = match (first.trim().is_empty(), last.trim().is_empty()) {
         (true, true) => return Wanted::All,
         (true, false) => number(last).map(|count| (size.saturating_sub(count), size, count == 0)),
         (false, true) => number(first).map(|first| (first, size, false)),
-        (false, false) => number(first).zip(number(last)).map(|(first, last)| {
-            (first, last.saturating_add(1).min(size), last < first)
-        }),
+        (false, false) => number(first)
+            .zip(number(last))
+            .map(|(first, last)| (first, last.saturating_add(1).min(size), last < first)),
     };
     match range {
         None => Wanted::All,

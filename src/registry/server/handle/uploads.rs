@@ -89,7 +89,11 @@ async fn append(registry: &Registry, ask: Ask, name: &str, id: &str) -> Result<u
     let said = match ask.header(header::CONTENT_RANGE) {
         None => None,
         Some(text) => Some(sent(text).ok_or_else(|| {
-            Failure::new(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", format!("invalid Content-Range: {text}"))
+            Failure::new(
+                StatusCode::BAD_REQUEST,
+                "BLOB_UPLOAD_INVALID",
+                format!("invalid Content-Range: {text}"),
+            )
         })?),
     };
     if let Some((_, count)) = said
@@ -109,7 +113,8 @@ async fn append(registry: &Registry, ask: Ask, name: &str, id: &str) -> Result<u
 }
 
 fn parse(text: &str) -> Result<BlobDigest, Failure> {
-    text.parse().map_err(|e: crate::registry::server::digest::BadDigest| Failure::digest_invalid(e.to_string()))
+    text.parse()
+        .map_err(|e: crate::registry::server::digest::BadDigest| Failure::digest_invalid(e.to_string()))
 }
 
 fn location(name: &str, id: &str) -> String {
