@@ -21,15 +21,29 @@ const HASHED_AT_ONCE: usize = 64 << 10;
 pub struct ContentDigest {
     /// BLAKE3 over all facts, in order.
     pub digest: [u8; 32],
-    /// One fact a file, in order.
-    pub facts: Vec<Fact>,
+    /// What each file holds, in order.
+    contents: Vec<ContentId>,
+}
+
+impl ContentDigest {
+    /// Returns the digest alone, where nobody looked at the files.
+    pub fn remembered(digest: [u8; 32]) -> Self {
+        Self { digest, contents: Vec::new() }
+    }
+
+    /// Returns one fact a file, in order; `selection` is the one whose digest this is.
+    pub fn facts<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = Fact<'a>> {
+        let files =
+            selection.sources.iter().flat_map(|source| copied(source).map(move |item| (source, item)));
+        files.zip(&self.contents).map(|((source, item), content)| fact(source, item, *content))
+    }
 }
 
 /// What counts about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
+pub struct Fact<'a> {
     /// Its name: below a copied directory, or its own.
-    pub name: Vec<u8>,
+    pub name: &'a [u8],
     /// What it is.
     pub kind: NodeKind,
     /// Mode bits.
@@ -39,16 +53,16 @@ pub struct Fact {
     /// Bytes of a file.
     pub size: u64,
     /// Link target.
-    pub target: Vec<u8>,
+    pub target: &'a [u8],
     /// Numbers of a device.
     pub device: (u32, u32),
     /// Bytes and attributes.
     pub content: ContentId,
 }
 
-impl Fact {
+impl Fact<'_> {
     /// Returns what differs from an earlier fact of the same name, in words; none if nothing does.
-    pub fn difference(&self, earlier: &Fact) -> Option<&'static str> {
+    pub fn difference(&self, earlier: &Fact<'_>) -> Option<&'static str> {
         if self.kind != earlier.kind {
             Some("type")
         } else if self.mode != earlier.mode {
@@ -78,7 +92,7 @@ impl Fact {
             NodeKind::Socket => "socket",
         };
         let content = match self.kind {
-            NodeKind::Symlink => String::from_utf8_lossy(&self.target).into_owned(),
+            NodeKind::Symlink => String::from_utf8_lossy(self.target).into_owned(),
             NodeKind::CharDevice | NodeKind::BlockDevice => format!("{}:{}", self.device.0, self.device.1),
             _ => to_hex(&self.content[..8]),
         };
@@ -87,49 +101,46 @@ impl Fact {
     }
 }
 
-impl fmt::Display for Fact {
+impl fmt::Display for Fact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (uid, gid) = self.owner;
-        write!(f, "{} {:?} {:04o} {uid}:{gid}", String::from_utf8_lossy(&self.name), self.kind, self.mode)
+        write!(f, "{} {:?} {:04o} {uid}:{gid}", String::from_utf8_lossy(self.name), self.kind, self.mode)
     }
 }
 
 /// Computes the identity of a selection; files that the tree does not remember are read, in parallel.
 pub fn content_digest(selection: &Selection) -> Result<ContentDigest, CopyError> {
-    let mut facts = Vec::with_capacity(selection.len());
+    let mut contents = Vec::with_capacity(selection.len());
     let mut hasher = blake3::Hasher::new_derive_key("skiff 2026 content of a copy");
     for source in &selection.sources {
-        let before = facts.len();
-        add_facts(source, &mut facts)?;
+        let wanted: Vec<Wanted<'_>> =
+            copied(source).map(|item| Wanted { path: &item.path, node: &item.node }).collect();
+        let found = source.tree.content_ids(&wanted)?;
         let mut frames = Frames::default();
         frames.number(source.source as u64);
         frames.field(if source.matched { &source.name } else { b"" });
-        frames.number((facts.len() - before) as u64);
-        for fact in &facts[before..] {
-            frames.field(&fact.name);
-            frames.header(fact);
+        frames.number(found.len() as u64);
+        for (item, content) in copied(source).zip(&found) {
+            let fact = fact(source, item, *content);
+            frames.field(fact.name);
+            frames.header(&fact);
             if frames.bytes.len() >= HASHED_AT_ONCE {
                 hasher.update(&frames.bytes);
                 frames.bytes.clear();
             }
         }
         hasher.update(&frames.bytes);
+        contents.extend(found);
     }
-    Ok(ContentDigest { digest: *hasher.finalize().as_bytes(), facts })
+    Ok(ContentDigest { digest: *hasher.finalize().as_bytes(), contents })
 }
 
-fn add_facts(source: &Selected, facts: &mut Vec<Fact>) -> Result<(), CopyError> {
-    // Only the contents of a directory are copied.
-    let skip = usize::from(source.top().node.is_dir());
-    let items = &source.items[skip..];
-    let wanted: Vec<Wanted<'_>> = items.iter().map(|i| Wanted { path: &i.path, node: &i.node }).collect();
-    let contents = source.tree.content_ids(&wanted)?;
-    facts.extend(items.iter().zip(contents).map(|(item, content)| fact(source, item, content)));
-    Ok(())
+/// Returns what of a source is copied: of a directory only its contents.
+fn copied(source: &Selected) -> impl Iterator<Item = &Item> {
+    source.items.iter().skip(usize::from(source.top().node.is_dir()))
 }
 
-fn fact(source: &Selected, item: &Item, content: ContentId) -> Fact {
-    let name = if item.relative().is_empty() { &source.name[..] } else { item.relative() };
+fn fact<'a>(source: &'a Selected, item: &'a Item, content: ContentId) -> Fact<'a> {
     let node = &item.node;
     let size = if node.kind == NodeKind::File { node.size } else { 0 };
     let device = match node.kind {
@@ -137,12 +148,12 @@ fn fact(source: &Selected, item: &Item, content: ContentId) -> Fact {
         _ => (0, 0),
     };
     Fact {
-        name: name.to_vec(),
+        name: if item.relative().is_empty() { &source.name } else { item.relative() },
         kind: node.kind,
         mode: node.mode,
         owner: (node.uid, node.gid),
         size,
-        target: item.target.clone().unwrap_or_default(),
+        target: item.target.as_deref().unwrap_or_default(),
         device,
         content,
     }
@@ -164,7 +175,7 @@ impl Frames {
         self.bytes.extend_from_slice(value);
     }
 
-    fn header(&mut self, fact: &Fact) {
+    fn header(&mut self, fact: &Fact<'_>) {
         let kind = match fact.kind {
             NodeKind::File => 0_u8,
             NodeKind::Directory => 1,
@@ -179,7 +190,7 @@ impl Frames {
             self.bytes.extend_from_slice(&number.to_le_bytes());
         }
         self.number(fact.size);
-        self.field(&fact.target);
+        self.field(fact.target);
         self.bytes.extend_from_slice(&fact.content);
     }
 }

@@ -6,7 +6,9 @@ use super::remote::{Pin, add_pin};
 use super::{Ops, copies_context};
 use crate::builder::cache_key::{Fields, StepKey, chain_text};
 use crate::builder::context::{DirectoryTree, MemoryTree, Tree, url_file_name};
-use crate::builder::copy::{CopyRequest, CopySource, Fact, Selection, content_digest, select, write};
+use crate::builder::copy::{
+    ContentDigest, CopyRequest, CopySource, Selection, content_digest, select, write,
+};
 use crate::builder::error::BuildError;
 use crate::builder::graph::{CopyOp, CopySourceOp, Place, VertexIndex};
 use crate::builder::solve::Inputs;
@@ -23,8 +25,7 @@ pub(super) struct Digested {
     request: CopyRequest,
     /// The files; none where an unchanged stage spared looking.
     selection: Option<Selection>,
-    digest: [u8; 32],
-    facts: Vec<Fact>,
+    content: ContentDigest,
     /// When downloads were changed last, as their servers say.
     modified: Vec<Mtime>,
 }
@@ -32,8 +33,9 @@ pub(super) struct Digested {
 impl Digested {
     /// Returns a field for each file, so that a miss can name it.
     pub(super) fn fields(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let named = if self.facts.len() > MAX_NAMED { &[][..] } else { &self.facts };
-        named.iter().map(|fact| (format!("file {}", String::from_utf8_lossy(&fact.name)), fact.shown()))
+        let named = self.selection.as_ref().filter(|selection| selection.len() <= MAX_NAMED);
+        let facts = named.into_iter().flat_map(|selection| self.content.facts(selection));
+        facts.map(|fact| (format!("file {}", String::from_utf8_lossy(fact.name)), fact.shown()))
     }
 }
 
@@ -49,7 +51,7 @@ impl Ops<'_> {
         for (name, value) in digested.request.key_fields() {
             fields.add(name, value);
         }
-        fields.add("content", to_hex(&digested.digest));
+        fields.add("content", to_hex(&digested.content.digest));
         for modified in &digested.modified {
             fields.add("modified", modified.seconds.to_string());
         }
@@ -95,13 +97,7 @@ impl Ops<'_> {
             self.env.store.cache_put(&record)?;
             self.share_memo(&record);
         }
-        Ok(Digested {
-            request,
-            selection: Some(selection),
-            digest: content.digest,
-            facts: content.facts,
-            modified,
-        })
+        Ok(Digested { request, selection: Some(selection), content, modified })
     }
 
     /// Returns what an earlier build found in the same stages and downloads, without looking at their files.
@@ -126,7 +122,7 @@ impl Ops<'_> {
             unpack: unpacks(source),
         });
         let request = fill(CopyRequest::new(sources.collect(), &op.destination), op)?;
-        Ok(Some(Digested { request, selection: None, digest, facts: Vec::new(), modified }))
+        Ok(Some(Digested { request, selection: None, content: ContentDigest::remembered(digest), modified }))
     }
 
     fn request(

@@ -87,10 +87,11 @@ impl Ops<'_> {
 
     /// Reads what a mount shows, and remembers its files.
     fn digest_of(&self, place: &Place, source: &str, inputs: &Inputs) -> Result<String, BuildError> {
-        let content = content_digest(&self.selected(place, source, inputs)?)?;
-        if content.facts.len() <= MAX_NAMED {
-            let files = content.facts.iter();
-            let files = files.map(|fact| (String::from_utf8_lossy(&fact.name).into_owned(), fact.shown()));
+        let selection = self.selected(place, source, inputs)?;
+        let content = content_digest(&selection)?;
+        if selection.len() <= MAX_NAMED {
+            let files = content.facts(&selection);
+            let files = files.map(|fact| (String::from_utf8_lossy(fact.name).into_owned(), fact.shown()));
             let mut mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
             mounted.insert((place.clone(), source.to_owned()), files.collect());
         }

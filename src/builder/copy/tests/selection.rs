@@ -191,12 +191,14 @@ fn the_identity_holds_what_counts() {
 
 #[test]
 fn facts_explain_a_difference() {
-    let facts = |lines: &[&str]| {
+    let selected = |lines: &[&str]| {
         let files = Files::new(lines);
         let selection = select(&request(&files.stage(), &["d"], "/")).expect("there");
-        content_digest(&selection).expect("readable").facts
+        let content = content_digest(&selection).expect("readable");
+        (selection, content)
     };
-    let before = facts(&["f d/x 644 one"]);
+    let (selection, content) = selected(&["f d/x 644 one"]);
+    let before: Vec<_> = content.facts(&selection).collect();
     for (lines, expected) in [
         (&["f d/x 644 one"][..], None),
         (&["f d/x 600 one"], Some("mode")),
@@ -205,7 +207,8 @@ fn facts_explain_a_difference() {
         (&["d d/x 644"], Some("type")),
         (&["f d/x 644 one", "o d/x 1 1"], Some("owner")),
     ] {
-        let now = facts(lines);
+        let (selection, content) = selected(lines);
+        let now: Vec<_> = content.facts(&selection).collect();
         assert_eq!(now[0].difference(&before[0]), expected, "{lines:?}");
         assert_eq!(now[0].shown() == before[0].shown(), expected.is_none(), "{lines:?}");
     }
