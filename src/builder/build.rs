@@ -156,11 +156,11 @@ fn solve_all(
     let line = format!("[internal] load build definition from {}", options.source.name());
     let id = ids.next();
     env.reporter.report(Event::VertexStarted { id, name: line, at: SystemTime::now() });
+    env.reporter.report(Event::VertexDone { id, at: SystemTime::now(), outcome: Outcome::Done });
     let checked = check(options, &images);
     for finding in &checked.findings {
         env.reporter.report(checks_event(id, finding, &options.source));
     }
-    env.reporter.report(Event::VertexDone { id, at: SystemTime::now(), outcome: Outcome::Done });
     let plan = checked.plan?;
     for message in &plan.warnings {
         env.reporter.report(Event::Warning { vertex: None, message: message.clone() });

@@ -32,6 +32,7 @@ mod expand;
 mod explain;
 pub mod export;
 mod extras;
+mod failed;
 mod frontend;
 pub mod graph;
 mod lower;
@@ -52,6 +53,7 @@ pub use check::{Checked, check};
 pub use error::{BuildError, ErrorKind, FailedStep, Place};
 pub use explain::{Difference, Explanation, Reason};
 pub use extras::{Extras, HostDevice, HostVolume, Sandbox, Squash};
+pub use failed::{Aftermath, OnFailure, StartShell};
 pub use lower::{Plan, context_name};
 pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, LogLimits, NetworkMode, Secret, SecretValue, SshAgent,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::context::{GitSource, Tree};
 use super::extras::Extras;
+use super::failed::OnFailure;
 use crate::image::{Platform, Reference};
 use crate::parser::Source;
 
@@ -206,6 +207,8 @@ pub struct BuildOptions {
     pub ignore_syntax: bool,
     /// Steps that may run at once; none is what the machine can bear.
     pub jobs: Option<usize>,
+    /// Takes what is left of a RUN step that failed.
+    pub on_failure: Option<Arc<dyn OnFailure>>,
 }
 
 impl BuildOptions {
@@ -244,6 +247,7 @@ impl BuildOptions {
             tags: Vec::new(),
             ignore_syntax: false,
             jobs: None,
+            on_failure: None,
         }
     }
 }

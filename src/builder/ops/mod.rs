@@ -2,6 +2,7 @@
 
 mod agent;
 mod copy;
+mod failed;
 mod mount;
 mod process;
 mod remote;
@@ -305,7 +306,7 @@ impl Work for Ops<'_> {
                 }
                 Ok(source.diff_ids.clone())
             }
-            Op::Run(run) => self.run(run, inputs, id, cancel),
+            Op::Run(run) => self.run((vertex, run), inputs, id, cancel),
             Op::Copy(copy) => self.copy(vertex, copy, inputs),
             Op::Workdir(workdir) => self.workdir(workdir, inputs),
         }

@@ -31,13 +31,11 @@ pub(super) fn run(
     limits: LogLimits,
     cancel: &Cancel,
 ) -> Result<(), BuildError> {
-    let command = String::from_utf8_lossy(&spec.args.join(&b' ')).into_owned();
+    let command = command_of(spec);
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
     let io = Io { stdin: Input::Null, output: Output::Pipes { stdout: stdout_end, stderr: stderr_end } };
-    let mut running = executor.start(spec, rootfs, io).map_err(|error| {
-        BuildError::from(ErrorKind::Start { command: command.clone(), source: Box::new(error) })
-    })?;
+    let mut running = start(executor, spec, rootfs, io)?;
     let pidfd = running.pidfd().try_clone_to_owned().map_err(failed("cannot watch a process"))?;
     let guard = cancel.on_cancel(move || {
         // One that has ended is no error, and of one that can't be killed nothing can be done.
@@ -63,6 +61,25 @@ pub(super) fn run(
     let mut error = BuildError::from(ErrorKind::Process { command, how });
     error.step = Some(FailedStep { name: String::new(), output: log.tail() });
     Err(error)
+}
+
+/// Starts a process.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn start(
+    executor: &dyn Executor,
+    spec: &ProcessSpec,
+    rootfs: Rootfs,
+    io: Io,
+) -> Result<Box<dyn Running>, BuildError> {
+    executor
+        .start(spec, rootfs, io)
+        .map_err(|error| ErrorKind::Start { command: command_of(spec), source: Box::new(error) }.into())
+}
+
+fn command_of(spec: &ProcessSpec) -> String {
+    String::from_utf8_lossy(&spec.args.join(&b' ')).into_owned()
 }
 
 fn how(exit: Exit, running: &dyn Running) -> String {

@@ -8,7 +8,7 @@ use crate::builder::cache_key::{Fields, StepKey};
 use crate::builder::cancel::Cancel;
 use crate::builder::error::{BuildError, ErrorKind, invalid};
 use crate::builder::extras::HostDevice;
-use crate::builder::graph::RunOp;
+use crate::builder::graph::{RunOp, VertexIndex};
 use crate::builder::options::NetworkMode;
 use crate::builder::solve::Inputs;
 use crate::fs::{Follow, Root};
@@ -22,9 +22,9 @@ use crate::run::{
 use crate::store::LayerDraft;
 
 /// The upper directory in a draft, under the name that a layer's tree has.
-const UPPER: &str = "fs";
+pub(super) const UPPER: &str = "fs";
 /// Overlayfs's own directory.
-const WORK: &str = "work";
+pub(super) const WORK: &str = "work";
 /// Things that live only as long as the process.
 const SCRATCH: &str = "scratch";
 /// Bytes of `/dev/shm` unless asked otherwise.
@@ -67,7 +67,7 @@ impl Ops<'_> {
 
     pub(super) fn run(
         &self,
-        op: &RunOp,
+        (vertex, op): (VertexIndex, &RunOp),
         inputs: &Inputs,
         id: VertexId,
         cancel: &Cancel,
@@ -86,21 +86,27 @@ impl Ops<'_> {
         }
         self.add_files(op, &mut list)?;
         let spec = self.spec(op, user, env, list)?;
-        process::run(
+        let ran = process::run(
             self.env.executor,
             &spec,
             rootfs,
             (self.env.reporter, id),
             self.options.log_limits,
             cancel,
-        )?;
+        );
+        if let Err(error) = ran {
+            if let (Some(hook), false) = (&self.options.on_failure, error.is_cancelled()) {
+                self.after_failure(&**hook, (vertex, op), inputs, (draft, spec), &error);
+            }
+            return Err(error);
+        }
         drop(spec);
         drop(mounts);
         self.snapshot(draft)
     }
 
     /// Makes a layer of what the process changed.
-    fn snapshot(&self, draft: LayerDraft) -> Result<Vec<DiffId>, BuildError> {
+    pub(super) fn snapshot(&self, draft: LayerDraft) -> Result<Vec<DiffId>, BuildError> {
         for name in [WORK, SCRATCH] {
             draft.root().remove_tree(name)?;
         }

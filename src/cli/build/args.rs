@@ -109,6 +109,9 @@ pub struct BuildArgs {
     /// Form of explanations: text on standard error, or json on standard output
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
     pub explain_format: Option<String>,
+    /// When a RUN fails: shell opens one in the step's state (without a terminal its files are kept as an image), keep always keeps them
+    #[arg(long, value_name = "ACTION", value_parser = ["shell", "keep"])]
+    pub on_failure: Option<String>,
     /// Steps that may run at once (default: as many as the machine bears)
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,

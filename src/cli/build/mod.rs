@@ -14,6 +14,7 @@ mod habits;
 mod images;
 mod layouts;
 mod metadata;
+mod on_failure;
 mod options;
 mod outline;
 mod output_run;
@@ -27,12 +28,13 @@ mod subrequest;
 mod vcs;
 
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use args::BuildArgs;
 use attest::{Attest, AttestOptions};
 use call::{Call, Method};
 use exports::Exports;
+use on_failure::FailureShell;
 use options::Given;
 use output_run::{Exported, Exporter};
 
@@ -85,7 +87,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let context = open_context(contexts::context(args)?, contexts::dockerfile(args), &context_options)
         .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
-    let options = options::build_options(
+    let mut options = options::build_options(
         args,
         source,
         &context,
@@ -100,6 +102,8 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         let code = answer(call, options, &images, &context.shown(&args.context))?;
         return Ok(ExitCode::from(code));
     }
+    let shell = args.on_failure.as_deref().map(|value| Arc::new(FailureShell::new(value, renderer.clone())));
+    options.on_failure = shell.clone().map(|shell| shell as Arc<dyn builder::OnFailure>);
     let cancel = Cancel::new();
     stop_on_signals(&cancel)?;
     let executor = NamespaceExecutor::new();
@@ -165,7 +169,8 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
             Ok(ExitCode::from(CANCELLED))
         }
         Err(error) => {
-            output::talk(&failure::text(&error, renderer.failed_logs(), &findings));
+            let kept = shell.map(|shell| shell.said(&global.program)).unwrap_or_default();
+            output::talk(&format!("{}{kept}", failure::text(&error, renderer.failed_logs(), &findings)));
             Ok(ExitCode::from(1))
         }
     }

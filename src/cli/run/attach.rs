@@ -50,7 +50,8 @@ pub fn attach(args: &RunArgs, mut running: Box<dyn Running>, proxy: Option<Proxy
     for warning in running.warnings() {
         output::talk(&format!("WARNING: {warning}"));
     }
-    let terminal = if args.process.tty { Some(Terminal::attach(args, &*running)?) } else { None };
+    let terminal =
+        if args.process.tty { Some(Terminal::attach(args.process.interactive, &*running)?) } else { None };
     if let Some(proxy) = &proxy {
         proxy.begin(&*running)?;
     }
@@ -62,6 +63,18 @@ pub fn attach(args: &RunArgs, mut running: Box<dyn Running>, proxy: Option<Proxy
     Ok(u8::try_from(exit?.code()).unwrap_or(255))
 }
 
+/// Gives this process's terminal to another one until that ends.
+///
+/// # Errors
+/// The terminal can't be set up, or the kernel does not know the process any more.
+pub fn attach_terminal(mut running: Box<dyn Running>) -> Result<(), CliError> {
+    let terminal = Terminal::attach(true, &*running)?;
+    let exit = running.wait().map_err(|e| CliError::new(chain(&e)));
+    drop(running);
+    terminal.finish();
+    exit.map(drop)
+}
+
 /// This process's terminal in raw mode, and the thread that shows what the container writes.
 struct Terminal {
     showing: std::thread::JoinHandle<()>,
@@ -69,10 +82,10 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn attach(args: &RunArgs, running: &dyn Running) -> Result<Self, CliError> {
+    fn attach(interactive: bool, running: &dyn Running) -> Result<Self, CliError> {
         let ours = running.terminal().ok_or_else(|| CliError::new("the container has no terminal"))?;
         let ours = || ours.try_clone_to_owned().map(std::fs::File::from).map_err(CliError::from);
-        let raw = if args.process.interactive { Some(RawMode::enter()?) } else { None };
+        let raw = if interactive { Some(RawMode::enter()?) } else { None };
         let (mut from, mut to) = (ours()?, ours()?);
         let showing = std::thread::Builder::new().name("output".to_owned()).spawn(move || {
             let mut buffer = vec![0; 64 << 10];
@@ -83,7 +96,7 @@ impl Terminal {
                 let _ = out.write_all(&buffer[..count]).and_then(|()| out.flush());
             }
         })?;
-        if args.process.interactive {
+        if interactive {
             std::thread::Builder::new().name("input".to_owned()).spawn(move || {
                 let _ = std::io::copy(&mut std::io::stdin().lock(), &mut to);
             })?;

@@ -23,6 +23,7 @@ mod volumes;
 use std::process::ExitCode;
 
 pub use args::RunArgs;
+pub use attach::attach_terminal;
 
 use super::containers::Uses;
 use super::error::{CliError, chain};
