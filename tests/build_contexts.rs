@@ -534,3 +534,28 @@ fn named_contexts_are_of_every_kind() {
     fails("other=target:x", "target: is understood by bake alone");
     fails("other=ftp://x/y", "ftp:// is no source of a context");
 }
+
+#[test]
+fn the_epoch_may_be_the_contexts() {
+    let env = TestEnv::new();
+    let server = Server::start();
+    repository(&env, &server);
+    let tar = tar_of(&[("Dockerfile", "ARG SOURCE_DATE_EPOCH=context\nFROM scratch\nCOPY . /\n")]);
+    let created = |context: &str, args: &[&str]| {
+        let image = built(&env, &[args, &[context]].concat());
+        image.config["created"].as_str().unwrap().to_owned()
+    };
+    let git = format!("{}/r.git", server.url);
+    assert_eq!(created(&git, &["--build-arg", "SOURCE_DATE_EPOCH=context"]), "2020-02-02T02:02:02Z");
+    env.write("x.tar", &tar);
+    assert_eq!(created("x.tar", &[]), "2001-09-09T01:46:40Z");
+    server.body("/x.tar", tar.clone());
+    assert_eq!(created(&format!("{}/x.tar", server.url), &[]), "2001-09-09T01:46:40Z");
+    let modified = Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned());
+    server.page("/x.tar", Page { body: tar, modified, ..Page::default() });
+    assert_eq!(created(&format!("{}/x.tar", server.url), &[]), "1994-11-06T08:49:37Z");
+    env.write("c/Dockerfile", "FROM scratch\nCOPY . /\n");
+    assert!(created("c", &["--build-arg", "SOURCE_DATE_EPOCH=context"]).starts_with("20"));
+    let ran = env.run(&["build", "--build-arg", "SOURCE_DATE_EPOCH=soon", "c"]).fails_with(1);
+    assert!(ran.stderr.contains("invalid SOURCE_DATE_EPOCH: soon"), "{}", ran.stderr);
+}

@@ -312,3 +312,81 @@ fn output_is_limited() {
     assert!(small.contains("[output clipped, log limit 1000B reached]"));
     assert_eq!(small.matches(" y\n").count(), 500);
 }
+
+#[test]
+fn outputs_are_shaped_as_buildah_and_kaniko_do() {
+    let env = TestEnv::new().with_busybox();
+    let file = "FROM busybox\nRUN touch -d '2001-01-01 00:00:00' /old; touch /new\n";
+    let image = built(&env, file, &["--timestamp", "1234567890"]);
+    assert_eq!(image.config["created"], "2009-02-13T23:31:30Z");
+    let stat = |path: &str| env.ok(&["run", "--rm", "made", "stat", "-c", "%Y", path]).trim().to_owned();
+    assert_eq!((stat("/old").as_str(), stat("/new").as_str()), ("1234567890", "1234567890"));
+    built(&env, file, &["--source-date-epoch", "1234567890", "--rewrite-timestamp"]);
+    assert_eq!((stat("/old").as_str(), stat("/new").as_str()), ("978307200", "1234567890"));
+    let image = built(&env, file, &["--source-date-epoch=1234567890"]);
+    assert_eq!(image.config["created"], "2009-02-13T23:31:30Z");
+    assert_ne!(stat("/new"), "1234567890");
+    built(&env, file, &["--tar-path", "kaniko.tar", "--oci-layout-path", "layout", "--format", "docker"]);
+    env.ok(&["rmi", "made"]);
+    assert!(env.ok(&["load", "-i", "kaniko.tar"]).contains("made"));
+    assert_eq!(stat("/old"), "978307200");
+    assert!(env.work().join("layout/oci-layout").is_file());
+    let kind = |args: &[&str]| {
+        let all = [&["build", "-q", "-o", "type=oci,tar=false,dest=out"], args, &["c"]].concat();
+        env.ok(&all);
+        let index = std::fs::read(env.work().join("out/index.json")).unwrap();
+        std::fs::remove_dir_all(env.work().join("out")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        index["manifests"][0]["mediaType"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(kind(&["--format", "docker"]), "application/vnd.docker.distribution.manifest.v2+json");
+    assert_eq!(kind(&["--format", "oci"]), "application/vnd.oci.image.manifest.v1+json");
+    fails(&env, &["--format", "tar"], "unrecognized image type \"tar\"");
+    let ran = env.run(&["build", "--timestamp", "1", "--source-date-epoch", "2", "c"]);
+    assert!(ran.code != Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn steps_see_the_hosts_limits_and_memory_they_are_given() {
+    let env = TestEnv::new().with_busybox();
+    let file = "FROM busybox\nRUN cat /etc/hosts > /seen; df -k /dev/shm | tail -1 | awk '{print $2}' > /shm; \
+        ulimit -n > /files; ulimit -Hn >> /files\n";
+    let with = |args: &[&str]| drop(built(&env, file, args));
+    with(&[
+        "--add-host",
+        "a:1.2.3.4",
+        "--add-host=b=5.6.7.8,[::5]",
+        "--add-host",
+        "c:host-gateway",
+        "--add-host",
+        "d:::6",
+    ]);
+    let hosts = text(&env, "/seen");
+    for line in [
+        "127.0.0.1\tlocalhost buildkitsandbox\n",
+        "1.2.3.4\ta\n",
+        "5.6.7.8\tb\n",
+        "::5\tb\n",
+        "127.0.0.1\tc\n",
+        "::6\td\n",
+    ] {
+        assert!(hosts.contains(line), "{hosts} lacks {line}");
+    }
+    assert_eq!(text(&env, "/shm"), "65536\n");
+    with(&["--shm-size", "1m", "--ulimit", "nofile=100:200"]);
+    assert_eq!((text(&env, "/shm").as_str(), text(&env, "/files").as_str()), ("1024\n", "100\n200\n"));
+    with(&["--resource", "memory=64m,cpu-shares=512", "--resource", "cpu-quota=50000"]);
+    fails(&env, &["--resource", "memory=big"], "invalid size: 'big'");
+    fails(&env, &["--resource", "nosuch=1"], "unknown resource key \"nosuch\"");
+    fails(&env, &["--add-host", "nothing"], "invalid host \"nothing\"");
+    fails(&env, &["--ulimit", "nofile=5:4"], "soft limit must be less than or equal to hard limit");
+    fails(&env, &["--ulimit", "nosuch=5"], "invalid ulimit type: nosuch");
+    fails(&env, &["--network", "bridge"], "network mode \"bridge\" not supported");
+    fails(&env, &["--allow", "nosuch"], "unknown entitlement key nosuch");
+    let ran = env.run_with(&["build", "c"], &[("DOCKER_BUILDKIT", "maybe")]).fails_with(1);
+    assert!(
+        ran.stderr.contains("DOCKER_BUILDKIT environment variable expects boolean value"),
+        "{}",
+        ran.stderr
+    );
+}

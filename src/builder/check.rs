@@ -154,6 +154,14 @@ impl ImageSource for Seen<'_> {
         Ok(image)
     }
 
+    fn resolve_layout(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<ResolvedImage, ImageSourceError> {
+        self.images.resolve_layout(name, platform)
+    }
+
     fn fetch(&self, image: &ResolvedImage) -> Result<(), ImageSourceError> {
         self.images.fetch(image)
     }

@@ -157,6 +157,8 @@ pub struct BuildOptions {
     pub source: Source,
     /// The main build context.
     pub context: Arc<dyn Tree>,
+    /// When the main context was made, where something tells; what `SOURCE_DATE_EPOCH=context` means.
+    pub context_time: Option<i64>,
     /// Tells builds apart for explanations of cache misses, e.g. a digest of the context's place.
     pub scope: String,
     /// `--build-context`, by name as given; `name::os/arch` is for one platform.
@@ -222,6 +224,7 @@ impl BuildOptions {
         Self {
             source,
             context,
+            context_time: None,
             scope: String::new(),
             named_contexts: BTreeMap::new(),
             target: None,

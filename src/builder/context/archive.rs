@@ -105,6 +105,12 @@ impl ArchiveTree {
         self.implied.iter().map(Vec::as_slice)
     }
 
+    /// Returns the time of the file that was changed last; none in an empty archive.
+    pub fn newest(&self) -> Option<i64> {
+        let own = self.nodes.values().filter(|member| !member.implied);
+        own.map(|member| member.node.mtime.seconds).max()
+    }
+
     fn empty(label: String) -> Self {
         let mut tree = Self {
             label,

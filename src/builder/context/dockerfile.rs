@@ -13,7 +13,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::download::{DownloadOptions, download};
+use super::download::{Download, DownloadOptions, download};
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
 use super::open::{ContextOptions, DockerfileSource};
@@ -198,7 +198,7 @@ fn elsewhere(source: DockerfileSource, options: &ContextOptions<'_>) -> Result<F
         }
         DockerfileSource::Url(url) => {
             let fail = |source| ContextError::Read { path: url.clone(), source };
-            (super::download::url_file_name(&url), read_text(fetch(&url, options)?).map_err(fail)?)
+            (super::download::url_file_name(&url), read_text(fetch(&url, options)?.body()?).map_err(fail)?)
         }
         DockerfileSource::Text(text) => (DOCKERFILE.to_owned(), text),
         DockerfileSource::Default | DockerfileSource::Path(_) | DockerfileSource::Several(_) => {
@@ -209,7 +209,7 @@ fn elsewhere(source: DockerfileSource, options: &ContextOptions<'_>) -> Result<F
 }
 
 /// Downloads a context or a Dockerfile.
-pub(super) fn fetch(url: &str, options: &ContextOptions<'_>) -> Result<std::fs::File, ContextError> {
+pub(super) fn fetch(url: &str, options: &ContextOptions<'_>) -> Result<Download, ContextError> {
     let options = DownloadOptions {
         checksum: None,
         secret: options.secret,
@@ -217,7 +217,7 @@ pub(super) fn fetch(url: &str, options: &ContextOptions<'_>) -> Result<std::fs::
         transfer: TransferId::Number(0),
         spool: options.spool,
     };
-    download(url, &options)?.body()
+    download(url, &options)
 }
 
 /// Reads a text to its end, up to the limit and no further.

@@ -81,6 +81,9 @@ pub struct Context {
     pub dockerfile_name: String,
     /// Its bytes.
     pub dockerfile: Vec<u8>,
+    /// When it was made, as the commit, the server or the archive's newest file say, in seconds since 1970;
+    /// none for a directory.
+    pub time: Option<i64>,
     directory: Option<Arc<DirectoryTree>>,
 }
 
@@ -151,15 +154,19 @@ pub fn open_context(
                 ssh: options.ssh.clone(),
                 allow_file: false,
             };
-            with_tree(Arc::new(checkout(&source, &git)?), dockerfile, options)
+            let tree = checkout(&source, &git)?;
+            let time = Some(tree.time);
+            Ok(Context { time, ..with_tree(Arc::new(tree), dockerfile, options)? })
         }
         ContextSource::Stdin(_) if matches!(dockerfile, DockerfileSource::Stdin(_)) => {
             Err(ContextError::StdinTwice)
         }
         ContextSource::Stdin(stdin) => open_stream(stdin, "-", dockerfile, options),
         ContextSource::Url(url) => {
-            let body = fetch(&url, options)?;
-            open_stream(body, &url, dockerfile, options)
+            let download = fetch(&url, options)?;
+            let told = download.validators.last_modified.is_some().then(|| download.modified().seconds);
+            let context = open_stream(download.body()?, &url, dockerfile, options)?;
+            Ok(Context { time: told.or(context.time), ..context })
         }
     }
 }
@@ -205,7 +212,13 @@ fn open_directory(
     };
     let directory = Arc::new(DirectoryTree::context(root.clone(), ignore, index(options.store, &root, path)));
     let tree: Arc<dyn Tree> = Arc::clone(&directory) as Arc<dyn Tree>;
-    Ok(Context { tree, dockerfile_name: found.name, dockerfile: found.text, directory: Some(directory) })
+    Ok(Context {
+        tree,
+        dockerfile_name: found.name,
+        dockerfile: found.text,
+        time: None,
+        directory: Some(directory),
+    })
 }
 
 /// A file in place of a directory: an archive is the context, as podman reads it; docker knows none.
@@ -223,7 +236,8 @@ fn open_file(
         return Err(ContextError::NoDirectory { path: path.to_owned() });
     }
     let tree = ArchiveTree::read(Cursor::new(head).chain(file), "context", options.spool)?;
-    with_tree(Arc::new(tree), dockerfile, options)
+    let time = tree.newest();
+    Ok(Context { time, ..with_tree(Arc::new(tree), dockerfile, options)? })
 }
 
 /// A stream is an archive and so the context, or a Dockerfile without one.
@@ -240,7 +254,8 @@ fn open_stream(
     let whole = Cursor::new(head).chain(stream);
     if archive {
         let tree = ArchiveTree::read(whole, "context", options.spool)?;
-        return with_tree(Arc::new(tree), dockerfile, options);
+        let time = tree.newest();
+        return Ok(Context { time, ..with_tree(Arc::new(tree), dockerfile, options)? });
     }
     let text = read_text(whole).map_err(fail)?;
     let name = if label == "-" { DOCKERFILE.to_owned() } else { super::download::url_file_name(label) };
@@ -248,6 +263,7 @@ fn open_stream(
         tree: Arc::new(MemoryTree::default()),
         dockerfile_name: name,
         dockerfile: text,
+        time: None,
         directory: None,
     })
 }
@@ -259,7 +275,7 @@ fn with_tree(
     options: &ContextOptions<'_>,
 ) -> Result<Context, ContextError> {
     let found = dockerfile::of_tree(&*tree, dockerfile, options)?;
-    Ok(Context { tree, dockerfile_name: found.name, dockerfile: found.text, directory: None })
+    Ok(Context { tree, dockerfile_name: found.name, dockerfile: found.text, time: None, directory: None })
 }
 
 #[cfg(test)]

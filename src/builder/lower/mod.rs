@@ -140,8 +140,9 @@ fn epoch(stages: &Stages<'_>, options: &BuildOptions) -> Result<Option<i64>, Bui
     const NAME: &str = "SOURCE_DATE_EPOCH";
     let given = options.build_args.get(NAME).map(String::as_str);
     match given.or_else(|| stages.globals.get(NAME)) {
+        None | Some("") => Ok(None),
         // The times of a context that is a directory say nothing.
-        None | Some("" | "context") => Ok(None),
+        Some("context") => Ok(options.context_time),
         Some(text) => text.parse().map(Some).map_err(|_| invalid(format!("invalid {NAME}: {text}"))),
     }
 }

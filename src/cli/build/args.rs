@@ -91,6 +91,9 @@ pub struct BuildArgs {
     /// Memory nodes of RUN instructions (0-3, 0,1)
     #[arg(long, value_name = "NODES")]
     pub cpuset_mems: Option<String>,
+    /// Limits of RUN instructions (format: memory=,memory-swap=,cpu-shares=,cpu-quota=,...)
+    #[arg(long, value_name = "LIMITS")]
+    pub resource: Vec<String>,
     /// Set type of progress output (auto, plain, tty, quiet, rawjson)
     #[arg(long, value_name = "MODE", env = "BUILDKIT_PROGRESS", hide_env_values = true)]
     pub progress: Option<String>,

@@ -32,6 +32,7 @@ impl Exports {
         if outputs.is_empty() || (args.load && !outputs.iter().any(is_stored)) {
             outputs.push(Output::Image(ImageAttributes::default()));
         }
+        args.habits.outputs.shape(&mut outputs)?;
         let exports = Self {
             outputs,
             annotations: annotations::flags(&args.annotation)?,

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args};
 
 use super::super::error::{CliError, chain};
 use super::super::run::process;
+use super::habit_outputs::HabitOutputArgs;
 use crate::builder::{Extras, HostDevice, HostVolume, Sandbox, Squash};
 use crate::fs::{Follow, Root};
 use crate::parser::instruction::MountFlag;
@@ -103,6 +104,9 @@ pub struct HabitArgs {
     /// Variant of the architecture
     #[arg(long, value_name = "VARIANT")]
     pub variant: Option<String>,
+    /// What they say of outputs.
+    #[command(flatten)]
+    pub outputs: HabitOutputArgs,
     /// Write the image ID to a file without the name of its algorithm
     #[arg(long, value_name = "FILE")]
     pub iidfile_raw: Option<PathBuf>,

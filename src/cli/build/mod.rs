@@ -10,6 +10,7 @@ mod contexts;
 mod explain;
 mod exports;
 mod failure;
+mod habit_outputs;
 mod habits;
 mod images;
 mod layouts;
@@ -23,6 +24,7 @@ mod platforms;
 mod proxies;
 mod push;
 mod refused;
+mod resources;
 mod secrets;
 mod subrequest;
 mod vcs;
@@ -54,6 +56,7 @@ const CANCELLED: u8 = 130;
 /// Runs the command.
 pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     args.refused.check()?;
+    resources::check_docker_buildkit()?;
     let call = call::parse(args)?;
     let mode = match (args.quiet, args.progress.as_deref()) {
         (true, None | Some("" | "auto" | "quiet")) => Mode::Quiet,

@@ -6,13 +6,10 @@ use std::sync::Arc;
 
 use super::super::error::CliError;
 use super::super::global::Global;
-use super::super::human;
 use super::args::BuildArgs;
-use super::{contexts, proxies, vcs};
+use super::{contexts, proxies, resources, vcs};
 use crate::builder::context::Context;
-use crate::builder::{
-    BuildOptions, Entitlement, Limits, LogLimits, NetworkMode, Secret, SshAgent, Ulimit, is_true,
-};
+use crate::builder::{BuildOptions, Entitlement, NetworkMode, Secret, SshAgent, is_true};
 use crate::image::Reference;
 use crate::parser::{ParseError, Source};
 use crate::store::Store;
@@ -55,6 +52,7 @@ pub fn build_options(
 ) -> Result<BuildOptions, CliError> {
     let mut options = BuildOptions::new(source, Arc::clone(&context.tree));
     options.scope = scope(args);
+    options.context_time = context.time;
     options.tags = given.tags;
     options.secrets = given.secrets;
     options.ssh = given.ssh;
@@ -77,13 +75,17 @@ pub fn build_options(
         several => options.platforms = several.to_vec(),
     }
     options.network = network(args)?;
-    options.add_hosts =
-        args.add_host.iter().map(|text| super::super::hosts::add_host(text)).collect::<Result<_, _>>()?;
-    options.ulimits = args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?;
-    options.shm_size = args.shm_size.as_deref().map(size).transpose()?;
+    // Steps have the host's network or none, so its loopback is the way to it.
+    options.add_hosts = args
+        .add_host
+        .iter()
+        .map(|text| super::super::hosts::add_host(&text.replace("host-gateway", "127.0.0.1")))
+        .collect::<Result<_, _>>()?;
+    options.ulimits = args.ulimit.iter().map(|text| resources::ulimit(text)).collect::<Result<_, _>>()?;
+    options.shm_size = args.shm_size.as_deref().map(resources::size).transpose()?;
     options.cgroup_parent.clone_from(&args.cgroup_parent);
-    options.limits = limits(args)?;
-    options.log_limits = log_limits();
+    options.limits = resources::limits(args)?;
+    options.log_limits = resources::log_limits();
     options.extras = args.habits.extras()?;
     options.entitlements = entitlements(&args.allow, options.network)?;
     options.named_contexts = contexts::named(&args.build_context, store)?;
@@ -114,6 +116,7 @@ pub fn build_args(args: &BuildArgs, global: &Global) -> Result<BTreeMap<String, 
             }
         }
     }
+    args.habits.outputs.set_epoch(&mut found);
     if !found.contains_key("SOURCE_DATE_EPOCH")
         && let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH")
         && !epoch.is_empty()
@@ -153,59 +156,6 @@ fn network(args: &BuildArgs) -> Result<NetworkMode, CliError> {
         Some(other) => Err(CliError::new(format!(
             "ERROR: network mode {other:?} not supported by the builder: use default, none or host"
         ))),
-    }
-}
-
-/// `NAME=SOFT[:HARD]`
-fn ulimit(text: &str) -> Result<Ulimit, CliError> {
-    let bad = || CliError::new(format!("ERROR: invalid ulimit {text:?}: expected type=soft[:hard]"));
-    let (name, values) = text.split_once('=').ok_or_else(bad)?;
-    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    let number = |text: &str| match text {
-        "-1" | "unlimited" => Ok(u64::MAX),
-        text => text.parse().map_err(|_| bad()),
-    };
-    let (soft, hard) = (number(soft)?, number(hard)?);
-    if soft > hard {
-        return Err(CliError::new(format!(
-            "ERROR: ulimit soft limit must be less than or equal to hard limit: {text}"
-        )));
-    }
-    Ok(Ulimit { name: name.to_owned(), soft, hard })
-}
-
-fn size(text: &str) -> Result<u64, CliError> {
-    human::parse_size(text).ok_or_else(|| CliError::new(format!("ERROR: invalid size: '{text}'")))
-}
-
-fn limits(args: &BuildArgs) -> Result<Limits, CliError> {
-    let swap = args.memory_swap.as_deref().map(|text| match text {
-        "-1" => Ok(-1),
-        text => size(text).map(u64::cast_signed),
-    });
-    Ok(Limits {
-        memory: args.memory.as_deref().map(size).transpose()?,
-        memory_swap: swap.transpose()?,
-        cpu_shares: args.cpu_shares,
-        cpu_period: args.cpu_period,
-        cpu_quota: args.cpu_quota,
-        cpuset_cpus: args.cpuset_cpus.clone(),
-        cpuset_mems: args.cpuset_mems.clone(),
-    })
-}
-
-/// BuildKit's variables; -1 is no limit, and what is no number changes nothing, as there.
-fn log_limits() -> LogLimits {
-    let limit =
-        |name: &str, default: Option<u64>| match std::env::var(name).ok().map(|text| text.parse::<i64>()) {
-            Some(Ok(-1)) => None,
-            Some(Ok(number)) => u64::try_from(number).map_or(default, Some),
-            _ => default,
-        };
-    let default = LogLimits::default();
-    LogLimits {
-        size: limit("BUILDKIT_STEP_LOG_MAX_SIZE", default.size),
-        speed: limit("BUILDKIT_STEP_LOG_MAX_SPEED", default.speed),
     }
 }
 

@@ -23,7 +23,6 @@ const BOOLEAN: &[&str] = &[
     "no-push",
     "pull-always",
     "pull-never",
-    "rewrite-timestamp",
     "rusage",
     "single-snapshot",
     "stdin",
