@@ -163,7 +163,7 @@ const CASES: &[Bad] = &[
         name: "bad tag",
         dockerfile: "FROM busybox\n",
         args: &["-t", "UPPER"],
-        says: &["repository name (UPPER) must be lowercase"],
+        says: &["repository name (library/UPPER) must be lowercase"],
     },
     Bad {
         name: "bad trigger",

@@ -77,9 +77,10 @@ fn good_files_are_read_and_printed() {
 #[test]
 fn the_files_of_other_tests_survive_printing() {
     for case in cases("build") {
-        let text = fs::read_to_string(case.join("Dockerfile")).expect("a Dockerfile");
-        let file =
-            parse(&Source::new("Dockerfile", text)).unwrap_or_else(|e| panic!("{}: {e}", name_of(&case)));
+        // Some cases are about files of other names.
+        let Ok(bytes) = fs::read(case.join("Dockerfile")) else { continue };
+        let file = Source::from_bytes("Dockerfile", &bytes).and_then(|source| parse(&source));
+        let file = file.unwrap_or_else(|e| panic!("{}: {e}", name_of(&case)));
         let again = parse(&Source::new("printed", print(&file))).expect("printed text parses");
         assert_eq!(essence(&again), essence(&file), "{}", name_of(&case));
     }

@@ -193,7 +193,7 @@ pub enum ErrorKind {
         how: String,
     },
     /// A process could not be started or waited for.
-    #[error("process {} could not be run", super::quote::quoted(.command))]
+    #[error("process {} did not complete successfully", super::quote::quoted(.command))]
     Start {
         /// Its words, joined.
         command: String,

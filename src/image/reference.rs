@@ -20,7 +20,7 @@ pub enum ReferenceError {
     #[error("invalid reference format: repository name ({0}) must be lowercase")]
     Uppercase(String),
     /// The tag does not fit the grammar.
-    #[error("invalid tag format")]
+    #[error("invalid reference format")]
     Tag,
     /// 64 hexadecimal digits, which would read as an image id.
     #[error("invalid repository name ({0}), cannot specify 64-byte hexadecimal strings")]
@@ -203,7 +203,7 @@ fn check_path(path: &str) -> Result<(), ReferenceError> {
         return Ok(());
     }
     if path.to_lowercase().split('/').all(is_component) {
-        return Err(ReferenceError::Uppercase(path.strip_prefix(OFFICIAL).unwrap_or(path).to_owned()));
+        return Err(ReferenceError::Uppercase(path.to_owned()));
     }
     Err(ReferenceError::Format)
 }
@@ -259,12 +259,12 @@ mod tests {
     #[test]
     fn bad_names_have_dockers_errors() {
         let error = |text: &str| Reference::parse(text).unwrap_err().to_string();
-        assert_eq!(error("Foo"), "invalid reference format: repository name (Foo) must be lowercase");
+        assert_eq!(error("Foo"), "invalid reference format: repository name (library/Foo) must be lowercase");
         assert_eq!(error("a/Foo:x"), "invalid reference format: repository name (a/Foo) must be lowercase");
         assert_eq!(error(""), "invalid reference format");
         assert_eq!(error("a___b"), "invalid reference format");
         assert_eq!(error("a//b"), "invalid reference format");
-        assert_eq!(error("a:-x"), "invalid tag format");
+        assert_eq!(error("a:-x"), "invalid reference format");
         assert_eq!(error("a@sha256:00"), "invalid checksum digest format");
         assert!(error(&"a".repeat(64)).contains("64-byte hexadecimal"));
         assert!(error(&"z".repeat(300)).contains("255"));

@@ -22,6 +22,19 @@ pub(super) struct Opener {
     fd: Option<u32>,
 }
 
+impl Opener {
+    /// Whether blanks stand behind its `<<`: a shell takes it, COPY and ADD take words, and both have the body.
+    pub(super) fn is_loose(&self, line: &str) -> bool {
+        let word = line[self.range.clone()].trim_start_matches(|c: char| c.is_ascii_digit());
+        word.trim_start_matches('<').trim_start_matches('-').starts_with(char::is_whitespace)
+    }
+
+    /// Returns the line that ends the body.
+    pub(super) fn terminator(&self) -> &str {
+        &self.name
+    }
+}
+
 /// A heredoc as it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RawHeredoc {

@@ -74,12 +74,21 @@ pub fn parse_partly(source: &Source) -> (Dockerfile, Option<ParseError>) {
         Ok(statements) => statements,
         Err(error) => return (file, Some(error)),
     };
+    if let Some(error) = statements.iter().find_map(|statement| mended(statement, source)) {
+        return (file, Some(error));
+    }
     file.directives = directive::directives(source.text(), reader.escape);
     for (index, statement) in statements.iter().enumerate() {
         file.blank_continuations.extend(statement.blank.map(|line| (index, Span::line(line))));
     }
     let error = instructions(statements, &mut file.instructions).err();
     (file, error)
+}
+
+/// Returns what is wrong with a heredoc whose lines were taken for comments of another encoding.
+fn mended(statement: &Statement, source: &Source) -> Option<ParseError> {
+    let replaced = |heredoc: &heredoc::RawHeredoc| heredoc.body.contains(char::REPLACEMENT_CHARACTER);
+    statement.heredocs.iter().any(replaced).then(|| source.mended_in(statement.span))?
 }
 
 /// Runs the second stage to the end, or to the first mistake.

@@ -2,6 +2,7 @@
 //!
 //! Reading the text again gives the same instructions but for spans and layout.
 
+use super::heredoc;
 use super::instruction::{
     AddInstruction, Arg, Command, CopyInstruction, Dockerfile, From, Healthcheck, Heredoc, Instruction,
     InstructionKind, KeyValues, Network, Run, Security, SourceSpec, Transfer,
@@ -212,25 +213,30 @@ impl Line {
         for pattern in &transfer.excludes {
             self.flag("exclude", Some(pattern));
         }
-        let (mut words, mut bodies) = (Vec::new(), String::new());
+        let (mut words, mut bodies) = (Vec::new(), Vec::new());
         for source in &transfer.sources {
             match source {
                 SourceSpec::Path(path) => words.push(path.clone()),
                 SourceSpec::Heredoc(heredoc) => {
                     words.push(opener(heredoc));
-                    bodies.push_str(&below(heredoc));
+                    bodies.push(below(heredoc));
                 }
             }
         }
         words.push(transfer.destination.clone());
-        let heredocs = transfer.sources.iter().any(|source| matches!(source, SourceSpec::Heredoc(_)));
-        if heredocs {
-            // Only words can be openers; what stood beside one has no blanks.
-            self.rest(&words.join(" "));
-        } else {
+        if bodies.is_empty() {
             self.words(&words);
+            return String::new();
         }
-        bodies
+        // Only words can be openers; what stood beside one has no blanks.
+        let line = words.join(" ");
+        self.rest(&line);
+        let mut bodies = bodies.into_iter();
+        let body = |opener: heredoc::Opener| match opener.is_loose(&line) {
+            true => format!("{}\n", opener.terminator()),
+            false => bodies.next().unwrap_or_default(),
+        };
+        heredoc::openers(&line).into_iter().map(body).collect()
     }
 
     /// Returns the text with continuations where a physical line would be too long.

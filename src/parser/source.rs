@@ -26,6 +26,8 @@ pub struct Source {
     name: String,
     text: String,
     lines: Vec<Range<usize>>,
+    /// Lines that looked like comments and were not UTF-8, each with what would be said of it.
+    mended: Vec<ParseError>,
 }
 
 impl Source {
@@ -41,26 +43,38 @@ impl Source {
         if start < text.len() {
             lines.push(start..text.len());
         }
-        Self { name: name.into(), text, lines }
+        Self { name: name.into(), text, lines, mended: Vec::new() }
     }
 
-    /// Takes the bytes of a file.
+    /// Takes the bytes of a file. Comments may be in any encoding; what is not UTF-8 in them is replaced.
     ///
     /// # Errors
     /// Names the line and byte that is not UTF-8; [`Source::from_bytes_lossy`]
     /// makes a source for its excerpt.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, ParseError> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self::new(name, text)),
-            Err(error) => {
-                let good = &bytes[..error.valid_up_to()];
-                let start = memchr::memrchr(b'\n', good).map_or(0, |at| at + 1);
-                let line = memchr::memchr_iter(b'\n', good).count() + 1;
-                let problem =
-                    Problem::InvalidUtf8 { byte: bytes[good.len()], column: good.len() - start + 1 };
-                Err(ParseError::new(problem, Span::line(u32::try_from(line).unwrap_or(u32::MAX))))
-            }
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Ok(Self::new(name, text));
         }
+        let mut mended = Vec::new();
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let Err(error) = std::str::from_utf8(line) else { continue };
+            let at = error.valid_up_to();
+            let problem = Problem::InvalidUtf8 { byte: line[at], column: at + 1 };
+            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            let error = ParseError::new(problem, Span::line(number));
+            if !line.trim_ascii_start().starts_with(b"#") {
+                return Err(error);
+            }
+            mended.push(error);
+        }
+        Ok(Self { mended, ..Self::from_bytes_lossy(name, bytes) })
+    }
+
+    /// Returns the mistake of the first mended line in `span`, which is no comment there.
+    pub(super) fn mended_in(&self, span: Span) -> Option<ParseError> {
+        let inside =
+            |error: &&ParseError| error.span.is_some_and(|at| span.first <= at.first && at.last <= span.last);
+        self.mended.iter().find(inside).cloned()
     }
 
     /// Takes the bytes of a file for showing, with what is not UTF-8 replaced.
@@ -107,5 +121,18 @@ mod tests {
             assert_eq!(error.problem, Problem::InvalidUtf8 { byte, column });
         }
         assert!(Source::from_bytes("Dockerfile", "é".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn comments_are_in_any_encoding() {
+        let source = Source::from_bytes("Dockerfile", b"FROM a\n  # Aur\xe9lien\nRUN a \\\n# \xff\n b\n")
+            .expect("read");
+        let file = crate::parser::parse(&source).expect("two instructions");
+        assert_eq!(file.instructions.len(), 2);
+        for body in [&b"FROM a\nCOPY <<E /x\n# \xe9\nE\n"[..], b"FROM a\nONBUILD RUN <<E\n#\xff\nE\n"] {
+            let source = Source::from_bytes("Dockerfile", body).expect("it looks like a comment");
+            let error = crate::parser::parse(&source).expect_err("a heredoc's line is no comment");
+            assert_eq!(error.span, Some(Span::line(3)));
+        }
     }
 }

@@ -210,13 +210,19 @@ fn words(text: &str) -> Vec<Argument> {
     text.split(is_blank).filter(|word| !word.is_empty()).map(|w| Argument::Word(w.to_owned())).collect()
 }
 
-/// Splits at blanks, but keeps each heredoc opener whole, whose word may hold blanks.
+/// Splits at blanks, but keeps each heredoc opener whole, whose quoted word may hold blanks.
+///
+/// With a blank behind `<<`, the lines below are still the body, yet the words are paths.
 fn words_and_heredocs(text: &str) -> Vec<Argument> {
     let mut all = Vec::new();
     let mut at = 0;
     for (index, opener) in heredoc::openers(text).into_iter().enumerate() {
         all.extend(words(&text[at..opener.range.start]));
-        all.push(Argument::Heredoc(index));
+        if opener.is_loose(text) {
+            all.extend(words(&text[opener.range.clone()]));
+        } else {
+            all.push(Argument::Heredoc(index));
+        }
         at = opener.range.end;
     }
     all.extend(words(&text[at..]));

@@ -273,7 +273,8 @@ impl Lowering<'_> {
 fn triggers(texts: &[String]) -> Result<Vec<Instruction>, BuildError> {
     // Their own lines are in no file; the caller shows the FROM that fires them.
     let read = |text: &String| {
-        crate::parser::parse_trigger(text).map_err(|error| invalid(error.problem.to_string()))
+        crate::parser::parse_trigger(text)
+            .map_err(|error| invalid(crate::parser::ParseError { named_line: false, ..error }.to_string()))
     };
     texts.iter().map(read).collect()
 }

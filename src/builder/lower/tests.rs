@@ -239,7 +239,7 @@ fn errors_have_dockers_text_and_their_line() {
         (
             "FROM Bad",
             1,
-            "failed to parse stage name \"Bad\": invalid reference format: repository name (Bad) must be lowercase",
+            "failed to parse stage name \"Bad\": invalid reference format: repository name (library/Bad) must be lowercase",
         ),
         ("FROM scratch\nCOPY --from=7 a b", 2, "invalid stage index 7"),
         (

@@ -1,5 +1,6 @@
 //! RUN: a process on an overlay whose upper directory becomes the layer.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,7 @@ impl Ops<'_> {
             let source = MountSource::Bind(cloned(&volume.source)?);
             list.push(Mount::new(&volume.target, source).read_only(volume.read_only));
         }
+        let mut list = visible(list);
         self.add_files(op, &mut list)?;
         let spec = self.spec(op, user, env, list)?;
         let ran = process::run(
@@ -299,4 +301,12 @@ fn environment(op: &RunOp, user: &User, brought: &[(String, Vec<u8>)]) -> Vec<(S
         }
     }
     env
+}
+
+/// Drops the mounts that a later one of the same target hides.
+fn visible(mounts: Vec<Mount>) -> Vec<Mount> {
+    let last: HashMap<PathBuf, usize> =
+        mounts.iter().enumerate().map(|(at, mount)| (mount.target.clone(), at)).collect();
+    let kept = mounts.into_iter().enumerate().filter(|(at, mount)| last[&mount.target] == *at);
+    kept.map(|(_, mount)| mount).collect()
 }

@@ -219,9 +219,13 @@ fn errors_of_steps_name_the_thing_and_the_line() {
         (
             "FROM busybox\nUSER nobody\nRUN true\n",
             3,
-            "process \"/bin/sh -c true\" could not be run: unable to find user nobody",
+            "process \"/bin/sh -c true\" did not complete successfully: unable to find user nobody",
         ),
-        ("FROM scratch\nRUN true\n", 2, "process \"/bin/sh -c true\" could not be run: exec: \"/bin/sh\""),
+        (
+            "FROM scratch\nRUN true\n",
+            2,
+            "process \"/bin/sh -c true\" did not complete successfully: exec: \"/bin/sh\"",
+        ),
         ("FROM busybox\nWORKDIR /etc/passwd/x\n", 2, ""),
         (
             "# syntax=other/frontend\nFROM busybox\n",

@@ -106,6 +106,7 @@ pub fn build_args(args: &BuildArgs, global: &Global) -> Result<BTreeMap<String, 
     let mut found = BTreeMap::new();
     for text in args.habits.build_args()?.iter().chain(&args.build_arg) {
         match text.split_once('=') {
+            Some(("", _)) => return Err(empty_key(text)),
             Some((key, value)) => {
                 found.insert(key.to_owned(), value.to_owned());
             }
@@ -128,9 +129,13 @@ pub fn build_args(args: &BuildArgs, global: &Global) -> Result<BTreeMap<String, 
     Ok(found)
 }
 
+fn empty_key(text: &str) -> CliError {
+    CliError::new(format!("ERROR: invalid key-value pair {text:?}: empty key"))
+}
+
 fn labels(args: &BuildArgs) -> Result<Vec<(String, String)>, CliError> {
     let pair = |text: &String| match text.split_once('=') {
-        Some(("", _)) => Err(CliError::new(format!("ERROR: invalid label {text:?}: empty name"))),
+        Some(("", _)) => Err(empty_key(text)),
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
         None => Ok((text.clone(), String::new())),
     };
