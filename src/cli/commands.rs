@@ -15,6 +15,7 @@ use super::load::LoadArgs;
 use super::login::{LoginArgs, LogoutArgs};
 use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
 use super::pull::PullArgs;
+use super::push::PushArgs;
 use super::registry::RegistryCommand;
 use super::rmi::RmiArgs;
 use super::run::RunArgs;
@@ -65,6 +66,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Download an image from a registry
     Pull(PullArgs),
+    /// Upload an image to a registry
+    Push(PushArgs),
     /// Authenticate to a registry
     Login(LoginArgs),
     /// Log out from a registry
@@ -124,6 +127,8 @@ pub enum ImageCommand {
     Import(ImportArgs),
     /// Download an image from a registry
     Pull(PullArgs),
+    /// Upload an image to a registry
+    Push(PushArgs),
     /// Remove unused images
     Prune(ImagePruneArgs),
 }

@@ -30,6 +30,7 @@ mod login;
 mod output;
 mod prune;
 mod pull;
+mod push;
 mod registries;
 mod registry;
 mod render;
@@ -137,6 +138,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             ImageCommand::Load(args) => load::run(&args, global),
             ImageCommand::Import(args) => import::run(&args, global),
             ImageCommand::Pull(args) => pull::run(&args, global),
+            ImageCommand::Push(args) => push::run(&args, global),
             ImageCommand::Prune(args) => prune::image(&args, global),
         },
         Command::Builder(group) | Command::Buildx(group) => match group.command {
@@ -162,6 +164,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Save(args) => save::run(&args, global),
         Command::Search(args) => search::run(&args, global),
         Command::Load(args) => load::run(&args, global),
+        Command::Push(args) => push::run(&args, global),
         Command::Pull(args) => pull::run(&args, global),
         Command::Login(args) => login::login(&args, global),
         Command::Logout(args) => login::logout(&args, global),

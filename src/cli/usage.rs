@@ -18,9 +18,8 @@ const LATER: &[(&str, &[&str])] = &[
         &[
             "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec",
             "export", "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin",
-            "port", "ps", "push", "registry", "rename", "restart", "rm", "search", "secret", "service",
-            "stack", "start", "stats", "stop", "swarm", "top", "trust", "unpause", "update", "volume",
-            "wait",
+            "port", "ps", "registry", "rename", "restart", "rm", "search", "secret", "service", "stack",
+            "start", "stats", "stop", "swarm", "top", "trust", "unpause", "update", "volume", "wait",
         ],
     ),
     (
@@ -31,7 +30,6 @@ const LATER: &[(&str, &[&str])] = &[
             "stop", "top", "unpause", "update", "wait",
         ],
     ),
-    ("image", &["push"]),
     ("system", &["dial-stdio", "events", "service"]),
     ("builder", &["du"]),
     (

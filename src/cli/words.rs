@@ -325,7 +325,6 @@ mod tests {
             ),
             ("ps -a", 1, "docker: 'docker ps' is not available in this version"),
             ("container ls", 1, "docker: 'docker container ls' is not available in this version"),
-            ("image push x", 1, "docker: 'docker image push' is not available in this version"),
             (
                 "images --nosuch=1",
                 125,

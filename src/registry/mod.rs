@@ -19,6 +19,7 @@ pub mod client;
 mod error;
 pub mod hosts;
 pub mod pull;
+pub mod push;
 pub mod server;
 mod transfer;
 

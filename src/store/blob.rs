@@ -109,6 +109,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Opens a blob's file for whoever checks the bytes himself; none when it is not there.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub fn blob_file(&self, digest: Digest) -> Result<Option<File>, StoreError> {
+        match self.blob_size(digest)? {
+            Some(_) => Ok(Some(self.inner.root.open_file(blob_name(digest))?)),
+            None => Ok(None),
+        }
+    }
+}
+
 impl BlobWriter {
     /// Returns the number of bytes written so far.
     pub fn size(&self) -> u64 {

@@ -27,6 +27,8 @@ pub enum Out {
 pub enum Way {
     /// From a registry.
     Down,
+    /// To a registry.
+    Up,
 }
 
 /// Returns a reporter for layers on their way; a quiet one says nothing.
@@ -147,8 +149,7 @@ impl Reporter for Live {
                 line.begun = Instant::now();
             }),
             Event::TransferProgress { id, done } => {
-                let Way::Down = self.way;
-                let verb = "Downloading";
+                let verb = if self.way == Way::Down { "Downloading" } else { "Pushing" };
                 self.with(id, "", |line| line.moving(verb, done));
             }
             _ => {}

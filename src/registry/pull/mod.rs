@@ -18,6 +18,7 @@ mod layers;
 use std::sync::Arc;
 
 pub use documents::{Documents, PullOptions};
+pub(super) use fetch::Fetch;
 
 use super::client::{Repository, TagOrDigest};
 use super::transfer::{Gates, Transfer, TransferError};

@@ -1,7 +1,7 @@
 //! Why an image could not be moved, in docker's words where it has some.
 
-use super::super::client::{Repository, texts};
-use super::super::error::{ApiError, RegistryError};
+use super::super::client::{pull_text, push_text};
+use super::super::error::RegistryError;
 use crate::image::{DiffId, Digest, ManifestError, Reference};
 use crate::layers::LayerError;
 use crate::store::StoreError;
@@ -18,29 +18,13 @@ pub enum TransferError {
     /// A file failed.
     #[error(transparent)]
     Fs(#[from] crate::fs::FsError),
-    /// The registry does not let one in, or has no such repository; docker's text.
-    #[error("pull access denied for {name}, repository does not exist or may require 'docker login': {said}")]
-    Denied {
-        /// The repository as people type it.
-        name: String,
-        /// What the registry says.
+    /// The registry refuses, in docker's words.
+    #[error("{said}")]
+    Refusal {
+        /// What docker would say.
         said: String,
-    },
-    /// No such tag or digest; docker's text.
-    #[error("manifest for {name} not found: {said}")]
-    NoManifest {
-        /// The reference as people type it.
-        name: String,
-        /// What the registry says.
-        said: String,
-    },
-    /// No such repository; docker's text.
-    #[error("repository {name} not found: {said}")]
-    NoRepository {
-        /// The repository as people type it.
-        name: String,
-        /// What the registry says.
-        said: String,
+        /// The HTTP status.
+        status: Option<u16>,
     },
     /// The index has nothing for a platform; docker's text.
     #[error("no matching manifest for {platform} in the manifest list entries")]
@@ -152,29 +136,17 @@ pub enum TransferError {
 impl TransferError {
     /// Puts the failure of asking for a manifest into docker's words.
     pub(crate) fn manifest(reference: &Reference, error: RegistryError) -> Self {
-        let RegistryError::Response { status, errors, body, .. } = &error else { return error.into() };
-        let said = || match (errors.is_empty(), body.is_empty()) {
-            (false, _) => errors.iter().map(texts::api_error).collect::<Vec<_>>().join("; "),
-            (true, false) => body.clone(),
-            (true, true) => format!("the registry answers {status}"),
-        };
-        let has = |code: &str| errors.iter().any(|error: &ApiError| error.code == code);
-        let name = reference.familiar_repository();
-        match status {
-            401 | 403 => Self::Denied { name, said: said() },
-            404 if has("NAME_UNKNOWN") => Self::NoRepository { name, said: said() },
-            404 => Self::NoManifest { name: reference.familiar(), said: said() },
-            _ => error.into(),
+        match error.status() {
+            Some(_) => Self::Refusal { said: pull_text(&error, reference), status: error.status() },
+            None => error.into(),
         }
     }
 
-    /// Puts the failure of writing to a repository into docker's words.
-    pub fn push(repository: &Repository, error: RegistryError) -> Self {
-        let RegistryError::Response { status: 401 | 403, errors, .. } = &error else { return error.into() };
-        let said: Vec<String> = errors.iter().map(texts::api_error).collect();
-        match said.is_empty() {
-            true => Self::Refused(format!("denied: requested access to {repository} is denied")),
-            false => Self::Refused(said.join("; ")),
+    /// Puts the failure of writing to a repository into docker's words, where it is about who may.
+    pub(crate) fn push(error: RegistryError) -> Self {
+        match error.status() {
+            Some(401 | 403) => Self::Refusal { said: push_text(&error), status: error.status() },
+            _ => error.into(),
         }
     }
 }
