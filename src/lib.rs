@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod attest;
+pub mod bake;
 pub mod builder;
 pub mod cli;
 pub mod fs;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("run", &["image", "fs"]),
     ("attest", &["image", "fs"]),
     ("shared_cache", &["image", "progress", "fs", "layers", "store", "registry", "builder"]),
+    ("bake", &[]),
     ("lint", &["image", "parser"]),
     ("builder", &["image", "progress", "fs", "parser", "lint", "layers", "store", "run"]),
 ];

@@ -33,7 +33,8 @@ pub trait ImageSource: Send + Sync {
         pull: bool,
     ) -> Result<ResolvedImage, ImageSourceError>;
 
-    /// Returns what an image of an OCI layout is (`oci-layout://DIRECTORY[:TAG][@DIGEST]`).
+    /// Returns what an image of an OCI layout is (`oci-layout://DIRECTORY[:TAG][@DIGEST]`), or the
+    /// result of another build (`target:NAME`).
     ///
     /// # Errors
     /// There is no such layout or image, or this source knows none.

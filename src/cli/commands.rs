@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::completion::CompletionArgs;
 use super::df::DfArgs;
@@ -43,6 +44,8 @@ pub enum Command {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
     Build(Box<BuildArgs>),
+    /// Build from a file
+    Bake(Box<BakeArgs>),
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
     Run(Box<RunArgs>),
@@ -139,6 +142,9 @@ pub enum BuilderCommand {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
     Build(Box<BuildArgs>),
+    /// Build from a file
+    #[command(visible_alias = "f")]
+    Bake(Box<BakeArgs>),
     /// Remove build cache
     Prune(BuilderPruneArgs),
 }

@@ -1,8 +1,8 @@
 //! What every command knows: the program's name, where the store is, how to talk.
 
-use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::Args;
 
@@ -64,13 +64,13 @@ pub struct Global {
     pub rootless: bool,
     /// Which ids there are in the user namespace that an ordinary user's process has entered.
     pub mapping: Option<Mapping>,
-    store: OnceCell<Store>,
+    store: OnceLock<Store>,
 }
 
 impl Global {
     /// Takes the options of the command line.
     pub fn new(program: String, args: GlobalArgs, rootless: bool, mapping: Option<Mapping>) -> Self {
-        Self { program, args, rootless, mapping, store: OnceCell::new() }
+        Self { program, args, rootless, mapping, store: OnceLock::new() }
     }
 
     /// Returns the store's directory: `--root`, `SKIFF_ROOT`, root's, or the user's own.

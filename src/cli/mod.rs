@@ -4,6 +4,7 @@
 //! share, `usage.rs` docker's words for mistakes, `format/` the templates of
 //! `--format`, `render/` what a build looks like while it runs.
 
+mod bake;
 mod build;
 mod changes;
 mod commands;
@@ -127,6 +128,7 @@ fn needs_ids(command: &Command) -> bool {
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
     match command {
         Command::Build(args) => return build::run(&args, global),
+        Command::Bake(args) => return bake::run(&args, global),
         Command::Image(group) => match group.command {
             ImageCommand::Build(args) => return build::run(&args, global),
             ImageCommand::Ls(args) => images::run(&args, global),
@@ -143,6 +145,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         },
         Command::Builder(group) | Command::Buildx(group) => match group.command {
             BuilderCommand::Build(args) => return build::run(&args, global),
+            BuilderCommand::Bake(args) => return bake::run(&args, global),
             BuilderCommand::Prune(args) => prune::builder(&args, global),
         },
         Command::Container(group) => match group.command {

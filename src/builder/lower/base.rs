@@ -197,7 +197,7 @@ impl Lowering<'_> {
             return Ok(image.clone());
         }
         let failed = |name: String| move |source| BuildError::from(ErrorKind::Image { name, source });
-        let image = if name.starts_with("oci-layout://") {
+        let image = if name.starts_with("oci-layout://") || name.starts_with("target:") {
             self.images.resolve_layout(name, key.1.as_ref()).map_err(failed(name.to_owned()))?
         } else {
             let reference = Reference::parse(name)

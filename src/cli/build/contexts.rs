@@ -68,7 +68,8 @@ fn named_input(name: &str, value: &str, store: &Store) -> Result<Input, CliError
     if let Some(image) = value.strip_prefix("docker-image://") {
         return Ok(Input::Image(image.to_owned()));
     }
-    if value.starts_with("oci-layout://") {
+    // A target is an image of another build of the same bake; alone, a build knows none.
+    if value.starts_with("oci-layout://") || value.starts_with("target:") {
         return Ok(Input::Image(value.to_owned()));
     }
     if let Some(git) = GitSource::parse(value, true).map_err(fail)? {
@@ -81,11 +82,6 @@ fn named_input(name: &str, value: &str, store: &Store) -> Result<Input, CliError
         return Err(CliError::new(format!(
             "ERROR: --build-context {name}={value}: {scheme}:// is no source of a context: use a directory, \
              docker-image://, oci-layout://, a git repository or a URL"
-        )));
-    }
-    if value.starts_with("target:") {
-        return Err(CliError::new(format!(
-            "ERROR: --build-context {name}={value}: target: is understood by bake alone"
         )));
     }
     let tree = open_named_directory(Path::new(value), name, Some(store)).map_err(fail)?;

@@ -34,7 +34,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use args::BuildArgs;
 use attest::{Attest, AttestOptions};
-use call::{Call, Method};
+use call::Method;
+pub use call::{Call, parse as parse_call};
 use exports::Exports;
 use on_failure::FailureShell;
 use options::Given;
@@ -43,9 +44,12 @@ use output_run::{Exported, Exporter};
 use super::error::CliError;
 use super::global::Global;
 use super::render::{self, Mode, Renderer};
-use super::{files, output};
-use crate::builder::context::{ContextOptions, open_context};
-use crate::builder::{self, BuildEnv, BuildOptions, Cancel, ImageSource, Solved, is_true, solve_build};
+use super::{bake, files, output};
+use crate::builder::context::{ContextOptions, DockerfileSource, open_context};
+use crate::builder::{
+    self, BuildEnv, BuildOptions, Cancel, ImageSource, ResolvedImage, Solved, is_true, solve_build,
+};
+use crate::image::Platform;
 use crate::lint::targets;
 use crate::parser::{Source, parse};
 use crate::run::NamespaceExecutor;
@@ -68,6 +72,76 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     if let Some(path) = &args.iidfile {
         files::remove(path)?;
     }
+    let renderer = render::choose(mode);
+    let cancel = Cancel::new();
+    let begin = || stop_on_signals(&cancel);
+    let session = Session {
+        renderer: &*renderer,
+        own: Some(renderer.clone()),
+        mode,
+        cancel: &cancel,
+        begin: &begin,
+        dockerfile: None,
+        results: None,
+    };
+    match run_in(args, call, global, &session)? {
+        Ended::Answered(code) => Ok(ExitCode::from(code)),
+        Ended::Built(built) => {
+            if let Some(id) = built.id.filter(|_| args.quiet) {
+                output::line(&id)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What a build has from outside: alone its own, in a bake what it shares with others.
+pub struct Session<'a> {
+    /// Where its events go.
+    pub renderer: &'a dyn Renderer,
+    /// The renderer when no other build draws with it: a shell may then take the terminal.
+    pub own: Option<Arc<dyn Renderer>>,
+    /// What the renderer shows.
+    pub mode: Mode,
+    /// Stops it.
+    pub cancel: &'a Cancel,
+    /// Called before steps run.
+    pub begin: &'a dyn Fn() -> Result<(), CliError>,
+    /// The Dockerfile's text, in place of a file.
+    pub dockerfile: Option<String>,
+    /// Results of other builds, which `--build-context NAME=target:OTHER` names.
+    pub results: Option<&'a bake::Results>,
+}
+
+/// How a build ended that did not fail.
+pub enum Ended {
+    /// It answered what was asked instead of a build, with this exit code.
+    Answered(u8),
+    /// It was built.
+    Built(Box<Built>),
+}
+
+/// What is known of a build afterwards.
+pub struct Built {
+    /// What `-q` prints; none when there is no image or standard output has the result.
+    pub id: Option<String>,
+    /// The document of `--metadata-file`.
+    pub metadata: String,
+    /// What other builds of a bake may begin with, for each platform.
+    pub images: Vec<(Option<Platform>, ResolvedImage)>,
+}
+
+/// Runs a build, or answers a call.
+///
+/// # Errors
+/// With all that is to be said about it.
+pub fn run_in(
+    args: &BuildArgs,
+    call: Option<Call>,
+    global: &Global,
+    session: &Session<'_>,
+) -> Result<Ended, CliError> {
+    let renderer = session.renderer;
     let exports = Exports::of(args)?;
     let tags = options::tags(args)?;
     let secrets = secrets::secrets(&args.secret)?;
@@ -75,19 +149,22 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let lease = store.lease()?;
     let spool = store.begin_layer()?;
     let agents = secrets::ssh(&args.ssh, spool.root())?;
-    let renderer = render::choose(mode);
     let look_up = |id: &str| secrets::secret_bytes(secrets.get(id)?);
     let build_args = options::build_args(args, global)?;
     let context_options = ContextOptions {
         store: Some(store),
         spool: spool.root(),
         secret: &look_up,
-        reporter: &*renderer,
+        reporter: renderer,
         keep_git_dir: build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| is_true(text)),
         ssh: agents.by_id.get("default").map(|agent| agent.socket.clone()),
         ignore_file: args.ignorefile.clone(),
     };
-    let context = open_context(contexts::context(args)?, contexts::dockerfile(args), &context_options)
+    let dockerfile = match &session.dockerfile {
+        Some(text) => DockerfileSource::Stdin(Box::new(std::io::Cursor::new(text.clone().into_bytes()))),
+        None => contexts::dockerfile(args),
+    };
+    let context = open_context(contexts::context(args)?, dockerfile, &context_options)
         .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
     let mut options = options::build_options(
@@ -100,17 +177,18 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     let attested = AttestOptions::of(args, &options.build_args)?;
     let client = super::registries::client(global).map_err(|error| error.text);
     let images = images::StoredImages::new(store, client);
-    let images = layouts::WithLayouts::new(&images, store, &*renderer);
+    let images = layouts::WithLayouts::new(&images, store, renderer);
+    let images = bake::WithTargets::new(&images, session.results);
     if let Some(call) = call {
         let code = answer(call, options, &images, &context.shown(&args.context))?;
-        return Ok(ExitCode::from(code));
+        return Ok(Ended::Answered(code));
     }
-    let shell = args.on_failure.as_deref().map(|value| Arc::new(FailureShell::new(value, renderer.clone())));
+    let shell = args.on_failure.as_deref().zip(session.own.clone());
+    let shell = shell.map(|(value, renderer)| Arc::new(FailureShell::new(value, renderer)));
     options.on_failure = shell.clone().map(|shell| shell as Arc<dyn builder::OnFailure>);
-    let cancel = Cancel::new();
-    stop_on_signals(&cancel)?;
+    (session.begin)()?;
     let executor = NamespaceExecutor::new();
-    let reporter: &dyn Renderer = &*renderer;
+    let reporter = renderer;
     let shares = cache::open(args, options.inline_cache(), global, reporter)?;
     let explained = Mutex::new(Vec::new());
     let explain = |explanation| explained.lock().unwrap_or_else(PoisonError::into_inner).push(explanation);
@@ -119,14 +197,14 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         executor: &executor,
         images: &images,
         reporter,
-        cancel: &cancel,
+        cancel: session.cancel,
         shared: shares.as_ref().map(|shares| shares as &dyn crate::builder::SharedCache),
         explain: (args.explain.is_some() || args.explain_format.is_some()).then_some(&explain),
     };
     if explain::asks_for_prediction(args) {
         let prediction = explain::predict(args, &options, env, &context.shown(&args.context))?;
         output::data(&prediction)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Ended::Answered(0));
     }
     let result = solve_build(&options, env);
     let reference = metadata::build_reference();
@@ -152,31 +230,41 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
     context.save_index();
     drop(lease);
-    let findings = match mode {
+    let findings = match session.mode {
         Mode::Quiet | Mode::RawJson => String::new(),
         _ => check::summary(&renderer.checks(), global.args.debug, render::colours()),
     };
     match result {
-        Ok(_) => {
+        Ok(solved) => {
             if !findings.is_empty() {
                 output::talk(&findings);
             }
-            let id = exported.expect("a solved build was exported")?;
-            if let Some(id) = id.filter(|_| args.quiet && !exports.use_stdout()) {
-                output::line(&id)?;
+            let mut built = exported.expect("a solved build was exported")?;
+            built.id = built.id.filter(|_| !exports.use_stdout());
+            if let Some(results) = session.results {
+                built.images = results.of(&solved, store)?;
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(Ended::Built(Box::new(built)))
         }
         Err(error) if error.is_cancelled() => {
-            output::talk("ERROR: failed to build: failed to solve: Canceled: context canceled");
-            Ok(ExitCode::from(CANCELLED))
+            let text = "ERROR: failed to build: failed to solve: Canceled: context canceled";
+            Err(CliError::new(text).code(CANCELLED))
         }
         Err(error) => {
             let kept = shell.map(|shell| shell.said(&global.program)).unwrap_or_default();
-            output::talk(&format!("{}{kept}", failure::text(&error, renderer.failed_logs(), &findings)));
-            Ok(ExitCode::from(1))
+            Err(CliError::new(format!("{}{kept}", failure::text(&error, renderer.failed_logs(), &findings))))
         }
     }
+}
+
+/// Looks at what can be looked at before anything runs: names, secrets, outputs.
+///
+/// # Errors
+/// A name is none, a secret is not there, an output is unknown.
+pub fn check_inputs(args: &BuildArgs) -> Result<(), CliError> {
+    options::tags(args)?;
+    Exports::of(args)?;
+    secrets::secrets(&args.secret).map(drop)
 }
 
 /// Answers what is asked of the file instead of a build, and returns the exit code.
@@ -223,7 +311,7 @@ fn succeed(
     exported: &Exported,
     solved: &Solved,
     attest: &Attest<'_>,
-) -> Result<Option<String>, CliError> {
+) -> Result<Built, CliError> {
     let id = metadata::image_id(exported);
     if let (Some(path), Some(id)) = (&args.iidfile, &id) {
         files::write(path, id.as_bytes())?;
@@ -234,13 +322,13 @@ fn succeed(
     if let (Some(path), Some(descriptor)) = (&args.habits.digest_file, &exported.descriptor) {
         files::write(path, descriptor.digest.to_string().as_bytes())?;
     }
+    let warnings = std::env::var("BUILDX_METADATA_WARNINGS").is_ok_and(|text| is_true(&text));
+    let warnings = warnings.then_some(&solved.plan.warnings[..]);
+    let text = metadata::document(exported, attest.reference, attest.for_metadata(solved), warnings);
     if let Some(path) = &args.metadata_file {
-        let warnings = std::env::var("BUILDX_METADATA_WARNINGS").is_ok_and(|text| is_true(&text));
-        let warnings = warnings.then_some(&solved.plan.warnings[..]);
-        let text = metadata::document(exported, attest.reference, attest.for_metadata(solved), warnings);
         files::write(path, text.as_bytes())?;
     }
-    Ok(id)
+    Ok(Built { id, metadata: text, images: Vec::new() })
 }
 
 /// The first SIGINT, SIGTERM or SIGHUP stops the build, a second one ends the process at once.
