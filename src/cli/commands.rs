@@ -14,6 +14,7 @@ use super::info::{InfoArgs, VersionArgs};
 use super::inspect::InspectArgs;
 use super::load::LoadArgs;
 use super::login::{LoginArgs, LogoutArgs};
+use super::manifest::ManifestCommand;
 use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
 use super::pull::PullArgs;
 use super::push::PushArgs;
@@ -77,6 +78,8 @@ pub enum Command {
     Logout(LogoutArgs),
     /// Search a registry for images
     Search(SearchArgs),
+    /// Manage image manifests and manifest lists
+    Manifest(Group<ManifestCommand>),
     /// Manage images
     Image(Group<ImageCommand>),
     /// Manage builds

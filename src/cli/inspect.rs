@@ -28,6 +28,9 @@ pub struct InspectArgs {
     /// Inspect the image for this platform
     #[arg(long)]
     platform: Option<String>,
+    /// Ask the image's registry, without pulling
+    #[arg(long)]
+    remote: bool,
 }
 
 /// Which command asks: `image inspect` knows only images, and says so otherwise.
@@ -52,19 +55,13 @@ pub fn run(args: &InspectArgs, global: &Global, scope: Scope) -> Result<(), CliE
                 .map_err(|e| CliError::new(format!("template parsing error: {e}")).code(64))?,
         ),
     };
-    let store = global.store()?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
-    let (mut found, mut failures) = (Vec::new(), Vec::new());
-    for name in &args.names {
-        match store.find_image(name, platform.as_ref()) {
-            Ok(image) => found.push(document(store, &image)?),
-            Err(StoreError::NoImage(_)) if scope == Scope::Any => {
-                failures.push(format!("error: no such object: {name}"));
-            }
-            Err(error) => failures.push(CliError::from(error).text),
-        }
-    }
+    let (found, failures) = if args.remote {
+        super::inspect_remote::documents(&args.names, platform.as_ref(), global)?
+    } else {
+        stored(args, platform.as_ref(), global, scope)?
+    };
     let text = match (&template, format) {
         (Some(template), _) => {
             let mut text = String::new();
@@ -83,6 +80,27 @@ pub fn run(args: &InspectArgs, global: &Global, scope: Scope) -> Result<(), CliE
         output::talk(failure);
     }
     if failures.is_empty() { Ok(()) } else { Err(CliError::silent(1)) }
+}
+
+/// Returns the documents of images in the store, and what failed.
+fn stored(
+    args: &InspectArgs,
+    platform: Option<&Platform>,
+    global: &Global,
+    scope: Scope,
+) -> Result<(Vec<Value>, Vec<String>), CliError> {
+    let store = global.store()?;
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for name in &args.names {
+        match store.find_image(name, platform) {
+            Ok(image) => found.push(document(store, &image)?),
+            Err(StoreError::NoImage(_)) if scope == Scope::Any => {
+                failures.push(format!("error: no such object: {name}"));
+            }
+            Err(error) => failures.push(CliError::from(error).text),
+        }
+    }
+    Ok((found, failures))
 }
 
 /// JSON indented by four blanks, as docker prints it.
@@ -130,7 +148,7 @@ fn document(store: &Store, image: &ImageRecord) -> Result<Value, CliError> {
 }
 
 /// The config's fields as docker shows them: those that tools read are always there.
-fn container_config(raw: Option<&Value>) -> Value {
+pub(super) fn container_config(raw: Option<&Value>) -> Value {
     let mut map = Map::new();
     for (key, default) in [
         ("User", json!("")),

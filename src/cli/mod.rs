@@ -26,8 +26,10 @@ mod images;
 mod import;
 mod info;
 mod inspect;
+mod inspect_remote;
 mod load;
 mod login;
+mod manifest;
 mod output;
 mod prune;
 mod pull;
@@ -120,6 +122,7 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Tags(_)
             | Command::Login(_)
             | Command::Logout(_)
+            | Command::Manifest(_)
             | Command::Search(_)
             | Command::Registry(_)
     )
@@ -169,6 +172,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Load(args) => load::run(&args, global),
         Command::Push(args) => push::run(&args, global),
         Command::Pull(args) => pull::run(&args, global),
+        Command::Manifest(group) => manifest::run(&group.command, global),
         Command::Login(args) => login::login(&args, global),
         Command::Logout(args) => login::logout(&args, global),
         Command::Import(args) => import::run(&args, global),

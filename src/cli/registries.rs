@@ -28,6 +28,14 @@ pub fn insecure_client(global: &Global, domain: &str) -> Result<RegistryClient, 
     client_for(global, hosts)
 }
 
+/// Returns a client for one registry, by `--insecure` or without.
+///
+/// # Errors
+/// A configuration file is wrong.
+pub fn client_to(global: &Global, domain: &str, insecure: bool) -> Result<RegistryClient, CliError> {
+    if insecure { insecure_client(global, domain) } else { client(global) }
+}
+
 fn client_for(global: &Global, hosts: HostsConfig) -> Result<RegistryClient, CliError> {
     let debug = global.args.debug;
     let notices = Arc::new(move |notice: Notice| match notice {

@@ -37,7 +37,7 @@ pub struct SearchArgs {
     )]
     no_trunc: bool,
     /// Only images with at least so many stars (deprecated: --filter stars=N)
-    #[arg(short, long, value_name = "INT", hide = true)]
+    #[arg(short, long, value_name = "INT")]
     stars: Option<u64>,
     /// Only automated builds (deprecated: --filter is-automated=true)
     #[arg(

@@ -47,6 +47,8 @@ pub enum RegistryError {
         method: &'static str,
         /// Where it was asked.
         url: String,
+        /// Whether the host was there before, or something else says that trying again may help.
+        temporary: bool,
         /// What happened.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -198,9 +200,8 @@ impl RegistryError {
                 matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
                     && !errors.iter().any(|error| error.code == "UNSUPPORTED")
             }
-            Self::Transport { .. } | Self::Stalled { .. } | Self::Truncated { .. } | Self::Digest { .. } => {
-                true
-            }
+            Self::Transport { temporary, .. } => *temporary,
+            Self::Stalled { .. } | Self::Truncated { .. } | Self::Digest { .. } => true,
             Self::Token { source, .. } => source.is_temporary(),
             _ => false,
         }

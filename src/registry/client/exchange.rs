@@ -148,9 +148,20 @@ impl RegistryClient {
         let answer = tokio::time::timeout(limit, request.send()).await.map_err(|_| {
             RegistryError::Stalled { method: method_name(&sent.method), url: redacted(url), limit }
         })?;
-        let response = answer.map_err(|error| transport(&sent.method, url, error))?;
+        let response = answer.map_err(|error| self.transport(&sent.method, url, error))?;
+        self.inner.pool.set_reached(url);
         self.warn(url, response.headers());
         Ok(response)
+    }
+
+    /// Puts a broken connection into words. One that could not be made is worth another attempt
+    /// only where there was one before: a name that does not exist will not exist in a second.
+    pub(super) fn transport(&self, method: &Method, url: &Url, error: reqwest::Error) -> RegistryError {
+        let mut error = transport(method, url, error);
+        if let RegistryError::Transport { temporary, .. } = &mut error {
+            *temporary |= self.inner.pool.was_reached(url);
+        }
+        error
     }
 
     /// Reports `Warning: 299 - "text"` headers, each text once (distribution spec, "Warnings").
@@ -211,13 +222,20 @@ pub(super) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Re
     while let Some(inner) = cause.source() {
         cause = inner;
     }
+    let text = cause.to_string();
     let source = if url.scheme() == "https" && format!("{cause:?}").contains("InvalidContentType") {
-        TransportCause { text: "http: server gave HTTP response to HTTPS client".to_owned(), connect: true }
+        let text = "http: server gave HTTP response to HTTPS client".to_owned();
+        TransportCause { text, connect: true }
     } else {
-        let text = cause.to_string();
         let text = text.split(" (os error").next().unwrap_or_default().to_owned();
         TransportCause { text, connect: error.is_connect() }
     };
+    // A name that does not exist and a port where nobody listens stay so; these may pass.
+    let passing = cause.downcast_ref::<std::io::Error>().is_some_and(|io| {
+        use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+        matches!(io.kind(), ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+    });
+    let temporary = !source.connect || passing || error.is_timeout() || text.contains("Temporary failure");
     let source = Box::new(source);
-    RegistryError::Transport { method: method_name(method), url: redacted(url), source }
+    RegistryError::Transport { method: method_name(method), url: redacted(url), temporary, source }
 }

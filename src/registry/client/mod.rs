@@ -16,6 +16,7 @@ mod options;
 mod request;
 mod retry;
 mod search;
+mod take_over;
 pub(crate) mod texts;
 mod upload;
 mod upload_body;

@@ -5,7 +5,7 @@ use reqwest::header;
 use reqwest::{Method, Response};
 use url::Url;
 
-use super::exchange::{method_name, same_origin, transport};
+use super::exchange::{method_name, same_origin};
 use super::request::{Ask, text};
 use super::upload_body::UploadBody;
 use super::url_text::redacted;
@@ -131,7 +131,7 @@ impl RegistryClient {
             }
             let limit = self.inner.options.stall;
             let response = tokio::select! {
-                answer = request.send() => answer.map_err(|error| transport(&method, &url, error))?,
+                answer = request.send() => answer.map_err(|error| self.transport(&method, &url, error))?,
                 () = moved.stalled(limit) => {
                     let (method, url) = (method_name(&method), redacted(&url));
                     return Err(RegistryError::Stalled { method, url, limit });

@@ -1,6 +1,6 @@
 //! HTTP clients, one for each way a host is reached, made on first use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,11 +28,19 @@ pub(crate) struct Pool {
     clients: Mutex<HashMap<String, Client>>,
     /// What insecure hosts were found to speak.
     spoken: Mutex<HashMap<String, Spoken>>,
+    /// Hosts that answered.
+    reached: Mutex<HashSet<String>>,
 }
 
 impl Pool {
     pub(crate) fn new(config: Arc<HostsConfig>, user_agent: String) -> Self {
-        Self { config, user_agent, clients: Mutex::default(), spoken: Mutex::default() }
+        Self {
+            config,
+            user_agent,
+            clients: Mutex::default(),
+            spoken: Mutex::default(),
+            reached: Mutex::default(),
+        }
     }
 
     /// Returns the client for `url`; it follows no redirect by itself.
@@ -66,6 +74,19 @@ impl Pool {
     /// Remembers that an insecure host speaks TLS.
     pub(crate) fn set_tls(&self, endpoint: &Endpoint) {
         self.learn(endpoint, Spoken::Tls);
+    }
+
+    /// Remembers that a host answered.
+    pub(crate) fn set_reached(&self, url: &Url) {
+        let mut reached = self.reached.lock().expect("nothing panics with the lock");
+        if !reached.contains(url.authority()) {
+            reached.insert(url.authority().to_owned());
+        }
+    }
+
+    /// Whether a host answered before.
+    pub(crate) fn was_reached(&self, url: &Url) -> bool {
+        self.reached.lock().expect("nothing panics with the lock").contains(url.authority())
     }
 
     fn spoken(&self, endpoint: &Endpoint) -> Option<Spoken> {
