@@ -122,6 +122,9 @@ impl RegistryClient {
 
     /// Sends a manifest under a tag or its digest; the exact bytes.
     ///
+    /// A manifest that says something about another one is added to that
+    /// one's index of referrers, where the registry does not keep it itself.
+    ///
     /// # Errors
     /// See [`RegistryError`].
     pub async fn put_manifest(
@@ -131,16 +134,30 @@ impl RegistryClient {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<Digest, RegistryError> {
+        let answer = self.put_exact(repo, what, media_type, bytes.clone()).await?;
+        if !answer.headers().contains_key("oci-subject")
+            && let Ok(manifest) = serde_json::from_slice::<serde_json::Value>(&bytes)
+        {
+            self.add_referrer(repo, &manifest, media_type, &bytes).await?;
+        }
+        Ok(Digest::of(&bytes))
+    }
+
+    pub(super) async fn put_exact(
+        &self,
+        repo: &Repository,
+        what: &TagOrDigest,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Response, RegistryError> {
         let endpoint = self.origin(repo)?;
         let mut ask = ask_manifest(Method::PUT, &endpoint, repo, what, Scopes::push(repo.path()))?;
-        let digest = Digest::of(&bytes);
         let content_type = HeaderValue::from_str(media_type).map_err(|_| RegistryError::Protocol {
             url: redacted(&ask.sent.url),
             what: format!("{media_type:?} is no media type"),
         })?;
         ask.sent.headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
-        self.send(&endpoint, ask.body(bytes)).await?;
-        Ok(digest)
+        self.send(&endpoint, ask.body(bytes)).await
     }
 
     /// Deletes a tag, or a manifest by its digest with all its tags.

@@ -13,6 +13,7 @@ mod list;
 mod manifest;
 mod name;
 mod options;
+mod referrers;
 mod request;
 mod retry;
 mod search;

@@ -159,3 +159,38 @@ fn referrers_fall_back_to_their_tag() {
         assert!(server.lines()[1].ends_with(&format!("/manifests/sha256-{}", digest.hex())));
     });
 }
+
+#[test]
+fn a_manifest_with_a_subject_is_added_where_the_registry_does_not_do_it() {
+    run(async {
+        for keeps in [true, false] {
+            let server = Server::start(move |asked, _| match asked.method.as_str() {
+                "GET" => Reply::new(404),
+                _ if keeps => Reply::new(201).header("oci-subject", "sha256:x"),
+                _ => Reply::new(201),
+            })
+            .await;
+            let (client, repo) = (anonymous().client, repo(&server.host, "a"));
+            let subject = Digest::of(b"subject");
+            let body = format!(
+                r#"{{"schemaVersion":2,"artifactType":"sig","annotations":{{"a":"b"}},"subject":{{"digest":"{subject}"}}}}"#
+            );
+            let digest = Digest::of(body.as_bytes());
+            let what = TagOrDigest::Digest(digest);
+            assert_eq!(client.put_manifest(&repo, &what, OCI, body.clone().into()).await.unwrap(), digest);
+            let asked = server.asked();
+            if keeps {
+                assert_eq!(asked.len(), 1);
+                continue;
+            }
+            let last = asked.last().unwrap();
+            assert_eq!(last.line(), format!("PUT /v2/a/manifests/sha256-{}", subject.hex()));
+            let index: serde_json::Value = serde_json::from_slice(&last.body).unwrap();
+            assert_eq!(
+                index["manifests"],
+                serde_json::json!([{"mediaType": OCI, "digest": digest, "size": body.len(),
+                                    "artifactType": "sig", "annotations": {"a": "b"}}])
+            );
+        }
+    });
+}
