@@ -30,6 +30,10 @@ pub struct StorageArgs {
     /// Directory of the registry's files [default: registry/ in the store]
     #[arg(long, value_name = "DIR")]
     storage: Option<PathBuf>,
+    /// Keep the files in a bucket of S3-compatible object storage instead, which several registries may
+    /// serve; AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and the like say how (only in builds with the feature s3)
+    #[arg(long, value_name = "s3://BUCKET[/PREFIX]", conflicts_with = "storage")]
+    s3: Option<String>,
 }
 
 /// Serve images to any client of the OCI distribution API
@@ -101,7 +105,7 @@ pub fn run(command: &RegistryCommand, global: &Global) -> Result<(), CliError> {
 }
 
 async fn serve(args: &ServeArgs, global: &Global) -> Result<(), CliError> {
-    let (storage, place) = open(&args.storage, global)?;
+    let (storage, place) = open(&args.storage, global).await?;
     let rules = Rules {
         read_only: args.read_only,
         allow_delete: args.allow_delete,
@@ -131,7 +135,7 @@ async fn serve(args: &ServeArgs, global: &Global) -> Result<(), CliError> {
 }
 
 async fn gc(args: &GcArgs, global: &Global) -> Result<(), CliError> {
-    let (storage, _) = open(&args.storage, global)?;
+    let (storage, _) = open(&args.storage, global).await?;
     let options = CollectOptions { grace: args.grace, untagged: args.untagged, dry_run: args.dry_run };
     let taken = collect(&*storage, &options).await.map_err(|e| failed(&e))?;
     let verb = if args.dry_run { "Would remove" } else { "Removed" };
@@ -140,7 +144,10 @@ async fn gc(args: &GcArgs, global: &Global) -> Result<(), CliError> {
 }
 
 /// Opens the storage and returns how to name it.
-fn open(args: &StorageArgs, global: &Global) -> Result<(Arc<dyn Storage>, String), CliError> {
+async fn open(args: &StorageArgs, global: &Global) -> Result<(Arc<dyn Storage>, String), CliError> {
+    if let Some(url) = &args.s3 {
+        return bucket(url).await;
+    }
     let root = std::path::absolute(global.root()?)?;
     let path = match &args.storage {
         Some(path) => std::path::absolute(path)?,
@@ -148,6 +155,22 @@ fn open(args: &StorageArgs, global: &Global) -> Result<(Arc<dyn Storage>, String
     };
     let storage = Directory::open(&path, Some(&root.join("blobs/sha256")));
     Ok((Arc::new(storage.map_err(|e| failed(&e))?), path.display().to_string()))
+}
+
+#[cfg(feature = "s3")]
+async fn bucket(url: &str) -> Result<(Arc<dyn Storage>, String), CliError> {
+    let bad = || CliError::new(format!("invalid bucket {url}: expected s3://BUCKET[/PREFIX]"));
+    let place = url.strip_prefix("s3://").filter(|place| !place.is_empty()).ok_or_else(bad)?;
+    let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let store = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(name).build();
+    let bucket = crate::registry::server::storage::Bucket::new(store.map_err(|e| failed(&e))?, prefix);
+    bucket.check().await.map_err(|e| failed(&e))?;
+    Ok((Arc::new(bucket), url.to_owned()))
+}
+
+#[cfg(not(feature = "s3"))]
+async fn bucket(url: &str) -> Result<(Arc<dyn Storage>, String), CliError> {
+    Err(CliError::new(format!("{url}: this program was built without object storage (the feature s3)")))
 }
 
 /// A client for the registry behind, without mirrors: one of them may be this one.

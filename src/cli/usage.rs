@@ -17,9 +17,9 @@ const LATER: &[(&str, &[&str])] = &[
         "",
         &[
             "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec",
-            "export", "kill", "logs", "network", "node", "pause", "plugin", "port", "ps", "rename", "restart",
-            "rm", "secret", "service", "stack", "start", "stats", "stop", "swarm", "top", "trust", "unpause",
-            "update", "volume", "wait",
+            "export", "kill", "logs", "network", "node", "pause", "plugin", "port", "ps", "rename",
+            "restart", "rm", "secret", "service", "stack", "start", "stats", "stop", "swarm", "top", "trust",
+            "unpause", "update", "volume", "wait",
         ],
     ),
     (

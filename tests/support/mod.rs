@@ -5,6 +5,7 @@ pub mod http;
 pub mod image;
 pub mod peer;
 pub mod registry;
+pub mod serve;
 
 use std::fs;
 use std::path::{Path, PathBuf};

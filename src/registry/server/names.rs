@@ -25,8 +25,8 @@ pub fn is_tag(text: &str) -> bool {
     text.len() <= 128 && bytes.next().is_some_and(word) && bytes.all(|b| word(b) || b == b'.' || b == b'-')
 }
 
-/// Decodes `%XX` and, in a query, `+`; none if the result is no text.
-pub fn percent_decoded(text: &str, plus: bool) -> Option<String> {
+/// Decodes `%XX`; none if the result is no text. A plus is one: media types have them, and nothing here has spaces.
+pub fn percent_decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -35,7 +35,6 @@ pub fn percent_decoded(text: &str, plus: bool) -> Option<String> {
                 let pair = [bytes.next()?, bytes.next()?];
                 out.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
             }
-            b'+' if plus => out.push(b' '),
             other => out.push(other),
         }
     }
@@ -51,7 +50,7 @@ impl Query {
     pub fn parse(text: &str) -> Self {
         let pair = |part: &str| {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            Some((percent_decoded(key, true)?, percent_decoded(value, true)?))
+            Some((percent_decoded(key)?, percent_decoded(value)?))
         };
         Self(text.split('&').filter(|part| !part.is_empty()).filter_map(pair).collect())
     }
@@ -96,7 +95,7 @@ mod tests {
     fn queries() {
         let query = Query::parse("digest=sha256%3Aab&tag=a&tag=b+c&empty&bad=%zz");
         assert_eq!(query.get("digest"), Some("sha256:ab"));
-        assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b c"]);
+        assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b+c"]);
         assert_eq!(query.get("empty"), Some(""));
         assert_eq!(query.get("bad"), None);
     }

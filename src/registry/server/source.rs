@@ -14,6 +14,8 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Source {
     kind: Kind,
     interrupt: Option<watch::Receiver<u64>>,
+    /// What of a piece was not taken yet.
+    rest: Bytes,
 }
 
 /// Longest time in which a sender may send nothing.
@@ -31,17 +33,17 @@ enum Kind {
 impl Source {
     /// Takes a request's body.
     pub fn body(body: Incoming) -> Self {
-        Self { kind: Kind::Body(body), interrupt: None }
+        Self { kind: Kind::Body(body), interrupt: None, rest: Bytes::new() }
     }
 
     /// Takes bytes that are there.
     pub fn bytes(bytes: Bytes) -> Self {
-        Self { kind: Kind::Bytes(Some(bytes)), interrupt: None }
+        Self { kind: Kind::Bytes(Some(bytes)), interrupt: None, rest: Bytes::new() }
     }
 
     /// Takes what another task sends.
     pub fn channel(channel: mpsc::Receiver<Result<Bytes, SourceError>>) -> Self {
-        Self { kind: Kind::Channel(channel), interrupt: None }
+        Self { kind: Kind::Channel(channel), interrupt: None, rest: Bytes::new() }
     }
 
     /// Ends the source early when the channel's value changes.
@@ -55,12 +57,28 @@ impl Source {
     /// # Errors
     /// The sender broke off, stalled or was interrupted.
     pub async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        if !self.rest.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.rest)));
+        }
         let Some(interrupt) = &mut self.interrupt else { return self.kind.next().await };
         tokio::select! {
             piece = self.kind.next() => piece,
             _ = interrupt.changed() => Err("another request took the session over".into()),
             () = tokio::time::sleep(STALL) => Err("nothing came for two minutes".into()),
         }
+    }
+
+    /// Returns the next piece, but at most `most` bytes of it; the rest comes later.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    #[cfg(feature = "s3")]
+    pub async fn next_up_to(&mut self, most: usize) -> Result<Option<Bytes>, SourceError> {
+        let Some(mut piece) = self.next().await? else { return Ok(None) };
+        if piece.len() > most {
+            self.rest = piece.split_off(most);
+        }
+        Ok(Some(piece))
     }
 
     /// Reads everything, up to a limit.

@@ -91,7 +91,7 @@ pub async fn answer(
 }
 
 async fn dispatch(registry: &Registry, ask: Ask, path: &str) -> Answered {
-    let decoded = percent_decoded(path, false).ok_or_else(not_found)?;
+    let decoded = percent_decoded(path).ok_or_else(not_found)?;
     let route = route::parse(&decoded);
     let writes = !matches!(ask.method, Method::GET | Method::HEAD);
     registry.authorize(&ask, writes).await?;

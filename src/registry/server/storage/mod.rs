@@ -16,6 +16,8 @@
 //! **Invariant:** a session's place, size and the state of its hash are in the
 //! storage, so that another process goes on with it.
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod directory;
 mod read_ahead;
 mod session;
@@ -27,6 +29,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
+#[cfg(feature = "s3")]
+pub use bucket::Bucket;
 pub use directory::Directory;
 pub use session::Session;
 
