@@ -1,0 +1,4 @@
+//! Of the builder: what reads patterns.
+
+#[path = "context.rs"]
+pub mod context;
