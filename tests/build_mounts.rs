@@ -131,16 +131,21 @@ fn a_cache_begins_with_what_it_is_asked_to() {
     let env = TestEnv::new().with_busybox();
     env.write("c/seed/s", "seed");
     let text = |file: &str, args: &[&str]| {
-        built(&env, &format!("{file} | tee /n\n"), &[&["--no-cache"], args].concat());
+        built(&env, &format!("{file} | tee /n\n"), args);
         env.ok(&["run", "--rm", "made", "cat", "/n"])
     };
-    let stage =
-        "FROM busybox AS base\nRUN mkdir -p /d/e && echo one > /d/e/f && chown 7:8 /d/e/f\nFROM busybox\n";
+    // The last stage runs anew. A base that ran anew is another one as soon as the second on its
+    // files is, so it's kept.
+    let again = ["--no-cache-filter", "last"];
+    let stage = "FROM busybox AS base\nRUN mkdir -p /d/e && echo one > /d/e/f && chown 7:8 /d/e/f\nFROM busybox AS last\n";
     let file = format!(
         "{stage}RUN --mount=type=cache,from=base,source=/d/e,target=/c stat -c '%u:%g %n' /c/*; echo more >> /c/f; cat /c/f"
     );
-    assert_eq!(text(&file, &[]), "one\nmore\n");
-    assert_eq!(text(&file, &[]), "one\nmore\nmore\n");
+    assert_eq!(text(&file, &again), "one\nmore\n");
+    assert_eq!(text(&file, &again), "one\nmore\nmore\n");
+    // Another base is another cache.
+    assert_eq!(text(&file.replace("echo one", "echo two"), &again), "two\nmore\n");
+    assert_eq!(text(&file, &again), "one\nmore\nmore\nmore\n");
     let file = format!(
         "{stage}RUN --mount=type=cache,from=base,source=/d,target=/c,uid=9 stat -c '%u:%g' /c /c/e/f"
     );
