@@ -108,10 +108,10 @@ fn mistakes_have_dockers_words_and_codes() {
     says(&["nosuchcommand"], 1, "unknown command: skiff nosuchcommand");
     says(&["ps"], 1, "'skiff ps' is not available in this version");
     says(&["tag", "a", "B"], 1, "must be lowercase");
-    says(&["build", "--push", "."], 1, "--push is not available in this version");
+    says(&["build", "--push", "."], 1, "tag is needed when pushing to registry");
     let help = env.ok(&["build", "--help"]);
     assert!(
-        help.contains("Usage:  skiff build [OPTIONS] PATH | URL | -") && help.contains("--no-cache-filter"),
+        help.contains("Usage:  skiff build [OPTIONS] [PATH | URL | -]") && help.contains("--no-cache-filter"),
         "{help}"
     );
     let link = env.work().join("docker");
