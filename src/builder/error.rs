@@ -67,7 +67,7 @@ impl BuildError {
 
     /// Whether the build was stopped rather than failed.
     pub fn is_cancelled(&self) -> bool {
-        matches!(*self.kind, ErrorKind::Cancelled)
+        matches!(*self.kind, ErrorKind::Cancelled | ErrorKind::Context(ContextError::Cancelled))
     }
 }
 

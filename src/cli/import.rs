@@ -56,6 +56,7 @@ pub fn run(args: &ImportArgs, global: &Global) -> Result<(), CliError> {
             reporter: &NullReporter,
             transfer: TransferId::Number(0),
             spool: spool.root(),
+            cancel: None,
         };
         let body = download(&args.source, &download_options).and_then(|body| body.body());
         let body = body.map_err(|e| CliError::new(chain(&e)))?;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Once;
+use std::time::Duration;
 
 use super::checksum::{Checksum, Hashes};
 use super::error::ContextError;
@@ -12,6 +13,7 @@ use super::http::{Answer, Get, Validators};
 use super::path::show;
 use super::spool;
 use super::tree::{Attributes, Child, Node, NodeKind, Tree};
+use crate::builder::cancel::Cancel;
 use crate::fs::Root;
 use crate::image::Digest;
 use crate::layers::Mtime;
@@ -19,6 +21,9 @@ use crate::progress::{Event, Reporter, TransferId};
 
 /// Progress is reported each time so many more bytes are there.
 const REPORT_EVERY: u64 = 256 << 10;
+
+/// How often a download looks whether it is to stop.
+pub(super) const CANCEL_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a download may use besides its URL.
 pub struct DownloadOptions<'a> {
@@ -32,6 +37,8 @@ pub struct DownloadOptions<'a> {
     pub transfer: TransferId,
     /// Directory for the temporary file.
     pub spool: &'a Root,
+    /// Stops it.
+    pub cancel: Option<&'a Cancel>,
 }
 
 /// A body on disk, and what its server said of it. As a tree it is one file, mode 0600, owned by root.
@@ -143,7 +150,18 @@ fn fetch(
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ContextError::Spool)?;
-    runtime.block_on(get(url, known, options))
+    let Some(cancel) = options.cancel else { return runtime.block_on(get(url, known, options)) };
+    runtime.block_on(async {
+        let stopped = async {
+            while !cancel.is_cancelled() {
+                tokio::time::sleep(CANCEL_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            done = get(url, known, options) => done,
+            () = stopped => Err(ContextError::Cancelled),
+        }
+    })
 }
 
 async fn get(

@@ -120,6 +120,9 @@ pub enum ContextError {
     /// Both the context and the Dockerfile are to be read from standard input.
     #[error("invalid argument: can't use stdin for both build context and dockerfile")]
     StdinTwice,
+    /// The build was stopped meanwhile.
+    #[error("context canceled")]
+    Cancelled,
     /// A git URL or what it names does not hold.
     #[error("invalid git source: {reason}")]
     GitUrl {

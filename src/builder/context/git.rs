@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +19,7 @@ use super::error::ContextError;
 use super::git_url::GitSource;
 use super::path::below_root;
 use super::tree::{Attributes, Child, ContentId, Fetched, Node, Tree, Wanted};
+use crate::builder::cancel::Cancel;
 use crate::fs::Root;
 
 /// What a checkout may use.
@@ -30,6 +32,8 @@ pub struct GitOptions<'a> {
     pub ssh: Option<PathBuf>,
     /// Whether a repository may be a local path; for tests.
     pub allow_file: bool,
+    /// Stops it.
+    pub cancel: Option<&'a Cancel>,
 }
 
 /// A checkout; it is removed when dropped.
@@ -212,7 +216,7 @@ impl Git<'_> {
             command.env(format!("GIT_CONFIG_KEY_{number}"), key);
             command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
         }
-        let output = command.output().map_err(|source| ContextError::GitMissing { source })?;
+        let output = self.output(command)?;
         match output.status.code() {
             Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
             Some(127) => Err(ContextError::GitMissing { source: io::ErrorKind::NotFound.into() }),
@@ -222,6 +226,23 @@ impl Git<'_> {
                 Err(ContextError::Git { command, said: self.without_credentials(&said) })
             }
         }
+    }
+
+    /// Waits for git, or ends it when the build is stopped.
+    fn output(&self, mut command: Command) -> Result<Output, ContextError> {
+        let missing = |source| ContextError::GitMissing { source };
+        let Some(cancel) = self.options.cancel else { return command.output().map_err(missing) };
+        // A group of its own, so that git's own children end with it.
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let child = command.spawn().map_err(missing)?;
+        let group = rustix::process::Pid::from_child(&child);
+        let guard = cancel.on_cancel(move || {
+            // One that has ended is no error.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        });
+        let output = child.wait_with_output().map_err(missing);
+        drop(guard);
+        if cancel.is_cancelled() { Err(ContextError::Cancelled) } else { output }
     }
 
     /// Takes user name and password of the remote out of what git says.

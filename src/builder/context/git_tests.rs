@@ -64,7 +64,7 @@ fn checks_out_what_was_asked_for() {
     git(dir.path(), &["commit", "-q", "-a", "-m", "b"]);
     let spool_dir = tempfile::tempdir().expect("a temporary directory");
     let spool = Root::open(spool_dir.path()).expect("it exists");
-    let options = GitOptions { spool: &spool, secret: &|_| None, ssh: None, allow_file: true };
+    let options = GitOptions { spool: &spool, secret: &|_| None, ssh: None, allow_file: true, cancel: None };
     let source = |reference: Option<&str>| GitSource {
         remote: format!("file://{}", dir.path().display()),
         reference: reference.map(str::to_owned),

@@ -153,6 +153,7 @@ pub fn open_context(
                 secret: options.secret,
                 ssh: options.ssh.clone(),
                 allow_file: false,
+                cancel: None,
             };
             let tree = checkout(&source, &git)?;
             let time = Some(tree.time);

@@ -155,9 +155,19 @@ fn standard_input_is_an_archive_or_a_dockerfile() {
         .expect("text");
     assert_eq!(text.dockerfile, b"FROM scratch\n");
     assert!(text.tree.list(b"").expect("readable").is_empty());
-    let cut = &files[..700];
-    open(ContextSource::Stdin(Box::new(std::io::Cursor::new(cut.to_vec()))), DockerfileSource::Default)
-        .expect_err("the archive ends early");
+    let cut = |bytes: usize| {
+        let stream = std::io::Cursor::new(files[..bytes].to_vec());
+        open(ContextSource::Stdin(Box::new(stream)), DockerfileSource::Default)
+    };
+    // The Dockerfile's six bytes stand behind its header, and the next header at 1024.
+    for early in [515, 1100, 1024 + 515] {
+        let error = cut(early).expect_err("the archive ends early");
+        assert_eq!(error.to_string(), "failed to read archive context", "{early}");
+    }
+    // What lacks only padding and end marks is whole, as Go's reader has it.
+    for whole in [518, 700, 1024] {
+        assert_eq!(cut(whole).expect("nothing is missing").dockerfile, b"FROM a", "{whole}");
+    }
     let twice = open(
         ContextSource::Stdin(Box::new(std::io::empty())),
         DockerfileSource::Stdin(Box::new(std::io::empty())),
@@ -250,6 +260,7 @@ fn downloads_are_verified_and_named() {
                 reporter: &NullReporter,
                 transfer: TransferId::Number(1),
                 spool: &root,
+                cancel: None,
             },
         )
     };

@@ -164,6 +164,7 @@ impl Ops<'_> {
             reporter: self.env.reporter,
             transfer: TransferId::Number(number),
             spool: self.spool()?,
+            cancel: Some(self.env.cancel),
         })
     }
 
@@ -176,6 +177,7 @@ impl Ops<'_> {
             secret,
             ssh: self.options.ssh.get("default").map(|agent| agent.socket.clone()),
             allow_file: false,
+            cancel: Some(self.env.cancel),
         })
     }
 }
