@@ -4,7 +4,7 @@
 //! terminal, JSON lines) live in `cli`. Events own their data, so that a
 //! recorded stream replays through any renderer.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::image::Digest;
@@ -121,6 +121,8 @@ pub struct CheckEvent {
     pub url: String,
     /// The file's name.
     pub file: String,
+    /// The file's text.
+    pub text: Arc<str>,
     /// The lines with their surroundings.
     pub excerpt: String,
     /// First and last line.

@@ -158,8 +158,9 @@ fn solve_all(
     env.reporter.report(Event::VertexStarted { id, name: line, at: SystemTime::now() });
     env.reporter.report(Event::VertexDone { id, at: SystemTime::now(), outcome: Outcome::Done });
     let checked = check(options, &images);
+    let text: Arc<str> = options.source.text().into();
     for finding in &checked.findings {
-        env.reporter.report(checks_event(id, finding, &options.source));
+        env.reporter.report(checks_event(id, finding, &options.source, &text));
     }
     let plan = checked.plan?;
     for message in &plan.warnings {
@@ -235,13 +236,14 @@ pub fn wants_index(options: &BuildOptions) -> bool {
 }
 
 /// Returns what a build check found as an event of the step that read the file.
-fn checks_event(vertex: VertexId, finding: &Finding, source: &Source) -> Event {
+fn checks_event(vertex: VertexId, finding: &Finding, source: &Source, text: &Arc<str>) -> Event {
     Event::Check(Box::new(CheckEvent {
         vertex,
         short: finding.to_string(),
         detail: finding.rule.description.to_owned(),
         url: finding.rule.url(),
         file: source.name().to_owned(),
+        text: Arc::clone(text),
         excerpt: excerpt(source, finding.span),
         lines: (finding.span.first, finding.span.last),
     }))

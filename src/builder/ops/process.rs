@@ -176,14 +176,17 @@ impl<'a> Log<'a> {
             };
             let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
             drop(polled);
-            for at in (0..open.len()).rev().filter(|at| ready[*at]) {
+            // Standard output first, all that its pipe holds: an error then never stands before what led to it.
+            let mut ended = Vec::new();
+            for at in (0..open.len()).filter(|at| ready[*at]) {
                 match rustix::io::read(&open[at].0, &mut buffer) {
-                    Ok(0) => drop(open.remove(at)),
+                    Ok(0) => ended.push(at),
                     Ok(count) => self.take(open[at].1, &buffer[..count]),
                     Err(rustix::io::Errno::INTR) => {}
                     Err(errno) => return Err(failed("cannot read output")(errno.into())),
                 }
             }
+            ended.into_iter().rev().for_each(|at| drop(open.remove(at)));
         }
         Ok(())
     }

@@ -94,8 +94,8 @@ pub struct BuildArgs {
     /// Limits of RUN instructions (format: memory=,memory-swap=,cpu-shares=,cpu-quota=,...)
     #[arg(long, value_name = "LIMITS")]
     pub resource: Vec<String>,
-    /// Set type of progress output (auto, plain, tty, quiet, rawjson)
-    #[arg(long, value_name = "MODE", env = "BUILDKIT_PROGRESS", hide_env_values = true)]
+    /// Set type of progress output: auto, plain, tty, quiet, none, rawjson (or BUILDKIT_PROGRESS)
+    #[arg(long, value_name = "MODE")]
     pub progress: Option<String>,
     /// Suppress the build output and print image ID on success
     #[arg(short, long)]

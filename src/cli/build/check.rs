@@ -111,7 +111,7 @@ fn report(findings: &[Finding], error: Option<&BuildError>, shown: &Source) -> R
 }
 
 /// Returns what stands at the end of a build with findings: a line each, with `expand` all there is to say.
-pub fn summary(checks: &[CheckEvent], expand: bool, colours: bool) -> String {
+pub fn summary(checks: &[CheckEvent], expand: bool, colour: Option<&str>) -> String {
     let count = match checks.len() {
         0 => return String::new(),
         1 => "1 warning found".to_owned(),
@@ -119,7 +119,7 @@ pub fn summary(checks: &[CheckEvent], expand: bool, colours: bool) -> String {
     };
     let hint = if expand { "" } else { " (use --debug to expand)" };
     let head = format!("{count}{hint}:");
-    let head = if colours { format!("\x1b[33m{head}\x1b[0m") } else { head };
+    let head = colour.map_or_else(|| head.clone(), |colour| format!("\x1b[{colour}m{head}\x1b[0m"));
     let mut text = format!("\n {head}\n");
     for check in checks {
         text += &format!(" - {}\n", super::super::render::harmless(&check.short));

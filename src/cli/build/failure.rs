@@ -1,10 +1,15 @@
 //! What a failed build says: the step's last output, the lines of the Dockerfile, the error.
 
+use std::io::ErrorKind;
+
 use super::super::error::{CliError, chain};
 use super::super::render::FailedLogs;
 use crate::builder::BuildError;
 use crate::builder::context::Context;
 use crate::parser::{ParseError, Source, excerpt};
+
+/// Exit code where a resource of the machine is exhausted, as docker's.
+const EXHAUSTED: u8 = 102;
 
 /// Returns the text that stands at the end of a failed build; `findings` is what build checks found.
 pub fn text(error: &BuildError, logs: Option<FailedLogs>, findings: &str) -> String {
@@ -24,6 +29,19 @@ pub fn text(error: &BuildError, logs: Option<FailedLogs>, findings: &str) -> Str
     text
 }
 
+/// Returns the exit code of a failed build: 102 where the machine has no room left, as docker's, else 1.
+pub fn code(error: &BuildError) -> u8 {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::OutOfMemory)) {
+            return EXHAUSTED;
+        }
+        cause = error.source();
+    }
+    1
+}
+
 /// The error for a Dockerfile that is no text.
 pub fn unreadable(context: &Context, error: &ParseError) -> CliError {
     let lossy = String::from_utf8_lossy(&context.dockerfile).into_owned();
@@ -34,4 +52,19 @@ pub fn unreadable(context: &Context, error: &ParseError) -> CliError {
 pub fn unparsed(source: &Source, error: &ParseError) -> CliError {
     let lines = error.span.map(|span| excerpt(source, span)).unwrap_or_default();
     CliError::new(format!("{lines}ERROR: failed to build: failed to solve: {}", chain(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_a_code_of_its_own() {
+        let failed = |kind: ErrorKind| {
+            let io = crate::builder::ErrorKind::Io { action: "cannot write", source: kind.into() };
+            code(&BuildError::from(io))
+        };
+        assert_eq!(failed(ErrorKind::StorageFull), 102);
+        assert_eq!(failed(ErrorKind::NotFound), 1);
+    }
 }

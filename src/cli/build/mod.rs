@@ -62,13 +62,7 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     args.refused.check()?;
     resources::check_docker_buildkit()?;
     let call = call::parse(args)?;
-    let mode = match (args.quiet, args.progress.as_deref()) {
-        (true, None | Some("" | "auto" | "quiet")) => Mode::Quiet,
-        (true, Some(other)) => {
-            return Err(CliError::new(format!("progress={other} and quiet cannot be used together")));
-        }
-        (false, given) => Mode::parse(given.unwrap_or_default())?,
-    };
+    let mode = progress_mode(args)?;
     if let Some(path) = &args.iidfile {
         files::remove(path)?;
     }
@@ -232,7 +226,7 @@ pub fn run_in(
     drop(lease);
     let findings = match session.mode {
         Mode::Quiet | Mode::RawJson => String::new(),
-        _ => check::summary(&renderer.checks(), global.args.debug, render::colours()),
+        _ => check::summary(&renderer.checks(), global.args.debug, render::warning_colour().as_deref()),
     };
     match result {
         Ok(solved) => {
@@ -252,7 +246,8 @@ pub fn run_in(
         }
         Err(error) => {
             let kept = shell.map(|shell| shell.said(&global.program)).unwrap_or_default();
-            Err(CliError::new(format!("{}{kept}", failure::text(&error, renderer.failed_logs(), &findings))))
+            let text = format!("{}{kept}", failure::text(&error, renderer.failed_logs(), &findings));
+            Err(CliError::new(text).code(failure::code(&error)))
         }
     }
 }
@@ -265,6 +260,19 @@ pub fn check_inputs(args: &BuildArgs) -> Result<(), CliError> {
     options::tags(args)?;
     Exports::of(args)?;
     secrets::secrets(&args.secret).map(drop)
+}
+
+/// Returns what is drawn: `-q` draws nothing, and `BUILDKIT_PROGRESS` counts where nothing is asked for.
+fn progress_mode(args: &BuildArgs) -> Result<Mode, CliError> {
+    match args.progress.as_deref().unwrap_or_default() {
+        "" | "auto" if args.quiet => Ok(Mode::Quiet),
+        "quiet" if args.quiet => Ok(Mode::Quiet),
+        other if args.quiet => {
+            Err(CliError::new(format!("ERROR: progress={other} and quiet cannot be used together")))
+        }
+        "" | "auto" => Mode::parse(&std::env::var("BUILDKIT_PROGRESS").unwrap_or_default()),
+        given => Mode::parse(given),
+    }
 }
 
 /// Answers what is asked of the file instead of a build, and returns the exit code.

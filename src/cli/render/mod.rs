@@ -7,6 +7,7 @@
 mod clean;
 mod json;
 mod layers;
+mod look;
 mod plain;
 mod quiet;
 mod tail;
@@ -23,6 +24,7 @@ use super::error::CliError;
 use crate::progress::{CheckEvent, Reporter};
 
 pub use layers::{Out, Way, layers};
+pub use look::Look;
 pub use tail::FailedLogs;
 pub use transfers::transfers;
 
@@ -79,25 +81,29 @@ impl Mode {
     }
 }
 
-/// Whether standard error shows colours.
-pub fn colours() -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stderr().is_terminal() && !no_color
+/// What the variables say.
+pub fn look() -> Look {
+    Look::read(|name| std::env::var(name).ok())
+}
+
+/// Returns the colour of warnings, where standard error shows colours.
+pub fn warning_colour() -> Option<String> {
+    let look = look();
+    (std::io::stderr().is_terminal() && look.colours).then_some(look.warning)
 }
 
 /// Returns the renderer for a mode, on standard error as it is.
 pub fn choose(mode: Mode) -> Arc<dyn Renderer> {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-    choose_for(mode, std::io::stderr().is_terminal(), dumb, no_color)
+    choose_for(mode, std::io::stderr().is_terminal(), dumb, look())
 }
 
 /// Returns the renderer for a mode on a terminal or not; a dumb one can't be drawn over.
-fn choose_for(mode: Mode, terminal: bool, dumb: bool, no_color: bool) -> Arc<dyn Renderer> {
+fn choose_for(mode: Mode, terminal: bool, dumb: bool, look: Look) -> Arc<dyn Renderer> {
     match mode {
         Mode::Quiet => Arc::new(quiet::Quiet::default()),
         Mode::RawJson => Arc::new(json::Json::default()),
-        Mode::Tty | Mode::Auto if terminal && !dumb => tty::Tty::start(!no_color),
-        _ => Arc::new(plain::Plain::new(std::io::stderr())),
+        Mode::Tty | Mode::Auto if terminal && !dumb => tty::Tty::start(look),
+        _ => Arc::new(plain::Plain::new(std::io::stderr(), look)),
     }
 }

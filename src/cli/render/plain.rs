@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Renderer;
 use super::clean;
 use super::tail::{Change, FailedLogs, Steps};
+use super::{Look, Renderer};
 use crate::progress::{CheckEvent, Event, Outcome, Reporter, VertexId};
 
 /// Writes lines.
@@ -20,12 +20,13 @@ struct State<W> {
     /// The step whose block is being written.
     current: Option<VertexId>,
     warnings: usize,
+    look: Look,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Writes to `out`.
-    pub fn new(out: W) -> Self {
-        Self { state: Mutex::new(State { out, steps: Steps::default(), current: None, warnings: 0 }) }
+    pub fn new(out: W, look: Look) -> Self {
+        Self { state: Mutex::new(State { out, steps: Steps::default(), current: None, warnings: 0, look }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State<W>> {
@@ -48,7 +49,7 @@ impl<W: Write> State<W> {
         if self.current != Some(id)
             && let Some(step) = self.steps.steps.get(&id)
         {
-            text.push_str(&format!("#{id} {}\n", clean::name(&step.name)));
+            text.push_str(&format!("#{id} {}\n", self.look.name(&clean::name(&step.name))));
         }
         for line in lines {
             text.push_str(&format!("#{id} {line}\n"));

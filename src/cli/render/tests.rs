@@ -27,7 +27,7 @@ fn events() -> Vec<Event> {
 
 #[test]
 fn plain_lines_are_blocks_of_steps() {
-    let plain = Plain::new(Vec::new());
+    let plain = Plain::new(Vec::new(), super::Look::default());
     events().into_iter().for_each(|event| plain.report(event));
     plain.finish();
     let failed = plain.failed_logs().unwrap();

@@ -3,24 +3,19 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::Renderer;
 use super::clean;
 use super::tail::{Change, FailedLogs, Step, Steps};
+use super::{Look, Renderer};
 use crate::cli::table::{ellipsis, width};
 use crate::progress::{CheckEvent, Event, Outcome, Reporter};
-
-/// Time between two frames.
-const FRAME: Duration = Duration::from_millis(100);
-/// Lines of output shown below a running step.
-const TAIL: usize = 6;
 
 /// Draws frames over each other.
 pub struct Tty {
     state: Mutex<State>,
     over: AtomicBool,
-    colours: bool,
+    look: Look,
 }
 
 struct State {
@@ -33,10 +28,11 @@ struct State {
 
 impl Tty {
     /// Starts drawing; a thread draws until the view is finished or forgotten.
-    pub fn start(colours: bool) -> Arc<Self> {
+    pub fn start(look: Look) -> Arc<Self> {
+        let pause = look.frame;
         let state =
             State { steps: Steps::default(), began: SystemTime::now(), drawn: 0, warnings: Vec::new() };
-        let tty = Arc::new(Self { state: Mutex::new(state), over: AtomicBool::new(false), colours });
+        let tty = Arc::new(Self { state: Mutex::new(state), over: AtomicBool::new(false), look });
         let weak: Weak<Self> = Arc::downgrade(&tty);
         let drawing = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
             while let Some(tty) = weak.upgrade() {
@@ -45,7 +41,7 @@ impl Tty {
                 }
                 tty.draw(false);
                 drop(tty);
-                std::thread::sleep(FRAME);
+                std::thread::sleep(pause);
             }
         });
         // Without the thread the view is drawn once, at the end.
@@ -64,7 +60,7 @@ impl Tty {
         }
         let (rows, columns) = console::Term::stderr().size();
         let (rows, columns) = (usize::from(rows).max(5), usize::from(columns).max(20));
-        let mut lines = frame(&state, SystemTime::now(), columns, self.colours, last);
+        let mut lines = frame(&state, SystemTime::now(), columns, &self.look, last);
         if !last && lines.len() + 1 > rows {
             // The head and the newest lines; a terminal can't be drawn over beyond its top.
             let cut = lines.len() + 1 - rows;
@@ -86,7 +82,7 @@ impl Tty {
 }
 
 /// Returns the lines of a frame.
-fn frame(state: &State, now: SystemTime, columns: usize, colours: bool, last: bool) -> Vec<String> {
+fn frame(state: &State, now: SystemTime, columns: usize, look: &Look, last: bool) -> Vec<String> {
     let steps = &state.steps.steps;
     let done = steps.values().filter(|step| step.ended.is_some()).count();
     let total = state.steps.total.max(steps.len());
@@ -94,37 +90,39 @@ fn frame(state: &State, now: SystemTime, columns: usize, colours: bool, last: bo
     let ending = if last { " FINISHED" } else { "" };
     let mut lines = vec![format!("[+] Building {elapsed:.1}s ({done}/{total}){ending}")];
     for step in steps.values() {
-        lines.push(step_line(step, now, columns, colours));
+        lines.push(step_line(step, now, columns, look));
         let running = step.ended.is_none();
         if running && !last {
-            let tail: Vec<_> = step.last.iter().rev().take(TAIL).collect();
+            let tail: Vec<_> = step.last.iter().rev().take(look.tail).collect();
             for (_, line) in tail.into_iter().rev() {
                 let line = format!(" => => # {}", clean::line(line, false).replace('\t', "    "));
-                lines.push(painted(&ellipsis(&line, columns - 1), "2", colours));
+                lines.push(painted(&ellipsis(&line, columns - 1), "2", look));
             }
         }
     }
-    lines.extend(state.warnings.iter().map(|warning| painted(&format!("WARNING: {warning}"), "33", colours)));
+    lines.extend(
+        state.warnings.iter().map(|warning| painted(&format!("WARNING: {warning}"), &look.warning, look)),
+    );
     lines
 }
 
-fn step_line(step: &Step, now: SystemTime, columns: usize, colours: bool) -> String {
+fn step_line(step: &Step, now: SystemTime, columns: usize, look: &Look) -> String {
     let time = format!("{:.1}s", step.duration(now).as_secs_f64());
     let (mark, colour) = match step.ended.as_ref().map(|(_, outcome)| outcome) {
-        _ if step.cached => ("CACHED ", "34"),
+        _ if step.cached => ("CACHED ", look.run.as_str()),
         None => ("", ""),
-        Some(Outcome::Done) => ("", "34"),
-        Some(Outcome::Failed(_)) => ("ERROR ", "31"),
-        Some(Outcome::Canceled) => ("CANCELED ", "33"),
+        Some(Outcome::Done) => ("", look.run.as_str()),
+        Some(Outcome::Failed(_)) => ("ERROR ", look.error.as_str()),
+        Some(Outcome::Canceled) => ("CANCELED ", look.cancel.as_str()),
     };
     let room = columns.saturating_sub(width(&time) + 2);
     let left = ellipsis(&format!(" => {mark}{}", clean::name(&step.name)), room);
     let gap = " ".repeat((room + 1).saturating_sub(width(&left)));
-    painted(&format!("{left}{gap}{time}"), colour, colours)
+    painted(&format!("{left}{gap}{time}"), colour, look)
 }
 
-fn painted(text: &str, colour: &str, colours: bool) -> String {
-    if colours && !colour.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+fn painted(text: &str, colour: &str, look: &Look) -> String {
+    if look.colours && !colour.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 impl Reporter for Tty {
@@ -154,6 +152,8 @@ impl Renderer for Tty {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::progress::Stream;
 
@@ -178,7 +178,8 @@ mod tests {
         ] {
             state.steps.apply(event);
         }
-        let lines = frame(&state, at(1200), 40, false, false);
+        let look = Look { colours: false, ..Look::default() };
+        let lines = frame(&state, at(1200), 40, &look, false);
         assert_eq!(
             lines,
             [
@@ -195,7 +196,7 @@ mod tests {
                 "WARNING: careful",
             ]
         );
-        let last = frame(&state, at(1200), 40, false, true);
+        let last = frame(&state, at(1200), 40, &look, true);
         assert_eq!((last[0].as_str(), last.len()), ("[+] Building 1.2s (2/7) FINISHED", 5));
     }
 }
