@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::error::FsError;
@@ -14,6 +14,9 @@ use super::stat::Stat;
 
 /// Entries from which on their headers are read by several threads.
 const PARALLEL: usize = 512;
+
+/// Bytes of names that one system call may give.
+const READ_AT_ONCE: usize = 32 << 10;
 
 impl Root {
     /// Returns the names in a directory with their headers, sorted by bytes; links are not followed.
@@ -28,7 +31,9 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let fd = self.open_flags(path, flags, Mode::empty()).map_err(fail)?;
         let mut names: Vec<Vec<u8>> = Vec::new();
-        for entry in Dir::read_from(&fd).map_err(fail)? {
+        let mut buffer = Vec::with_capacity(READ_AT_ONCE);
+        let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
