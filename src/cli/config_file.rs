@@ -8,11 +8,15 @@
 //! ```text
 //! {"registry-mirrors": ["https://mirror.example"],
 //!  "insecure-registries": ["registry.example:5000", "10.0.0.0/8"],
-//!  "proxies": {"http-proxy": "..", "https-proxy": "..", "no-proxy": ".."}}
+//!  "proxies": {"http-proxy": "..", "https-proxy": "..", "no-proxy": ".."},
+//!  "max-download-attempts": 5, "stall-timeout": "60s"}
 //! ```
+//!
+//! `stall-timeout` is ours: a transfer in which nothing moves for so long has failed.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -22,7 +26,8 @@ use crate::registry::hosts::{HostsConfig, InsecureHost, Proxies, check_mirror};
 /// Largest file that is read.
 const MAX_FILE: u64 = 16 << 20;
 /// The keys that mean something.
-const KEYS: [&str; 3] = ["registry-mirrors", "insecure-registries", "proxies"];
+const KEYS: [&str; 5] =
+    ["registry-mirrors", "insecure-registries", "proxies", "max-download-attempts", "stall-timeout"];
 
 /// Returns a variable that is set and not empty, as a path.
 pub fn folder(name: &str) -> Option<PathBuf> {
@@ -39,11 +44,7 @@ pub fn user_folder() -> Option<PathBuf> {
 /// # Errors
 /// A file is no JSON, or holds something that is not known.
 pub fn hosts() -> Result<HostsConfig, CliError> {
-    let mut all = Map::new();
-    let files = [Some(PathBuf::from("/etc")), user_folder()];
-    for path in files.into_iter().flatten().map(|folder| folder.join("skiff/config.json")) {
-        all.extend(read(&path)?);
-    }
+    let all = both()?;
     let mut config = HostsConfig { certificates: certificates(), ..HostsConfig::default() };
     for mirror in texts(&all, "registry-mirrors")? {
         check_mirror(&mirror).map_err(|error| CliError::new(error.to_string()))?;
@@ -55,6 +56,50 @@ pub fn hosts() -> Result<HostsConfig, CliError> {
     }
     config.proxies = proxies(&all)?;
     Ok(config)
+}
+
+/// How patient transfers are; none where the files do not say it.
+pub struct Patience {
+    /// How often something is tried in all.
+    pub attempts: Option<u32>,
+    /// How long nothing may move.
+    pub stall: Option<Duration>,
+}
+
+/// Returns what the files say of failures.
+///
+/// # Errors
+/// A file is no JSON, or holds something that is not known.
+pub fn patience() -> Result<Patience, CliError> {
+    let all = both()?;
+    let wrong = |key: &str, what: &str| CliError::new(format!("config.json: {key} is no {what}"));
+    let attempts = match all.get("max-download-attempts") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            let number = number.filter(|number| *number > 0);
+            Some(number.ok_or_else(|| wrong("max-download-attempts", "positive number"))?)
+        }
+    };
+    let stall = match all.get("stall-timeout") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let nanos = value.as_str().and_then(|text| crate::parser::parse_duration(text).ok());
+            let nanos = nanos.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+            Some(nanos.map(Duration::from_nanos).ok_or_else(|| wrong("stall-timeout", "duration"))?)
+        }
+    };
+    Ok(Patience { attempts, stall })
+}
+
+/// Returns what both files say together.
+fn both() -> Result<Map<String, Value>, CliError> {
+    let mut all = Map::new();
+    let files = [Some(PathBuf::from("/etc")), user_folder()];
+    for path in files.into_iter().flatten().map(|folder| folder.join("skiff/config.json")) {
+        all.extend(read(&path)?);
+    }
+    Ok(all)
 }
 
 /// Folders with a folder of certificates for a registry: ours, docker's, podman's; the user's and the machine's.

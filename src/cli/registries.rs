@@ -48,12 +48,16 @@ fn client_for(global: &Global, hosts: HostsConfig) -> Result<RegistryClient, Cli
         }
         Notice::Retrying { .. } | Notice::MirrorFailed { .. } => {}
     });
-    Ok(RegistryClient::new(ClientOptions {
+    let patience = config_file::patience()?;
+    let mut options = ClientOptions {
         hosts: Arc::new(hosts),
         credentials: Arc::new(credentials(global)),
         notices,
         ..ClientOptions::default()
-    }))
+    };
+    options.retry.attempts = patience.attempts.unwrap_or(options.retry.attempts);
+    options.stall = patience.stall.unwrap_or(options.stall);
+    Ok(RegistryClient::new(options))
 }
 
 /// Returns where credentials are: `DOCKER_AUTH_CONFIG`, docker's `config.json`, podman's `auth.json`.

@@ -1,10 +1,12 @@
 //! What whole-binary tests share: a hermetic environment, base images, a peer engine, an image reader.
 #![allow(dead_code, reason = "each test binary uses its own part of this folder")]
 
+pub mod fake;
 pub mod http;
 pub mod image;
 pub mod peer;
 pub mod registry;
+pub mod script;
 pub mod serve;
 
 use std::fs;

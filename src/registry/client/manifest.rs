@@ -5,7 +5,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 
 use super::body::read_limited;
-use super::request::Ask;
+use super::request::{Ask, text};
 use super::url_text::redacted;
 use super::{RegistryClient, Repository, TagOrDigest};
 use crate::image::Digest;
@@ -135,12 +135,22 @@ impl RegistryClient {
         bytes: Bytes,
     ) -> Result<Digest, RegistryError> {
         let answer = self.put_exact(repo, what, media_type, bytes.clone()).await?;
+        let digest = Digest::of(&bytes);
+        // A registry that keeps something else (or names it by another algorithm, which is no lie) says so.
+        if let Some(kept) = text(answer.headers(), "docker-content-digest")
+            && kept.starts_with("sha256:")
+            && kept != digest.to_string()
+        {
+            let url = redacted(answer.url());
+            let what = format!("the manifest {digest} was sent, and the registry has {kept}");
+            return Err(RegistryError::Protocol { url, what });
+        }
         if !answer.headers().contains_key("oci-subject")
             && let Ok(manifest) = serde_json::from_slice::<serde_json::Value>(&bytes)
         {
             self.add_referrer(repo, &manifest, media_type, &bytes).await?;
         }
-        Ok(Digest::of(&bytes))
+        Ok(digest)
     }
 
     pub(super) async fn put_exact(

@@ -13,9 +13,14 @@ impl RegistryClient {
     /// The given one.
     pub(super) async fn pause(&self, error: RegistryError, attempt: &mut u32) -> Result<(), RegistryError> {
         let policy = &self.inner.options.retry;
-        // Bytes that do not fit their digest come once by accident, twice by nature.
-        let most = if matches!(error, RegistryError::Digest { .. }) { 2 } else { policy.attempts };
-        if *attempt >= most {
+        // Bytes that do not fit their digest come once by accident, twice by nature; and who let us wait
+        // for a minute two times will do so again.
+        let most = match error {
+            RegistryError::Digest { .. } | RegistryError::Stalled { .. } => policy.attempts.min(2),
+            _ => policy.attempts,
+        };
+        // Who is to come back tomorrow need not wait here.
+        if *attempt >= most || error.retry_after().is_some_and(|asked| asked > policy.cap) {
             return Err(error);
         }
         let wait = policy.wait(*attempt, error.retry_after());

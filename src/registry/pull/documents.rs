@@ -135,8 +135,15 @@ pub(in crate::registry) fn parse(
         let (name, media_type) = (reference.familiar(), fetched.media_type.clone());
         return Err(TransferError::Schema1 { name, media_type });
     }
-    Document::parse(&fetched.bytes)
-        .map_err(|source| TransferError::Manifest { digest: fetched.digest, source })
+    Document::parse(&fetched.bytes).map_err(|source| {
+        let kind = fetched.media_type.as_str();
+        // A page that asks people to log in, mostly.
+        if !kind.is_empty() && !kind.contains("json") {
+            let what = format!("the answer is of type {kind} and no manifest");
+            return RegistryError::Protocol { url: reference.to_string(), what }.into();
+        }
+        TransferError::Manifest { digest: fetched.digest, source }
+    })
 }
 
 fn select(index: &Index, wanted: &Platform) -> Result<Descriptor, TransferError> {

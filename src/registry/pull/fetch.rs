@@ -14,8 +14,11 @@ use super::super::transfer::{Gates, Transfer, TransferError};
 use crate::image::Descriptor;
 use crate::store::Partial;
 
-/// Attempts without a single byte of progress.
-const ATTEMPTS: u32 = 5;
+/// Wait after a failure that came behind some progress.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Bytes between two failures that are progress, and failures without.
+const PROGRESS: u64 = 64 << 10;
+const FAILURES: u32 = 3;
 /// Ranges of one blob that come at the same time.
 const RANGES: usize = 4;
 /// A range is only cut when both halves are at least this long.
@@ -81,15 +84,15 @@ impl Fetch<'_> {
             let before = counted.done.load(Ordering::Relaxed);
             match self.ranges(gaps, &counted).await {
                 Ok(()) => {}
+                // The client has tried again already where nothing came at all.
                 Err(TransferError::Registry(error)) if error.is_temporary() => {
-                    let moved = counted.done.load(Ordering::Relaxed) > before;
-                    failures = if moved { 1 } else { failures + 1 };
-                    if failures >= ATTEMPTS {
+                    let moved = counted.done.load(Ordering::Relaxed) - before;
+                    failures = if moved < PROGRESS { failures + 1 } else { 0 };
+                    if moved == 0 || failures >= FAILURES {
                         return Err(error.into());
                     }
-                    let wait = Duration::from_millis(250 << failures);
-                    tokio::time::sleep(error.retry_after().unwrap_or(wait).min(Duration::from_secs(60)))
-                        .await;
+                    let wait = error.retry_after().unwrap_or(PAUSE);
+                    tokio::time::sleep(wait.min(Duration::from_secs(60))).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -11,7 +11,7 @@ use super::super::transfer::{Gates, Transfer, TransferError};
 use super::documents::Documents;
 use super::fetch::Fetch;
 use crate::image::{Descriptor, DiffId, Digest};
-use crate::layers::{self, LayerError, SinkOptions};
+use crate::layers::{self, HashingReader, LayerError, SinkOptions};
 use crate::progress::TransferState;
 use crate::store::{LayerForm, Partial, PartialReader, Store};
 
@@ -62,7 +62,9 @@ async fn one(
         }
         // Bytes that are wrong may have come from a crash or a bad mirror; once more, from nothing.
         partial.clear()?;
-        job.attempt().await?;
+        if let Err(error) = job.attempt().await {
+            return Err(job.explain(error).await);
+        }
     }
     drop(_closing);
     if let Ok(partial) = Arc::try_unwrap(partial) {
@@ -140,6 +142,22 @@ impl Job<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Says of bytes that can't be unpacked whether they are the right ones.
+    async fn explain(&self, error: Failed) -> TransferError {
+        if error.is_content() && self.fetch().await.is_ok() {
+            let mut reader = HashingReader::new(self.partial.reader(Some(self.blob.size)));
+            let hashing = tokio::task::spawn_blocking(move || {
+                std::io::copy(&mut reader, &mut std::io::sink()).map(|_| reader.finish())
+            });
+            if let Ok(got) = hashing.await.expect("hashing does not panic")
+                && let Err(wrong) = check(self.blob, got)
+            {
+                return wrong.into();
+            }
+        }
+        error.into()
     }
 
     async fn fetch(&self) -> Result<(), TransferError> {

@@ -147,6 +147,7 @@ impl Push<'_> {
         let place = self.repo.to_string();
         let mut upload = self.begin(what, begun).await?;
         let mut failures = 0;
+        let mut refused_at = None;
         loop {
             let offset = upload.offset();
             let reader = bytes.open(offset)?;
@@ -157,15 +158,23 @@ impl Push<'_> {
                 Ok(()) => return Ok(Sending { upload, what: what.to_owned() }),
                 Err(error) => error,
             };
-            if !error.is_temporary() {
+            // A token may run out between two requests; the bytes that went with it can't be sent again
+            // from where they came, but they can be read again.
+            let renewed = error.status() == Some(401) && refused_at != Some(offset);
+            if !error.is_temporary() && !renewed {
                 return Err(TransferError::push(error));
+            }
+            if renewed {
+                refused_at = Some(offset);
             }
             failures += 1;
             if failures >= ATTEMPTS {
                 return Err(error.into());
             }
-            let wait = error.retry_after().unwrap_or(Duration::from_millis(250 << failures));
-            tokio::time::sleep(wait.min(Duration::from_secs(60))).await;
+            if !renewed {
+                let wait = error.retry_after().unwrap_or(Duration::from_millis(250 << failures));
+                tokio::time::sleep(wait.min(Duration::from_secs(60))).await;
+            }
             // Where it stands is the registry's word; one that does not know any more begins anew.
             match upload.state().await {
                 Ok(now) if now > offset => failures = 1,
