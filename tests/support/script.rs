@@ -207,11 +207,10 @@ fn answer(stream: &mut TcpStream, asked: &Asked, reply: &Reply) -> bool {
     if asked.method == "HEAD" {
         return true;
     }
-    while reply.endless {
+    if reply.endless {
         let chunk = [format!("{:x}\r\n", reply.body.len()).as_bytes(), &reply.body, b"\r\n"].concat();
-        if stream.write_all(&chunk).is_err() {
-            return false;
-        }
+        while stream.write_all(&chunk).is_ok() {}
+        return false;
     }
     let body = &reply.body[..reply.cut.unwrap_or(reply.body.len()).min(reply.body.len())];
     let (pause, size) = reply.drip.unwrap_or((Duration::ZERO, usize::MAX));
