@@ -35,24 +35,37 @@ type Blob = (Digest, Vec<u8>);
 struct Image {
     config: Blob,
     manifest: Blob,
-    layers: Vec<DiffId>,
+    layers: Vec<SavedLayer>,
+}
+
+/// A layer, and the blob that the manifest names for it.
+#[derive(Clone, Copy)]
+struct SavedLayer {
+    diff_id: DiffId,
+    blob: Digest,
+    size: u64,
 }
 
 /// Everything about one item that the archive needs.
 struct Planned {
     /// The image itself first, then the other platforms of its index.
     images: Vec<Image>,
+    /// What the index names that is no image, with what it names: attestations.
+    others: Vec<Blob>,
     index: Option<Blob>,
     names: Vec<Reference>,
 }
 
+/// Largest part of an attestation that is saved, in bytes.
+const MAX_STATEMENT: u64 = 256 << 20;
 /// Bytes that the kernel copies between two reports.
 const STEP: u64 = 16 << 20;
 
 /// Writes `items` to `out` at its present position; layers that several images share are written once.
 ///
-/// The same images give the same bytes. Layers are written uncompressed, so the
-/// archive's manifests name them by their diff ids.
+/// The same images give the same bytes. An image whose manifest's own blobs are
+/// all there travels with that manifest; otherwise layers are written
+/// uncompressed, and the archive's manifest names them by their diff ids.
 ///
 /// # Errors
 /// An image or a layer is not in the store, or `out` can't be written.
@@ -76,11 +89,12 @@ pub fn save(
         .iter()
         .filter_map(|item| item.index.as_ref())
         .chain(images().flat_map(|image| [&image.manifest, &image.config]))
+        .chain(planned.iter().flat_map(|item| &item.others))
     {
         tar.blob(*digest, bytes)?;
     }
-    for diff_id in images().flat_map(|image| &image.layers) {
-        tar.layer(store, *diff_id, reporter)?;
+    for layer in images().flat_map(|image| &image.layers) {
+        tar.layer(store, *layer, reporter)?;
     }
     tar.tar.finish().map(drop).map_err(|source| ArchiveError::Layer {
         action: "finish",
@@ -90,32 +104,38 @@ pub fn save(
 }
 
 fn plan(store: &Store, item: &SaveItem) -> Result<Planned, ArchiveError> {
-    let mut images = vec![image(store, item.image)?];
-    let Some(digest) = item.index else {
-        return Ok(Planned { images, index: None, names: item.names.clone() });
-    };
+    let record = store.image(item.image)?;
+    let mut images = vec![image(store, item.image, record.map(|record| record.manifest))?];
+    let alone = |images| Planned { images, others: Vec::new(), index: None, names: item.names.clone() };
+    let Some(digest) = item.index else { return Ok(alone(images)) };
     let (document, bytes) = store.document(digest)?;
-    let Document::Index(index) = document else {
-        return Ok(Planned { images, index: None, names: item.names.clone() });
-    };
-    let mut manifests = Vec::new();
+    let Document::Index(index) = document else { return Ok(alone(images)) };
+    let (mut manifests, mut others) = (Vec::new(), Vec::new());
     let mut same = true;
     for child in &index.manifests {
+        let digest = ManifestDigest::from_bytes(*child.digest.as_bytes());
         // Platforms that are not in the store are absent from the archive as well.
-        let Some(record) = store.image_by_manifest(ManifestDigest::from_bytes(*child.digest.as_bytes()))?
-        else {
+        let Some(record) = store.image_by_manifest(digest)? else {
+            if let Some(blobs) = other(store, digest)? {
+                others.extend(blobs);
+                manifests.push(child.clone());
+            }
             continue;
         };
-        let image = image(store, record.id)?;
+        let image = image(store, record.id, Some(digest))?;
         same &= image.manifest.0 == child.digest;
         manifests.push(Descriptor {
             digest: image.manifest.0,
             size: image.manifest.1.len() as u64,
-            media_type: media_type::OCI_MANIFEST.to_owned(),
+            media_type: match image.manifest.0 == child.digest {
+                true => child.media_type.clone(),
+                false => media_type::OCI_MANIFEST.to_owned(),
+            },
             ..child.clone()
         });
-        if images[0].manifest.0 != image.manifest.0 {
-            images.push(image);
+        match images[0].config.0 == image.config.0 {
+            true => images[0] = image,
+            false => images.push(image),
         }
     }
     let bytes = match same {
@@ -125,32 +145,83 @@ fn plan(store: &Store, item: &SaveItem) -> Result<Planned, ArchiveError> {
             serde_json::to_vec_pretty(&index).expect("an index serialises")
         }
     };
-    Ok(Planned { images, index: Some((Digest::of(&bytes), bytes)), names: item.names.clone() })
+    Ok(Planned { images, others, index: Some((Digest::of(&bytes), bytes)), names: item.names.clone() })
 }
 
-fn image(store: &Store, id: ImageId) -> Result<Image, ArchiveError> {
+/// Returns a manifest that is no image's, with all that it names; none unless all of it is there.
+fn other(store: &Store, digest: ManifestDigest) -> Result<Option<Vec<Blob>>, ArchiveError> {
+    if !store.has_blob(digest.as_digest())? {
+        return Ok(None);
+    }
+    let (document, bytes) = store.document(digest)?;
+    let Document::Manifest(manifest) = document else { return Ok(None) };
+    let mut blobs = vec![(digest.as_digest(), bytes)];
+    for part in std::iter::once(&manifest.config).chain(&manifest.layers) {
+        if !store.has_blob(part.digest)? {
+            return Ok(None);
+        }
+        blobs.push((part.digest, store.read_blob(part.digest, MAX_STATEMENT)?));
+    }
+    Ok(Some(blobs))
+}
+
+fn image(store: &Store, id: ImageId, own: Option<ManifestDigest>) -> Result<Image, ArchiveError> {
     let (parsed, config) = store.config(id)?;
-    let layers = parsed.rootfs.diff_ids;
-    let descriptors = layers
+    let diff_ids = parsed.rootfs.diff_ids;
+    if let Some(own) = own
+        && let Some((manifest, layers)) = whole(store, own, &diff_ids)?
+    {
+        let config = (id.as_digest(), config);
+        return Ok(Image { config, manifest: (own.as_digest(), manifest), layers });
+    }
+    let layers = diff_ids
         .iter()
         .map(|diff_id| {
             let layer = store.layer(*diff_id)?.ok_or(crate::store::StoreError::NoLayer(*diff_id))?;
-            Ok(Descriptor::new(media_type::OCI_LAYER, diff_id.as_digest(), layer.size()))
+            Ok(SavedLayer { diff_id: *diff_id, blob: diff_id.as_digest(), size: layer.size() })
         })
         .collect::<Result<Vec<_>, ArchiveError>>()?;
+    let descriptors = layers.iter().map(|l| Descriptor::new(media_type::OCI_LAYER, l.blob, l.size)).collect();
     let descriptor = Descriptor::new(media_type::OCI_CONFIG, id.as_digest(), config.len() as u64);
     let (bytes, digest) = Manifest::oci(descriptor, descriptors).to_json();
     Ok(Image { config: (id.as_digest(), config), manifest: (digest.as_digest(), bytes), layers })
+}
+
+/// Returns an image's own manifest, if every layer is there in the form that it names.
+fn whole(
+    store: &Store,
+    own: ManifestDigest,
+    diff_ids: &[DiffId],
+) -> Result<Option<(Vec<u8>, Vec<SavedLayer>)>, ArchiveError> {
+    let (Document::Manifest(manifest), bytes) = store.document(own)? else { return Ok(None) };
+    if manifest.layers.len() != diff_ids.len() {
+        return Ok(None);
+    }
+    let mut layers = Vec::with_capacity(diff_ids.len());
+    for (diff_id, descriptor) in diff_ids.iter().zip(&manifest.layers) {
+        let there = match descriptor.digest == diff_id.as_digest() {
+            true => store.layer(*diff_id)?.is_some(),
+            false => store.blob_size(descriptor.digest)? == Some(descriptor.size),
+        };
+        if !there {
+            return Ok(None);
+        }
+        layers.push(SavedLayer { diff_id: *diff_id, blob: descriptor.digest, size: descriptor.size });
+    }
+    Ok(Some((bytes, layers)))
 }
 
 fn index(planned: &[Planned]) -> Vec<u8> {
     let mut entries = Vec::new();
     for item in planned {
         let (kind, (digest, bytes)) = match &item.index {
-            Some(index) => (media_type::OCI_INDEX, index),
-            None => (media_type::OCI_MANIFEST, &item.images[0].manifest),
+            Some(index) => (media_type_of(&index.1, media_type::OCI_INDEX), index),
+            None => {
+                let manifest = &item.images[0].manifest;
+                (media_type_of(&manifest.1, media_type::OCI_MANIFEST), manifest)
+            }
         };
-        let plain = Descriptor::new(kind, *digest, bytes.len() as u64);
+        let plain = Descriptor::new(&kind, *digest, bytes.len() as u64);
         for name in &item.names {
             let mut annotations = BTreeMap::from([(IMAGE_NAME.to_owned(), name.to_string())]);
             if let Some(tag) = name.tag() {
@@ -165,13 +236,23 @@ fn index(planned: &[Planned]) -> Vec<u8> {
     serde_json::to_vec(&Index::oci(entries)).expect("an index serialises")
 }
 
+/// Returns the media type that a document gives itself.
+fn media_type_of(bytes: &[u8], otherwise: &str) -> String {
+    let own = match Document::parse(bytes) {
+        Ok(Document::Manifest(manifest)) => manifest.media_type,
+        Ok(Document::Index(index)) => index.media_type,
+        Err(_) => String::new(),
+    };
+    if own.is_empty() { otherwise.to_owned() } else { own }
+}
+
 fn docker_manifest(planned: &[Planned]) -> Vec<u8> {
     let list: Vec<DockerImage> = planned
         .iter()
         .map(|item| DockerImage {
             config: blob_path(item.images[0].config.0),
             repo_tags: (!item.names.is_empty()).then(|| item.names.iter().map(Reference::familiar).collect()),
-            layers: item.images[0].layers.iter().map(|layer| blob_path(layer.as_digest())).collect(),
+            layers: item.images[0].layers.iter().map(|layer| blob_path(layer.blob)).collect(),
         })
         .collect();
     serde_json::to_vec(&list).expect("a list serialises")
@@ -181,7 +262,7 @@ fn repositories(planned: &[Planned]) -> Vec<u8> {
     let mut repositories = Repositories::new();
     for item in planned {
         let image = &item.images[0];
-        let top = image.layers.last().map_or_else(|| image.config.0.hex(), DiffId::hex);
+        let top = image.layers.last().map_or_else(|| image.config.0.hex(), |layer| layer.diff_id.hex());
         for name in &item.names {
             if let Some(tag) = name.tag() {
                 repositories
@@ -213,21 +294,31 @@ impl Archive<'_> {
         if self.written.insert(digest) { self.document(&blob_path(digest), bytes) } else { Ok(()) }
     }
 
-    fn layer(&mut self, store: &Store, diff_id: DiffId, reporter: &dyn Reporter) -> Result<(), ArchiveError> {
-        if !self.written.insert(diff_id.as_digest()) {
+    fn layer(
+        &mut self,
+        store: &Store,
+        layer: SavedLayer,
+        reporter: &dyn Reporter,
+    ) -> Result<(), ArchiveError> {
+        let SavedLayer { diff_id, blob, size } = layer;
+        if !self.written.insert(blob) {
             return Ok(());
         }
-        let layer = store.layer(diff_id)?.ok_or(crate::store::StoreError::NoLayer(diff_id))?;
-        let size = layer.size();
-        let id = TransferId::Blob(diff_id.as_digest());
+        let id = TransferId::Blob(blob);
         reporter.report(Event::TransferStarted { id, label: diff_id.short(), total: Some(size) });
-        let path = blob_path(diff_id.as_digest());
-        match layer.tar_file()? {
-            Some(file) => self.append_file(&path, size, &file, id, reporter)?,
-            None => {
-                let mut tar = super::transfer::Counted::new(layer.tar()?, id, reporter);
-                self.append(&path, EntryKind::File { size }, 0o644, &mut tar)?;
+        let path = blob_path(blob);
+        if blob == diff_id.as_digest() {
+            let stored = store.layer(diff_id)?.ok_or(crate::store::StoreError::NoLayer(diff_id))?;
+            match stored.tar_file()? {
+                Some(file) => self.append_file(&path, size, &file, id, reporter)?,
+                None => {
+                    let mut tar = super::transfer::Counted::new(stored.tar()?, id, reporter);
+                    self.append(&path, EntryKind::File { size }, 0o644, &mut tar)?;
+                }
             }
+        } else {
+            let mut blob = super::transfer::Counted::new(store.open_blob(blob)?, id, reporter);
+            self.append(&path, EntryKind::File { size }, 0o644, &mut blob)?;
         }
         reporter.report(Event::TransferDone { id, skipped: false });
         Ok(())

@@ -200,6 +200,16 @@ pub enum ErrorKind {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A process of another architecture could not be started.
+    #[error("process {} could not be run: {what}", super::quote::quoted(.command))]
+    Foreign {
+        /// Its words, joined.
+        command: String,
+        /// What is missing, and how to get it.
+        what: String,
+        /// What the kernel said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Files of a mount are not there.
     #[error("failed to mount {target}: {path:?}: not found")]
     MountSource {

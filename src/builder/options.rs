@@ -205,6 +205,8 @@ pub struct BuildOptions {
     pub entitlements: BTreeSet<Entitlement>,
     /// `--tag`
     pub tags: Vec<Reference>,
+    /// Whether processes are told the epoch, so that what they make does not hold the time of building.
+    pub reproducible: bool,
     /// Whether a `syntax` directive of an unknown frontend is read as if it were built in.
     pub ignore_syntax: bool,
     /// Steps that may run at once; none is what the machine can bear.
@@ -248,6 +250,7 @@ impl BuildOptions {
             extras: Extras::default(),
             entitlements: BTreeSet::new(),
             tags: Vec::new(),
+            reproducible: false,
             ignore_syntax: false,
             jobs: None,
             on_failure: None,

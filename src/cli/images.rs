@@ -94,8 +94,12 @@ fn rows(store: &Store) -> Result<Vec<Row>, CliError> {
             rows.extend(names.iter().map(|r| Row { image: image.clone(), name: Some(r.reference.clone()) }));
         }
     }
+    let mut children = std::collections::HashSet::new();
     for index in store.indexes()? {
-        let names = refs.iter().filter(|r| r.target == index.digest);
+        let names: Vec<&RefRecord> = refs.iter().filter(|r| r.target == index.digest).collect();
+        if !names.is_empty() {
+            children.extend(index.children.iter().copied());
+        }
         for name in names {
             if let Ok(image) = store.find_image(&name.reference.to_string(), None) {
                 rows.push(Row { image, name: Some(name.reference.clone()) });
@@ -104,7 +108,8 @@ fn rows(store: &Store) -> Result<Vec<Row>, CliError> {
     }
     // An image that an index names is no image without a name.
     let named: Vec<_> = rows.iter().filter(|row| row.name.is_some()).map(|row| row.image.id).collect();
-    rows.retain(|row| row.name.is_some() || !named.contains(&row.image.id));
+    let is_child = |row: &Row| named.contains(&row.image.id) || children.contains(&row.image.manifest);
+    rows.retain(|row| row.name.is_some() || !is_child(row));
     rows.sort_by(|a, b| {
         let key = |row: &Row| (row.image.created, row.image.added);
         key(b).cmp(&key(a)).then_with(|| a.name.cmp(&b.name))

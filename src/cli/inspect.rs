@@ -117,7 +117,10 @@ fn indented(values: &[Value]) -> String {
 fn document(store: &Store, image: &ImageRecord) -> Result<Value, CliError> {
     let (config, bytes) = store.config(image.id)?;
     let raw: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let names = store.refs_of(image.manifest)?;
+    let mut names = store.refs_of(image.manifest)?;
+    for index in store.indexes()?.iter().filter(|index| index.children.contains(&image.manifest)) {
+        names.extend(store.refs_of(index.digest)?);
+    }
     let digests = store.repo_digests(image.manifest)?;
     let familiar = |names: Vec<Reference>| -> Vec<String> { names.iter().map(Reference::familiar).collect() };
     let comment = config.history.last().map_or("", |entry| entry.comment.as_str());

@@ -71,10 +71,10 @@ pub fn append_tree<W: Write + Send>(
         walk(root, b"", |file| if file.stat.kind == FileKind::Socket { Visit::Skip } else { Visit::Take })?;
     let mut entries = entries_of(root, &files, &PackOptions::default(), Marks::None)?;
     let paths: Vec<Vec<u8>> = entries.iter().map(|entry| entry.path.clone()).collect();
-    for entry in &mut entries {
-        if let Some(seconds) = time {
-            entry.meta.mtime = Mtime { seconds, nanos: 0 };
-        }
+    for (entry, file) in entries.iter_mut().zip(&files) {
+        // Nearest second, as Go's tar writer has it, on which docker's exporter stands.
+        let nearest = file.stat.mtime.seconds + i64::from(file.stat.mtime.nanos >= 500_000_000);
+        entry.meta.mtime = Mtime { seconds: time.unwrap_or(nearest), nanos: 0 };
         entry.path = [prefix, &entry.path].concat();
         if let EntryKind::HardLink { target } = &mut entry.kind {
             *target = [prefix, target].concat();

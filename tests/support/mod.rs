@@ -8,6 +8,7 @@ pub mod peer;
 pub mod registry;
 pub mod script;
 pub mod serve;
+pub mod user;
 
 use std::fs;
 use std::path::{Path, PathBuf};

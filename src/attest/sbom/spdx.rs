@@ -61,7 +61,7 @@ pub fn spdx(packages: &[Package], input: &SpdxInput) -> Value {
 }
 
 fn package(package: &Package) -> Value {
-    json!({
+    let mut document = json!({
         "SPDXID": id(package),
         "name": package.name,
         "versionInfo": package.version,
@@ -71,14 +71,17 @@ fn package(package: &Package) -> Value {
         "sourceInfo": format!("acquired package info from: /{}", package.found),
         "licenseConcluded": NONE,
         "licenseDeclared": package.license.as_deref().filter(|text| is_expression(text)).unwrap_or(NONE),
-        "licenseComments": package.license.as_deref().unwrap_or_default(),
         "copyrightText": NONE,
         "externalRefs": [{
             "referenceCategory": "PACKAGE-MANAGER",
             "referenceType": "purl",
             "referenceLocator": package.purl,
         }],
-    })
+    });
+    if let Some(text) = package.license.as_deref().filter(|text| !is_expression(text)) {
+        document["licenseComments"] = json!(format!("as the package says it: {text}"));
+    }
+    document
 }
 
 /// Letters, digits, `.` and `-` are all that an identifier may hold.

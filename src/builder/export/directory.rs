@@ -52,10 +52,23 @@ pub fn write_directory(trees: &[RootTree], dest: &Root, options: DirectoryOption
             let mut file = to.create_file(name, 0o600)?;
             file.write_all(bytes)
                 .map_err(|source| ErrorKind::Io { action: "cannot write an attestation", source })?;
+            drop(file);
+            stamp(&to, name, options.times)?;
+        }
+        if !tree.prefix.is_empty() {
+            stamp(&staging.root, &tree.prefix, options.times)?;
         }
     }
     merge(&staging.root, dest, Path::new(""), options.delete, &staging.name)?;
     Ok(())
+}
+
+/// Gives a file that no layer has the time that all files get.
+fn stamp(root: &Root, name: &str, times: FileTimes) -> Result<(), FsError> {
+    match times {
+        Some(seconds) => root.set_times(name, Time { seconds, nanos: 0 }),
+        None => Ok(()),
+    }
 }
 
 /// The hidden directory; gone when dropped.

@@ -59,7 +59,7 @@ pub fn write_tar(trees: &[RootTree], times: FileTimes, out: impl Write + Send) -
         let below = match tree.prefix.as_str() {
             "" => String::new(),
             prefix => {
-                let meta = meta(0o755, times.unwrap_or(now));
+                let meta = meta(0o755, times.unwrap_or(0));
                 let kind = EntryKind::Directory;
                 tar.append_bytes(&Entry { path: prefix.as_bytes().to_vec(), kind, meta }, &[])?;
                 format!("{prefix}/")

@@ -1,4 +1,7 @@
 //! Times of files in layers that were made already: `rewrite-timestamp`, and one step further.
+//!
+//! The step further ([`Rewrite::Set`]) takes everything out of a layer that only says when
+//! it was made: all times, and the content of logs and caches that package managers write.
 
 use sha2::{Digest as _, Sha256};
 
@@ -15,11 +18,33 @@ pub enum Rewrite {
     No,
     /// Those above the epoch are lowered to it, as BuildKit does.
     Lower,
-    /// All become the epoch, so that nothing of the time of building is left.
+    /// All become the epoch, and files that are about the time of building alone become empty.
     Set,
 }
 
+/// Files whose content says nothing but when and in which order things happened: logs of package
+/// managers, and caches that hold inode numbers and times. Those that need them make them again.
+const VOLATILE: &[&str] = &[
+    "var/log/alternatives.log",
+    "var/log/bootstrap.log",
+    "var/log/dnf.librepo.log",
+    "var/log/dnf.log",
+    "var/log/dnf.rpm.log",
+    "var/log/dpkg.log",
+    "var/log/hawkey.log",
+    "var/log/apt/eipp.log.xz",
+    "var/log/apt/history.log",
+    "var/log/apt/term.log",
+    "var/cache/apt/pkgcache.bin",
+    "var/cache/apt/srcpkgcache.bin",
+    "var/cache/ldconfig/aux-cache",
+];
+
 impl Rewrite {
+    fn empties(self, path: &[u8]) -> bool {
+        self == Self::Set && VOLATILE.iter().any(|name| name.as_bytes() == path)
+    }
+
     fn apply(self, time: &mut Mtime, epoch: i64) {
         let later = time.seconds > epoch || (time.seconds == epoch && time.nanos > 0);
         if self == Self::Set || (self == Self::Lower && later) {
@@ -53,7 +78,12 @@ pub(super) fn rewritten(
         if !matches!(entry.kind, EntryKind::Whiteout | EntryKind::Opaque) {
             how.apply(&mut entry.meta.mtime, epoch);
         }
-        sink.append(&entry, &mut tar)?;
+        if how.empties(&entry.path) && matches!(entry.kind, EntryKind::File { .. }) {
+            entry.kind = EntryKind::File { size: 0 };
+            sink.append_bytes(&entry, &[])?;
+        } else {
+            sink.append(&entry, &mut tar)?;
+        }
     }
     let written = sink.finish()?;
     draft.commit(written.diff_id, written.size)?;
@@ -89,5 +119,7 @@ mod tests {
             how.apply(&mut time, 5);
             assert_eq!((time.seconds, time.nanos), expected, "{how:?}");
         }
+        assert!(Rewrite::Set.empties(b"var/log/dpkg.log") && !Rewrite::Lower.empties(b"var/log/dpkg.log"));
+        assert!(!Rewrite::Set.empties(b"var/log/app.log"));
     }
 }

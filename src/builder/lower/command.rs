@@ -41,7 +41,7 @@ impl Lowering<'_> {
         let mounts = self.mounts(run, state, here.span)?;
         let op = RunOp {
             args: args.clone(),
-            env: state.env.pairs().to_vec(),
+            env: self.environment(state),
             proxy_env: self.proxies(state),
             cwd: state.workdir(),
             user: state.image.config.user.clone(),
@@ -65,6 +65,16 @@ impl Lowering<'_> {
         let vertex = self.vertex(name, instruction, Op::Run(Box::new(op)), state, here);
         state.layer(text, vertex);
         Ok(())
+    }
+
+    /// Returns what the process sees: the stage's variables, and the epoch where results must not depend on time.
+    fn environment(&self, state: &StageState) -> Vec<(String, String)> {
+        const NAME: &str = "SOURCE_DATE_EPOCH";
+        let mut env = state.env.pairs().to_vec();
+        if self.options.reproducible && state.env.get(NAME).is_none() {
+            env.push((NAME.to_owned(), self.epoch.unwrap_or(0).to_string()));
+        }
+        env
     }
 
     fn hostname(&self) -> String {

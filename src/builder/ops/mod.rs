@@ -3,6 +3,7 @@
 mod agent;
 mod copy;
 mod failed;
+mod foreign;
 mod mount;
 mod process;
 mod remote;

@@ -95,7 +95,8 @@ impl Ops<'_> {
             (self.env.reporter, id),
             self.options.log_limits,
             cancel,
-        );
+        )
+        .map_err(|error| super::foreign::explained(error, &op.platform));
         if let Err(error) = ran {
             if let (Some(hook), false) = (&self.options.on_failure, error.is_cancelled()) {
                 self.after_failure(&**hook, (vertex, op), inputs, (draft, spec), &error);

@@ -90,6 +90,7 @@ pub fn build_options(
     options.entitlements = entitlements(&args.allow, options.network)?;
     options.named_contexts = contexts::named(&args.build_context, store)?;
     options.ignore_syntax = args.ignore_syntax;
+    options.reproducible = args.reproducible;
     options.jobs = args.jobs;
     Ok(options)
 }
