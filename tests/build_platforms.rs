@@ -84,7 +84,10 @@ fn what_platforms_share_runs_once() {
         (read("linux_amd64/arch"), read("linux_arm64/arch")),
         ("amd64\n".to_owned(), "arm64\n".to_owned())
     );
-    assert_eq!(said.matches("RUN head -c8").count(), 1, "{said}");
+    // A step that another one interrupts is named again, under its one number.
+    let steps: std::collections::BTreeSet<&str> =
+        said.lines().filter(|line| line.contains("RUN head -c8")).collect();
+    assert_eq!(steps.len(), 1, "{said}");
     let mine = host();
     let theirs = other().trim_start_matches("linux/");
     assert!(said.contains(&format!("[{mine}->{theirs} each 2/2] RUN")), "{said}");
