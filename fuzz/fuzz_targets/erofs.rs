@@ -7,7 +7,7 @@ use skiff_fuzz::layers::erofs::{IndexBuilder, NO_DATA};
 use skiff_fuzz::layers::{TarLimits, TarReader};
 
 fn index(bytes: &[u8]) -> Option<Vec<u8>> {
-    let limits = TarLimits { entries: 10_000, bytes: 1 << 40, path: 4096 };
+    let limits = TarLimits { entries: 10_000, bytes: 1 << 40, path: 4096, ..TarLimits::default() };
     let mut tar = TarReader::with_limits(bytes, limits);
     let mut builder = IndexBuilder::new();
     while let Some((entry, offset)) = tar.next_entry().ok()? {

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use skiff_fuzz::layers::{EntryKind, TarLimits, TarReader};
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = TarLimits { entries: 10_000, bytes: 1 << 40, path: 4096 };
+    let limits = TarLimits { entries: 10_000, bytes: 1 << 40, path: 4096, ..TarLimits::default() };
     let mut tar = TarReader::with_limits(bytes, limits);
     let mut entries = 0;
     while let Ok(Some((entry, offset))) = tar.next_entry() {

@@ -30,5 +30,5 @@ pub use error::LayerError;
 pub use hash::{HashingReader, HashingWriter};
 pub use pack::{PackOptions, append_tree, pack_tree, pack_upper};
 pub use sink::{LAYER_INDEX, LAYER_TAR, LayerSink, SinkOptions, Written, store_blob, store_tar};
-pub use tar::{TarLimits, TarReader, TarWriter};
+pub use tar::{TarLimits, TarReader, TarWriter, copy_with_holes};
 pub use unpack::{ChownPolicy, UnpackOptions, UnpackStats, WhiteoutStyle, unpack};

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::entry::{Entry, EntryKind, Metadata};
 use super::error::LayerError;
-use super::tar::{TarLimits, TarReader};
+use super::tar::{TarLimits, TarReader, copy_with_holes};
 use crate::fs::{FileKind, Follow, FsError, Root, Stat, Time};
 
 /// How whiteouts and opaque directories are written for overlayfs.
@@ -64,7 +64,8 @@ pub fn unpack(tar: &mut dyn Read, into: &Root, options: &UnpackOptions) -> Resul
     let mut unpacking =
         Unpacking { into, options, directories: BTreeMap::new(), stats: UnpackStats::default() };
     while let Some((entry, _)) = reader.next_entry()? {
-        unpacking.entry(&entry, &mut reader)?;
+        let sparse = reader.is_sparse();
+        unpacking.entry(&entry, &mut reader, sparse)?;
     }
     unpacking.finish()
 }
@@ -78,7 +79,7 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn entry(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<(), LayerError> {
+    fn entry(&mut self, entry: &Entry, data: &mut dyn Read, sparse: bool) -> Result<(), LayerError> {
         self.stats.entries += 1;
         let path = OsStr::from_bytes(&entry.path);
         self.parents(entry.split().0)?;
@@ -91,9 +92,12 @@ impl Unpacking<'_> {
         match &entry.kind {
             EntryKind::File { size } => {
                 let mut file = self.into.create_file(path, 0o600)?;
-                let copied =
-                    std::io::copy(&mut data.take(*size), &mut file).map_err(LayerError::io("unpack"))?;
-                self.stats.bytes += copied;
+                let mut data = data.take(*size);
+                let copied = match sparse {
+                    true => copy_with_holes(&mut data, &mut file),
+                    false => std::io::copy(&mut data, &mut file),
+                };
+                self.stats.bytes += copied.map_err(LayerError::io("unpack"))?;
                 return self.file_metadata(path, &file, &entry.meta);
             }
             EntryKind::Symlink { target } => self.into.symlink(OsStr::from_bytes(target), path)?,

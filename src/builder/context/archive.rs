@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt as _;
 
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ use super::tree::{
     Attributes, Child, ContentId, Node, NodeKind, Step, Tree, Wanted, content_id, keeps, resolve_with,
 };
 use crate::fs::Root;
-use crate::layers::{Entry, EntryKind, Format, TarReader, decompress};
+use crate::layers::{Entry, EntryKind, Format, TarReader, copy_with_holes, decompress};
 
 /// Bytes that a stream shows of itself before it is taken for an archive.
 pub const HEAD: usize = 1024;
@@ -141,7 +141,7 @@ impl ArchiveTree {
             plain = Box::new(io::Cursor::new(head).chain(plain));
         }
         let mut tee = Tee { source: plain, copy: spool::unnamed(spool)? };
-        let mut holes: Option<BufWriter<File>> = None;
+        let mut holes: Option<File> = None;
         let mut holes_at = 0;
         let mut tree = Self::empty(label.clone());
         {
@@ -150,20 +150,16 @@ impl ArchiveTree {
                 let mut place = (0, offset);
                 if reader.is_sparse() {
                     if holes.is_none() {
-                        holes = Some(BufWriter::new(spool::unnamed(spool)?));
+                        holes = Some(spool::unnamed(spool)?);
                     }
                     let out = holes.as_mut().expect("made above");
                     place = (1, holes_at);
                     let read = |source| ContextError::Read { path: show(&entry.path), source };
-                    holes_at += io::copy(&mut reader, out).map_err(read)?;
+                    holes_at += copy_with_holes(&mut reader, out).map_err(read)?;
                 }
                 tree.apply(entry, place)?;
             }
         }
-        let holes = match holes {
-            Some(out) => Some(out.into_inner().map_err(|e| ContextError::Spool(e.into_error()))?),
-            None => None,
-        };
         tree.data = [Some(tee.copy), holes];
         tree.index();
         Ok(Some(tree))

@@ -4,13 +4,20 @@
 //! entry. The reader believes nothing: names become paths without `.`, `..`
 //! or leading slashes, sizes and counts are bounded.
 
+mod convert;
+mod limits;
 mod read;
+mod sparse;
 mod write;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 
-pub use read::{TarLimits, TarReader};
+pub use limits::TarLimits;
+pub use read::TarReader;
+pub use sparse::copy_with_holes;
 pub use write::TarWriter;
 
 /// Prefix of a whiteout's name.
