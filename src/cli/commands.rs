@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::completion::CompletionArgs;
+use super::copy::CopyArgs;
 use super::df::DfArgs;
 use super::global::GlobalArgs;
 use super::history::HistoryArgs;
@@ -72,6 +73,8 @@ pub enum Command {
     Pull(PullArgs),
     /// Upload an image to a registry
     Push(PushArgs),
+    /// Copy an image between registries, OCI layouts, archives and the store without unpacking it
+    Copy(CopyArgs),
     /// Authenticate to a registry
     Login(LoginArgs),
     /// Log out from a registry

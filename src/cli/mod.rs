@@ -11,6 +11,7 @@ mod commands;
 mod completion;
 mod config_file;
 mod containers;
+mod copy;
 mod csv;
 mod df;
 mod error;
@@ -164,6 +165,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Images(args) => images::run(&args, global),
         Command::Tag(args) => tag::run(&args, global),
         Command::Tags(args) => tags::run(&args, global),
+        Command::Copy(args) => copy::run(&args, global),
         Command::Rmi(args) => rmi::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global, inspect::Scope::Any),
         Command::History(args) => history::run(&args, global),

@@ -4,7 +4,8 @@
 //! stall limits, in verbs such as "manifest", "blob", "upload". `auth/` turns
 //! challenges and credentials into `Authorization` headers. `hosts/` says how a
 //! registry is reached: mirrors, certificates, proxies, which hosts may be
-//! talked to without TLS. `server/` is a registry of its own.
+//! talked to without TLS. `pull/`, `push/` and `copy/` move images with it.
+//! `server/` is a registry of its own.
 //!
 //! **Invariant:** a credential goes to the registry it was stored for and to
 //! the token server that this registry names, over TLS unless the host is
@@ -16,6 +17,7 @@
 
 pub mod auth;
 pub mod client;
+pub mod copy;
 mod error;
 pub mod hosts;
 pub mod pull;

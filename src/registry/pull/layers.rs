@@ -1,6 +1,7 @@
 //! The layers of an image: those that are not here are fetched, checked and unpacked, several at once.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select, try_join_all};
@@ -13,7 +14,7 @@ use super::fetch::Fetch;
 use crate::image::{Descriptor, DiffId, Digest};
 use crate::layers::{self, HashingReader, LayerError, SinkOptions};
 use crate::progress::TransferState;
-use crate::store::{LayerForm, Partial, PartialReader, Store};
+use crate::store::{LayerForm, Partial, Store};
 
 /// Fetches every layer that is not in the store.
 pub(super) async fn fetch_all(
@@ -39,7 +40,7 @@ pub(super) async fn fetch_all(
 }
 
 /// Fetches one layer, unless another process does so meanwhile.
-async fn one(
+pub(in crate::registry) async fn one(
     transfer: &Transfer,
     repo: &Repository,
     blob: &Descriptor,
@@ -191,8 +192,23 @@ impl Job<'_> {
     }
 }
 
+/// Makes a layer of a blob that another place has.
+pub(in crate::registry) fn unpacked(
+    store: &Store,
+    reader: impl Read + Send,
+    blob: &Descriptor,
+    expected: DiffId,
+) -> Result<(), TransferError> {
+    Ok(unpack(store, reader, blob, expected)?)
+}
+
 /// Makes a layer of a blob as it comes.
-fn unpack(store: &Store, reader: PartialReader, blob: &Descriptor, expected: DiffId) -> Result<(), Failed> {
+fn unpack(
+    store: &Store,
+    reader: impl Read + Send,
+    blob: &Descriptor,
+    expected: DiffId,
+) -> Result<(), Failed> {
     let store_failed = |error: crate::store::StoreError| Failed::Other(error.into());
     let draft = store.begin_layer().map_err(store_failed)?;
     let index = store.form().map_err(store_failed)?.0 == LayerForm::Index;

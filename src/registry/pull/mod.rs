@@ -17,8 +17,10 @@ mod layers;
 
 use std::sync::Arc;
 
+pub(super) use documents::parse;
 pub use documents::{Documents, PullOptions};
 pub(super) use fetch::Fetch;
+pub(super) use layers::{is_foreign, one as fetch_layer, unpacked};
 
 use super::client::{Repository, TagOrDigest};
 use super::transfer::{Gates, Transfer, TransferError};

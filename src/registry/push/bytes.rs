@@ -12,11 +12,13 @@ use crate::store::{Partial, Store, StoreError};
 
 /// Bytes of a blob.
 #[derive(Debug, Clone)]
-pub(super) enum Bytes {
+pub(in crate::registry) enum Bytes {
     /// The blob lies beside its layer; nobody has checked it since it was made.
     Kept(DiffId, Arc<File>),
     /// A blob of the store, or a tar.
     File(Arc<File>),
+    /// A part of a file, such as an archive: where it begins, how long it is.
+    Part(Arc<File>, u64, u64),
     /// The tar of a layer that is kept as a tree; it is packed again.
     Packed(Store, DiffId),
     /// A transfer that is complete, or becomes so.
@@ -27,7 +29,11 @@ pub(super) enum Bytes {
 
 impl Bytes {
     /// Finds the bytes of a layer's blob; none if nobody is known to have them.
-    pub(super) fn of(store: &Store, id: DiffId, blob: &Descriptor) -> Result<Option<Self>, TransferError> {
+    pub(in crate::registry) fn of(
+        store: &Store,
+        id: DiffId,
+        blob: &Descriptor,
+    ) -> Result<Option<Self>, TransferError> {
         if let Some(file) = store.kept_blob(id, blob)? {
             return Ok(Some(Self::Kept(id, Arc::new(file))));
         }
@@ -43,7 +49,10 @@ impl Bytes {
     }
 
     /// Finds the bytes of a blob that is no layer's.
-    pub(super) fn stored(store: &Store, blob: &Descriptor) -> Result<Option<Self>, TransferError> {
+    pub(in crate::registry) fn stored(
+        store: &Store,
+        blob: &Descriptor,
+    ) -> Result<Option<Self>, TransferError> {
         if let Some(file) = store.blob_file(blob.digest)? {
             return Ok(Some(Self::File(Arc::new(file))));
         }
@@ -54,9 +63,13 @@ impl Bytes {
     }
 
     /// Opens the bytes from `at` on.
-    pub(super) fn open(&self, at: u64) -> Result<Box<dyn Read + Send>, TransferError> {
+    pub(in crate::registry) fn open(&self, at: u64) -> Result<Box<dyn Read + Send>, TransferError> {
         Ok(match self {
             Self::Kept(_, file) | Self::File(file) => Box::new(ReadAt { file: Arc::clone(file), at }),
+            Self::Part(file, begin, size) => {
+                let part = ReadAt { file: Arc::clone(file), at: begin + at };
+                Box::new(part.take(size.saturating_sub(at)))
+            }
             Self::Partial(partial, size) => {
                 let mut reader = partial.reader(*size);
                 reader.seek(at);

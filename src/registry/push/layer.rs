@@ -94,7 +94,7 @@ impl Push<'_> {
 }
 
 /// Lets whoever reads a partial go when its transfer ends in any way.
-struct Closing(Arc<Partial>);
+pub(super) struct Closing(pub(super) Arc<Partial>);
 
 impl Drop for Closing {
     fn drop(&mut self) {

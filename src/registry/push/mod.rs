@@ -19,7 +19,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use bytes::Bytes as LayerBytes;
+pub(super) use bytes::Bytes as LayerBytes;
 pub use layer::settings_of;
 
 use super::client::{Repository, TagOrDigest};
@@ -101,9 +101,9 @@ pub async fn push_as(
 
 /// A document as it goes to the registry.
 #[derive(Debug, Clone)]
-struct Sent {
-    media_type: String,
-    bytes: Vec<u8>,
+pub(super) struct Sent {
+    pub(super) media_type: String,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Sent {
@@ -117,17 +117,17 @@ impl Sent {
 }
 
 /// One push.
-struct Push<'a> {
-    transfer: &'a Transfer,
-    repo: &'a Repository,
-    options: &'a PushOptions,
-    gates: Arc<Gates>,
-    target: ManifestDigest,
+pub(super) struct Push<'a> {
+    pub(super) transfer: &'a Transfer,
+    pub(super) repo: &'a Repository,
+    pub(super) options: &'a PushOptions,
+    pub(super) gates: Arc<Gates>,
+    pub(super) target: ManifestDigest,
 }
 
 impl Push<'_> {
     /// Puts a manifest under a tag or its digest, unless it is there already.
-    async fn put(&self, name: &TagOrDigest, sent: &Sent) -> Result<(), TransferError> {
+    pub(super) async fn put(&self, name: &TagOrDigest, sent: &Sent) -> Result<(), TransferError> {
         let client = &self.transfer.client;
         let there = client.head_manifest(self.repo, name).await.ok().flatten();
         if there.and_then(|head| head.digest) == Some(sent.digest()) {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::layer::Closing;
 use super::{LayerBytes, Push};
 use crate::image::{Descriptor, Digest};
 use crate::progress::TransferState;
@@ -24,7 +25,7 @@ const AHEAD: usize = 4;
 
 /// How a blob came to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(in crate::registry) enum Found {
     /// It was.
     There,
     /// From another repository of the registry.
@@ -34,7 +35,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn state(&self) -> TransferState {
+    pub(in crate::registry) fn state(&self) -> TransferState {
         match self {
             Self::There => TransferState::ExistsThere,
             Self::Mounted(from) => TransferState::Mounted(from.clone()),
@@ -45,7 +46,7 @@ impl Found {
 
 impl Push<'_> {
     /// Sees to it that a known blob is there; none if its bytes can't be had.
-    pub(super) async fn blob(
+    pub(in crate::registry) async fn blob(
         &self,
         blob: &Descriptor,
         shown: &Digest,
@@ -70,7 +71,7 @@ impl Push<'_> {
             }
         }
         let bytes = match bytes {
-            Some(LayerBytes::Remote(places)) => self.fetch_elsewhere(blob, &places).await?,
+            Some(LayerBytes::Remote(places)) => return self.passed_on(blob, shown, &places, begun).await,
             other => other,
         };
         let Some(bytes) = bytes else {
@@ -207,34 +208,66 @@ impl Push<'_> {
         Ok(upload)
     }
 
-    /// Fetches a blob from a registry that had it; none if nobody has it any more.
-    async fn fetch_elsewhere(
+    /// Sends a blob while it comes from a registry that had it; none if nobody has it any more.
+    async fn passed_on(
         &self,
         blob: &Descriptor,
+        shown: &Digest,
         places: &[Repository],
-    ) -> Result<Option<LayerBytes>, TransferError> {
-        let name = format!("pull {}", blob.digest);
-        let partial = Arc::new(self.transfer.beside(move |store| store.partial(&name)).await?);
-        for repo in places.iter().filter(|repo| *repo != self.repo) {
-            let fetch = Fetch { transfer: self.transfer, repo, blob, partial: &partial, gates: &self.gates };
-            if fetch.run().await.is_ok() && self.is_whole(&partial, blob).await? {
-                return Ok(Some(LayerBytes::Partial(partial, Some(blob.size))));
+        mut begun: Option<Upload>,
+    ) -> Result<Option<Found>, TransferError> {
+        let mut wrong = None;
+        for from in places.iter().filter(|from| *from != self.repo) {
+            // Nothing is begun there before it is clear that somebody has the blob.
+            if !self.transfer.client.has_blob(from, &blob.digest).await.unwrap_or(false) {
+                continue;
+            }
+            self.transfer.started(shown, Some(blob.size));
+            // Half of it may lie here since a crash; wrong bytes are asked for once more.
+            for _ in 0..2 {
+                match self.pass_on(from, blob, shown, begun.take()).await {
+                    Ok(()) => {
+                        self.transfer.done(shown, false);
+                        return Ok(Some(Found::Sent));
+                    }
+                    Err(TransferError::Registry(error)) if is_wrong_bytes(&error) => wrong = Some(error),
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(None)
+        if let Some(upload) = begun {
+            upload.cancel().await;
+        }
+        wrong.map_or(Ok(None), |error| Err(error.into()))
     }
 
-    /// Whether what was fetched is what its digest says; if not, it is thrown away.
-    async fn is_whole(&self, partial: &Arc<Partial>, blob: &Descriptor) -> Result<bool, TransferError> {
-        let mut reader = crate::layers::HashingReader::new(partial.reader(Some(blob.size)));
-        let hashing = tokio::task::spawn_blocking(move || {
-            std::io::copy(&mut reader, &mut std::io::sink()).map(|_| reader.finish())
-        });
-        let whole = hashing.await.expect("hashing does not panic").is_ok_and(|got| got == blob.digest);
-        if !whole {
+    /// Fetches a blob into a partial and sends what has come at the same time.
+    async fn pass_on(
+        &self,
+        from: &Repository,
+        blob: &Descriptor,
+        shown: &Digest,
+        begun: Option<Upload>,
+    ) -> Result<(), TransferError> {
+        let name = format!("pull {}", blob.digest);
+        let partial = Arc::new(self.transfer.beside(move |store| store.partial(&name)).await?);
+        let _closing = Closing(Arc::clone(&partial));
+        let bytes = LayerBytes::Partial(Arc::clone(&partial), Some(blob.size));
+        let quiet = self.transfer.silent();
+        let fetch = Fetch { transfer: &quiet, repo: from, blob, partial: &partial, gates: &self.gates };
+        let what = blob.digest.to_string();
+        let sending = self.send(&what, shown, &bytes, Some(blob), begun);
+        let ((), sent) = futures_util::future::try_join(fetch.run(), sending).await?;
+        let finished = sent.finish(self, &blob.digest).await;
+        if matches!(&finished, Err(TransferError::Registry(error)) if is_wrong_bytes(error)) {
             partial.clear()?;
         }
-        Ok(whole)
+        finished?;
+        drop((bytes, _closing));
+        if let Ok(partial) = Arc::try_unwrap(partial) {
+            partial.finish()?;
+        }
+        Ok(())
     }
 }
 

@@ -34,6 +34,11 @@ impl Transfer {
         Self { client, store, reporter: Arc::new(NullReporter) }
     }
 
+    /// Returns the same without its reporter.
+    pub(super) fn silent(&self) -> Self {
+        Self::quiet(self.client.clone(), self.store.clone())
+    }
+
     /// Reports a blob's new state.
     pub(super) fn state(&self, blob: &Digest, state: TransferState) {
         let (id, label) = (TransferId::Blob(*blob), blob.short());
