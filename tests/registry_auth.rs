@@ -15,6 +15,7 @@ use skiff::registry::{
     ClientOptions, Credential, CredentialError, CredentialSource, RegistryClient, Repository, Secret,
     TagOrDigest, UploadBody,
 };
+use support::certificates::{KEY, authority, openssl};
 use support::http::Server;
 use support::registry::{DebianRegistry, RegistryOptions};
 use support::{Ran, TestEnv};
@@ -224,22 +225,10 @@ fn credentials_of_the_environment_and_of_podman_are_read() {
     assert!(!ran.stderr.contains("hidden"), "{}", ran.stderr);
 }
 
-fn openssl(dir: &Path, args: &str) {
-    let status =
-        Command::new("openssl").args(args.split(' ')).current_dir(dir).stderr(Stdio::null()).status();
-    assert!(status.is_ok_and(|s| s.success()), "openssl {args} (scripts/packages test installs it)");
-}
-
 /// A private CA and a server's certificate by it, and one that signed itself.
 fn certificates(dir: &Path) {
-    let subject = "-addext subjectAltName=IP:127.0.0.1";
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(dir, &format!("req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=private"));
-    openssl(dir, &format!("req {key} -keyout server.key -out server.csr -subj /CN=registry {subject}"));
-    openssl(
-        dir,
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -copy_extensions copy",
-    );
+    let (subject, key) = ("-addext subjectAltName=IP:127.0.0.1", KEY);
+    authority(dir);
     openssl(dir, &format!("req -x509 {key} -keyout self.key -out self.crt -days 2 -subj /CN=self {subject}"));
     openssl(
         dir,

@@ -15,6 +15,10 @@ use crate::registry::server::{
 };
 use crate::registry::{ClientOptions, RegistryClient};
 
+/// Attempts at asking the registry behind, and how long it may be silent.
+const UPSTREAM_ATTEMPTS: u32 = 2;
+const UPSTREAM_STALL: Duration = Duration::from_secs(20);
+
 /// `registry ...`
 #[derive(Debug, Subcommand)]
 pub enum RegistryCommand {
@@ -112,6 +116,7 @@ async fn serve(args: &ServeArgs, global: &Global) -> Result<(), CliError> {
         sparse: args.sparse,
         anonymous_pull: args.anonymous_pull,
         upload_expiry: args.upload_expiry,
+        tls: args.tls_cert.is_some(),
     };
     let users = args.htpasswd.as_deref().map(Users::open).transpose().map_err(|e| failed(&e))?;
     let upstream = args.upstream.as_deref().map(|url| upstream(url, args.ttl, global)).transpose()?;
@@ -185,7 +190,11 @@ fn upstream(url: &str, ttl: Duration, global: &Global) -> Result<Upstream, CliEr
     }
     hosts.origins.insert(domain.clone(), origin);
     let notices = Arc::new(|_| {});
-    let client = RegistryClient::new(ClientOptions { hosts: Arc::new(hosts), notices, ..options });
+    let mut options = ClientOptions { hosts: Arc::new(hosts), notices, ..options };
+    // Clients wait for the answer, and what is there can be served instead.
+    options.retry.attempts = options.retry.attempts.min(UPSTREAM_ATTEMPTS);
+    options.stall = options.stall.min(UPSTREAM_STALL);
+    let client = RegistryClient::new(options);
     Ok(Upstream::new(client, &domain, ttl))
 }
 

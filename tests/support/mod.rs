@@ -1,6 +1,8 @@
 //! What whole-binary tests share: a hermetic environment, base images, a peer engine, an image reader.
 #![allow(dead_code, reason = "each test binary uses its own part of this folder")]
 
+pub mod certificates;
+pub mod clients;
 pub mod fake;
 pub mod http;
 pub mod image;

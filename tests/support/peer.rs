@@ -61,6 +61,15 @@ impl Peer {
         let mut command = Command::new(repository().join("scripts/peer-engine"));
         command.arg("docker").args(args).envs(variables.iter().copied()).output().expect("the script starts")
     }
+
+    /// Runs a program of the engine's root file system, which must succeed.
+    #[track_caller]
+    pub fn inside(&self, command: &[&str]) -> String {
+        let output = script(&[&["inside"][..], command].concat());
+        let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{command:?} failed\n{said}");
+        said
+    }
 }
 
 impl Drop for Peer {

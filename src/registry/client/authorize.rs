@@ -305,7 +305,8 @@ impl RegistryClient {
         let sent = Sent::get(endpoint.api("")?);
         let (response, url) = self.probe(&endpoint, &sent, None).await?;
         if response.status().as_u16() != 401 || !same_origin(&url, &self.effective(&endpoint)) {
-            return self.checked(&sent.method, &url, response, &[]).await.map(|_| None);
+            self.checked(&sent.method, &url, response, &[]).await?;
+            return self.prove_unasked(&endpoint, &sent, credential).await.map(|()| None);
         }
         let offered = challenges(response.headers());
         let (given, refresh) = match (choose(&endpoint, &offered)?, credential) {
@@ -324,6 +325,24 @@ impl RegistryClient {
         let (response, url) = self.probe(&endpoint, &sent, given.header.as_ref()).await?;
         self.checked(&sent.method, &url, response, &given.secrets).await?;
         Ok(refresh)
+    }
+}
+
+impl RegistryClient {
+    /// Shows a password to a registry that lets everybody pull: it does not ask, but may know better.
+    async fn prove_unasked(
+        &self,
+        endpoint: &Endpoint,
+        sent: &Sent,
+        credential: &Credential,
+    ) -> Result<(), RegistryError> {
+        let Credential::Basic { username, password } = credential else { return Ok(()) };
+        if self.clear_text_check(endpoint, &self.effective(endpoint)).is_err() {
+            return Ok(());
+        }
+        let given = Given::basic(username, password.reveal()).ok_or_else(|| unusable(endpoint))?;
+        let (response, url) = self.probe(endpoint, sent, given.header.as_ref()).await?;
+        self.checked(&sent.method, &url, response, &given.secrets).await.map(drop)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who may use the registry: users of an htpasswd file with bcrypt passwords.
+//! Who may use the registry: users of an htpasswd file with bcrypt passwords, and nobody in particular.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use hyper::StatusCode;
 use hyper::header;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::Failure;
+use super::answer::{Answered, Failure};
 use super::error::ServerError;
 use super::handle::Ask;
+use super::token::{self, Lack, Signer};
 use crate::fs::{FsError, Time, open_for_reading, stat_fd};
 
 /// The users of a file; it is read again when it changes.
@@ -27,6 +28,7 @@ pub struct Users {
 struct State {
     read_at: Option<(Time, u64)>,
     hashes: HashMap<String, String>,
+    signer: Option<Signer>,
     /// Salted digests of what was found right: bcrypt is slow on purpose, and clients send their password each time.
     known: HashSet<[u8; 32]>,
 }
@@ -56,17 +58,64 @@ impl Users {
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|e| FsError::new("read", &self.path, e))?;
         let hashes = parse(&text).map_err(|line| ServerError::Htpasswd { path: self.path.clone(), line })?;
-        *state = State { read_at: version, hashes, known: HashSet::new() };
+        let signer = Some(Signer::of(&text));
+        *state = State { read_at: version, hashes, signer, known: HashSet::new() };
         Ok(())
     }
 
-    /// Lets a request of a user through, and one of nobody where that is allowed.
-    pub(super) async fn check(&self, ask: &Ask, anonymous: bool) -> Result<(), Failure> {
-        let Some(text) = ask.header(header::AUTHORIZATION) else {
-            return if anonymous { Ok(()) } else { Err(challenge()) };
+    /// Lets a request of a user through, and says to others how to become one.
+    pub(super) async fn check(&self, ask: &Ask) -> Result<(), Failure> {
+        match self.who(ask).await {
+            Some(user) if !user.is_empty() => Ok(()),
+            _ => Err(challenge()),
+        }
+    }
+
+    /// Lets a request of a user through, and one of nobody that only reads; `tls` is how clients come.
+    pub(super) async fn check_open(&self, ask: &Ask, need: &Need<'_>, tls: bool) -> Result<(), Failure> {
+        let scope = need.scope();
+        let refused = |lack| Err(token::challenge(ask, tls, scope.as_deref(), lack));
+        if ask.header(header::AUTHORIZATION).is_none() {
+            // What is asked first decides how clients log in.
+            return if need.writes || need.base { refused(Lack::Token) } else { Ok(()) };
+        }
+        match self.who(ask).await {
+            Some(user) if user.is_empty() && need.writes => refused(Lack::Right),
+            Some(_) => Ok(()),
+            None => refused(Lack::GoodToken),
+        }
+    }
+
+    /// Answers a request for a token: nobody's without a password, a user's with the right one.
+    pub(super) async fn token(&self, ask: &Ask) -> Answered {
+        let user = match ask.header(header::AUTHORIZATION) {
+            None => String::new(),
+            Some(_) => self.who(ask).await.ok_or_else(challenge)?,
         };
-        let (user, password) = basic(text).ok_or_else(challenge)?;
-        if self.is_user(user, password).await { Ok(()) } else { Err(challenge()) }
+        let token = self.signer().map(|signer| signer.issue(&user)).ok_or_else(challenge)?;
+        token::answer(&token)
+    }
+
+    fn signer(&self) -> Option<Signer> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.reload(&mut state);
+        state.signer.clone()
+    }
+
+    /// Returns who asks, the empty name for nobody; none for who claims to be someone and is not.
+    async fn who(&self, ask: &Ask) -> Option<String> {
+        let text = ask.header(header::AUTHORIZATION)?;
+        if let Some((scheme, token)) = text.split_once(' ')
+            && scheme.eq_ignore_ascii_case("bearer")
+        {
+            return self.signer()?.user(token.trim());
+        }
+        let (user, password) = basic(text)?;
+        // Some clients write a name and a password also where they have none.
+        if user.is_empty() && password.is_empty() {
+            return Some(user);
+        }
+        self.is_user(user.clone(), password).await.then_some(user)
     }
 
     async fn is_user(&self, user: String, password: String) -> bool {
@@ -124,6 +173,23 @@ fn basic(text: &str) -> Option<(String, String)> {
     let text = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
+}
+
+/// What a request needs, for the scope of a challenge.
+pub(super) struct Need<'a> {
+    /// Whether it changes something.
+    pub writes: bool,
+    /// Whether it is the one by which clients look what is there.
+    pub base: bool,
+    /// The repository.
+    pub name: Option<&'a str>,
+}
+
+impl Need<'_> {
+    fn scope(&self) -> Option<String> {
+        let actions = if self.writes { "pull,push" } else { "pull" };
+        self.name.map(|name| format!("repository:{name}:{actions}"))
+    }
 }
 
 fn challenge() -> Failure {

@@ -11,7 +11,7 @@
 //! **Invariant:** no blob is ever in memory whole; files are read, written and
 //! hashed on threads for that, never on the reactor.
 //!
-//! What is absent: HTTP/2, token servers, quotas.
+//! What is absent: HTTP/2, rights per repository, quotas.
 
 mod answer;
 mod auth;
@@ -27,6 +27,7 @@ mod repository;
 mod route;
 mod source;
 pub mod storage;
+mod token;
 mod upstream;
 
 pub use auth::Users;

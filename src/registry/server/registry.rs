@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::watch;
 
 use super::answer::Failure;
-use super::auth::Users;
+use super::auth::{Need, Users};
 use super::digest::BlobDigest;
 use super::document::Document;
 use super::handle::Ask;
@@ -32,6 +32,8 @@ pub struct Rules {
     pub anonymous_pull: bool,
     /// Uploads that do not move for so long are dropped.
     pub upload_expiry: Duration,
+    /// Clients come by TLS.
+    pub tls: bool,
 }
 
 impl Default for Rules {
@@ -43,6 +45,7 @@ impl Default for Rules {
             sparse: false,
             anonymous_pull: false,
             upload_expiry: Duration::from_secs(24 * 3600),
+            tls: false,
         }
     }
 }
@@ -98,11 +101,17 @@ impl Registry {
     }
 
     /// Lets a request through, or says what it lacks.
-    pub(super) async fn authorize(&self, ask: &Ask, writes: bool) -> Result<(), Failure> {
+    pub(super) async fn authorize(&self, ask: &Ask, need: &Need<'_>) -> Result<(), Failure> {
         match &self.users {
-            Some(users) => users.check(ask, !writes && self.rules.anonymous_pull).await,
+            Some(users) if self.rules.anonymous_pull => users.check_open(ask, need, self.rules.tls).await,
+            Some(users) => users.check(ask).await,
             None => Ok(()),
         }
+    }
+
+    /// Returns the users that get tokens, if there are some.
+    pub(super) fn token_users(&self) -> Option<&Users> {
+        self.users.as_ref().filter(|_| self.rules.anonymous_pull)
     }
 
     pub(super) fn check_writable(&self, method: &Method, route: &Route) -> Result<(), Failure> {

@@ -24,6 +24,21 @@ pub enum Route {
     Referrers(String, BlobDigest),
 }
 
+impl Route {
+    /// Returns the repository that it is about.
+    pub fn repository(&self) -> Option<&str> {
+        match self {
+            Self::Base | Self::Catalog => None,
+            Self::Tags(name)
+            | Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Referrers(name, _) => Some(name),
+        }
+    }
+}
+
 /// What names a manifest in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {

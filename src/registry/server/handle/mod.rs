@@ -14,10 +14,12 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{Answered, Body, Failure, full, set, status};
+use super::auth::Need;
 use super::names::{Query, percent_decoded};
 use super::registry::Registry;
 use super::route::{self, BadRoute, Route};
 use super::source::Source;
+use super::token;
 
 /// A request, taken apart.
 pub struct Ask {
@@ -92,9 +94,17 @@ pub async fn answer(
 
 async fn dispatch(registry: &Registry, ask: Ask, path: &str) -> Answered {
     let decoded = percent_decoded(path).ok_or_else(not_found)?;
+    if let Some(users) = registry.token_users().filter(|_| decoded == token::PATH) {
+        return match ask.method {
+            Method::GET => users.token(&ask).await,
+            _ => Err(Failure::unsupported("tokens are asked for with GET")),
+        };
+    }
     let route = route::parse(&decoded);
     let writes = !matches!(ask.method, Method::GET | Method::HEAD);
-    registry.authorize(&ask, writes).await?;
+    let is_base = matches!(route, Ok(Route::Base));
+    let need = Need { writes, base: is_base, name: route.as_ref().ok().and_then(Route::repository) };
+    registry.authorize(&ask, &need).await?;
     let route = route.map_err(bad_route)?;
     if writes {
         registry.check_writable(&ask.method, &route)?;
