@@ -108,7 +108,7 @@ fn tls_and_passwords() {
     clients.podman(&["pull", "-q", theirs, &name]);
     let copy = format!("{}/copy:1", registry.address);
     let refused = failed(&clients.try_podman(&["push", theirs, &name, &copy]));
-    assert!(refused.contains("unauthorized"), "{refused}");
+    assert!(refused.contains("denied"), "{refused}");
     let login = clients.podman(&["login", theirs, "-u", "me", "-p", PASSWORD, &registry.address]);
     assert!(login.contains("Login Succeeded!"), "{login}");
     clients.podman(&["push", "-q", theirs, &name, &copy]);
