@@ -11,7 +11,7 @@ mod sparse;
 mod write;
 
 #[cfg(test)]
-mod hostile;
+mod hostile_tests;
 #[cfg(test)]
 mod tests;
 
