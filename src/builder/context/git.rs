@@ -99,7 +99,16 @@ pub fn checkout(source: &GitSource, options: &GitOptions<'_>) -> Result<GitTree,
         set_times(&dir, tree.time).map_err(lookup)?;
     }
     let sub = below_root(source.subdir.as_deref().unwrap_or("").as_bytes());
-    let root = dir.dir(String::from_utf8_lossy(&sub).as_ref()).map_err(lookup)?;
+    let root = dir.dir(String::from_utf8_lossy(&sub).as_ref()).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ContextError::GitUrl {
+            reason: format!(
+                "{} has no directory {:?}",
+                source.shown(),
+                source.subdir.as_deref().unwrap_or("")
+            ),
+        },
+        _ => lookup(error),
+    })?;
     tree.tree = DirectoryTree::context(root, Default::default(), None).with_label(source.shown());
     Ok(tree)
 }
@@ -110,7 +119,9 @@ fn is_commit(text: &str) -> bool {
 }
 
 fn missing(reference: &str) -> ContextError {
-    ContextError::GitUrl { reason: format!("repository does not contain ref {reference}") }
+    let digits = reference.len() >= 4 && reference.bytes().all(|b| b.is_ascii_hexdigit());
+    let hint = if digits { "; a commit is named by all of its digits" } else { "" };
+    ContextError::GitUrl { reason: format!("repository does not contain ref {reference}{hint}") }
 }
 
 struct Git<'a> {
@@ -153,9 +164,13 @@ impl Git<'_> {
             return self.run(&["rev-parse", "refs/remotes/origin/HEAD^{commit}"]);
         }
         let branch = wanted.strip_prefix("refs/heads/").unwrap_or(wanted);
-        let candidates = [format!("refs/remotes/origin/{branch}"), wanted.to_owned()];
+        let tag = wanted.strip_prefix("refs/tags/").unwrap_or(wanted);
+        // Expressions that git would work out (`main~1`, parts of a commit's name) are no references.
+        let mut candidates = vec![format!("refs/remotes/origin/{branch}"), format!("refs/tags/{tag}")];
+        candidates.extend(is_commit(wanted).then(|| wanted.to_owned()));
         let found = candidates
             .iter()
+            .filter(|name| !name.contains(['~', '^', ':']) && !name.contains("@{"))
             .find_map(|name| self.run(&["rev-parse", "--verify", "-q", &format!("{name}^{{commit}}")]).ok());
         found.ok_or_else(|| missing(wanted))
     }

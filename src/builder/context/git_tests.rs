@@ -32,7 +32,7 @@ fn reads_git_urls() {
     assert_eq!(GitSource::parse("github.com/x/y", false).expect("fine"), None);
     for (text, expected) in [
         ("https://h/x.git?nope=1", "unexpected query \"nope\""),
-        ("https://h/x.git?ref=a&ref=b", "ref conflicts: \"a\" \"b\""),
+        ("https://h/x.git?ref=a&ref=b", "ref conflicts: \"a\" vs \"b\""),
     ] {
         assert!(GitSource::parse(text, true).expect_err(text).to_string().contains(expected), "{text}");
     }

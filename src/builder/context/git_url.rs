@@ -106,7 +106,7 @@ impl GitSource {
                 };
                 if self.reference.as_ref().is_some_and(|old| *old != full) {
                     return fail(format!(
-                        "ref conflicts: {:?} {full:?}",
+                        "ref conflicts: {:?} vs {full:?}",
                         self.reference.as_deref().unwrap_or("")
                     ));
                 }
@@ -114,13 +114,13 @@ impl GitSource {
             }
             ("commit" | "checksum", _) => {
                 if let Some(old) = self.checksum.as_ref().filter(|old| *old != value) {
-                    return fail(format!("checksum conflicts: {old:?} {value:?}"));
+                    return fail(format!("checksum conflicts: {old:?} vs {value:?}"));
                 }
                 self.checksum = Some(value.to_owned());
             }
             ("subdir", _) => {
                 if let Some(old) = self.subdir.as_ref().filter(|old| *old != value) {
-                    return fail(format!("subdir conflicts: {old:?} {value:?}"));
+                    return fail(format!("subdir conflicts: {old:?} vs {value:?}"));
                 }
                 self.subdir = Some(value.to_owned());
             }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::args::BuildArgs;
+use super::failure;
 use crate::builder::Input;
 use crate::builder::context::{
     ContextSource, DockerfileSource, GitSource, Tree, open_named_directory, parse_context,
@@ -20,7 +21,7 @@ pub fn context(args: &BuildArgs) -> Result<ContextSource, CliError> {
         }
         return Ok(ContextSource::Stdin(Box::new(std::io::stdin())));
     }
-    let source = parse_context(&args.context).map_err(|e| CliError::new(format!("ERROR: {}", chain(&e))))?;
+    let source = parse_context(&args.context).map_err(|error| failure::of_context(&error))?;
     let Some(sub) = &args.habits.context_sub_path else { return Ok(source) };
     Ok(match source {
         ContextSource::Directory(dir) => ContextSource::Directory(dir.join(sub.trim_start_matches('/'))),
@@ -63,8 +64,7 @@ pub fn named(given: &[String], store: &Store) -> Result<BTreeMap<String, Input>,
 }
 
 fn named_input(name: &str, value: &str, store: &Store) -> Result<Input, CliError> {
-    let fail =
-        |error: crate::builder::context::ContextError| CliError::new(format!("ERROR: {}", chain(&error)));
+    let fail = |error: crate::builder::context::ContextError| failure::of_context(&error);
     if let Some(image) = value.strip_prefix("docker-image://") {
         return Ok(Input::Image(image.to_owned()));
     }

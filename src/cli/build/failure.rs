@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use super::super::error::{CliError, chain};
 use super::super::render::FailedLogs;
 use crate::builder::BuildError;
-use crate::builder::context::Context;
+use crate::builder::context::{Context, ContextError};
 use crate::parser::{ParseError, Source, excerpt};
 
 /// Exit code where a resource of the machine is exhausted, as docker's.
@@ -40,6 +40,14 @@ pub fn code(error: &BuildError) -> u8 {
         cause = error.source();
     }
     1
+}
+
+/// The error for a context or a Dockerfile that can't be had; docker tells what its client finds from the rest.
+pub fn of_context(error: &ContextError) -> CliError {
+    use ContextError::{NoContext, NoDirectory, StdinTwice};
+    let solving = !matches!(error, NoContext { .. } | NoDirectory { .. } | StdinTwice);
+    let solve = if solving { "failed to solve: " } else { "" };
+    CliError::new(format!("ERROR: failed to build: {solve}{}", chain(error)))
 }
 
 /// The error for a Dockerfile that is no text.

@@ -159,7 +159,7 @@ pub fn run_in(
         None => contexts::dockerfile(args),
     };
     let context = open_context(contexts::context(args)?, dockerfile, &context_options)
-        .map_err(|error| CliError::new(format!("ERROR: {}", super::error::chain(&error))))?;
+        .map_err(|error| failure::of_context(&error))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
     let mut options = options::build_options(
         args,
