@@ -373,7 +373,7 @@ fn memory_stays_flat_with_a_gigabyte() {
     let got = std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
     assert!(got > length as u64, "{got}");
     let peak = peak(registry.pid());
-    assert!(peak < 64, "{peak} MiB");
+    assert!(peak < 100, "{peak} MiB");
 }
 
 #[test]

@@ -65,6 +65,10 @@ fn manifests_are_pulled_as_they_were_pushed() {
     registry.get("/v2/a/b/manifests/v2").is(404).says("MANIFEST_UNKNOWN");
     registry.get("/v2/a/c/manifests/v1").is(404).says("NAME_UNKNOWN");
     registry.get("/v2/A/manifests/v1").is(400).says("NAME_INVALID");
+    registry.get("/v2/a/b/manifests/.INVALID_MANIFEST_NAME").is(404).says("MANIFEST_UNKNOWN");
+    registry.put_manifest("a/b", ".INVALID_MANIFEST_NAME", MANIFEST, &text).is(400).says("TAG_INVALID");
+    registry.put_manifest("a/b", "sha256:baddigeststring", MANIFEST, &text).is(400).says("DIGEST_INVALID");
+    registry.get("/v2/a/b/manifests/sha256:baddigeststring").is(400);
     registry.send("GET", "/v2/a/b/manifests/v1", &[("Accept", INDEX)], b"").is(404).says("MANIFEST_UNKNOWN");
 }
 
@@ -163,6 +167,7 @@ fn blobs_are_served_whole_and_in_part() {
     }
     let none = registry.send("GET", &path, &[("Range", "bytes=3000000-")], b"").is(416);
     assert_eq!(none.header("content-range"), "bytes */3000000");
+    registry.send("GET", &path, &[("Range", "bytes=500-0")], b"").is(416);
     registry.send("GET", &path, &[("If-None-Match", &got.header("etag"))], b"").is(304);
     registry.get(&format!("/v2/b/blobs/{digest}")).is(404).says("BLOB_UNKNOWN");
     registry.get("/v2/a/blobs/sha256:1").is(400).says("DIGEST_INVALID");

@@ -17,18 +17,30 @@ pub struct Serve {
     pub address: String,
     root: PathBuf,
     arguments: Vec<String>,
+    variables: Vec<(&'static str, String)>,
     log: PathBuf,
 }
 
 impl Serve {
     /// Starts one whose store is `root` on a free port.
     pub fn start(root: &Path, arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(ToString::to_string).collect();
-        let log = root.with_extension("log");
-        Self::launch(root.to_owned(), arguments, "127.0.0.1:0", log)
+        Self::start_with(root, arguments, &[])
     }
 
-    fn launch(root: PathBuf, arguments: Vec<String>, address: &str, log: PathBuf) -> Self {
+    /// The same with variables in its environment.
+    pub fn start_with(root: &Path, arguments: &[&str], variables: &[(&'static str, String)]) -> Self {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let log = root.with_extension("log");
+        Self::launch(root.to_owned(), arguments, variables.to_vec(), "127.0.0.1:0", log)
+    }
+
+    fn launch(
+        root: PathBuf,
+        arguments: Vec<String>,
+        variables: Vec<(&'static str, String)>,
+        address: &str,
+        log: PathBuf,
+    ) -> Self {
         let file = std::fs::File::create(&log).expect("a log");
         let child = Command::new(env!("CARGO_BIN_EXE_skiff"))
             .env_remove("SKIFF_ROOT")
@@ -37,6 +49,7 @@ impl Serve {
             .arg(&root)
             .args(["registry", "serve", "--addr", address])
             .args(&arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -50,15 +63,16 @@ impl Serve {
             found = address.unwrap_or_default().to_owned();
             !found.is_empty()
         });
-        Self { child, address: found, root, arguments, log }
+        Self { child, address: found, root, arguments, variables, log }
     }
 
     /// Kills it without warning and starts it again at the same address.
     pub fn restart(self) -> Self {
-        let (root, arguments, address, log) =
-            (self.root.clone(), self.arguments.clone(), self.address.clone(), self.log.clone());
+        let (root, arguments, variables) =
+            (self.root.clone(), self.arguments.clone(), self.variables.clone());
+        let (address, log) = (self.address.clone(), self.log.clone());
         drop(self);
-        Self::launch(root, arguments, &address, log)
+        Self::launch(root, arguments, variables, &address, log)
     }
 
     /// Returns what it logged.

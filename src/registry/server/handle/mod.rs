@@ -105,7 +105,11 @@ async fn dispatch(registry: &Registry, ask: Ask, path: &str) -> Answered {
     let is_base = matches!(route, Ok(Route::Base));
     let need = Need { writes, base: is_base, name: route.as_ref().ok().and_then(Route::repository) };
     registry.authorize(&ask, &need).await?;
-    let route = route.map_err(bad_route)?;
+    let route = route.map_err(|why| match why {
+        // What can't be there is not there, for those who only look.
+        BadRoute::Tag if !writes => Failure::manifest_unknown("invalid tag name"),
+        why => bad_route(why),
+    })?;
     if writes {
         registry.check_writable(&ask.method, &route)?;
     }
