@@ -36,7 +36,8 @@ fn without_a_terminal_the_state_is_an_image_to_enter() {
     let said = env.ok(&["run", "--rm", "--network=none", &name, "sh", "-c", inside]);
     assert!(said.starts_with("/w\nb 7\nmade\n"), "{said}");
     assert!(said.contains("/c: No such file") && said.contains("/run/secrets: No such file"), "{said}");
-    // The same failure has the same name, and goes as any image does.
+    // The same failure has the same name, even if its files have other times, and goes as any image does.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     let again = env.run(&["build", "--on-failure=keep", &secret, &app]).fails_with(1);
     assert!(again.stderr.contains(&name), "{}", again.stderr);
     env.ok(&["rmi", &name]);

@@ -18,7 +18,7 @@ fn timed(text: String) -> (Result<usize, ParseError>, Duration) {
 }
 
 /// Generous for a debug build on a loaded machine; quadratic work takes minutes.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 fn refused(text: String, problem: Problem, span: Option<Span>) {
     let (result, time) = timed(text);

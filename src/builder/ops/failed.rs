@@ -65,7 +65,7 @@ impl Ops<'_> {
         super::process::start(self.env.executor, spec, rootfs, io)
     }
 
-    /// Makes an image of what the step left, and names it after its content.
+    /// Makes an image of what the step left, and names it after the step.
     fn keep_failed(
         &self,
         name: &str,
@@ -76,12 +76,14 @@ impl Ops<'_> {
         let platform = Platform::parse(&op.platform).unwrap_or_else(|_| Platform::host());
         let mut config = ImageConfig::scratch(&platform);
         config.rootfs.diff_ids = inputs.parent_layers().to_vec();
-        config.rootfs.diff_ids.extend(self.snapshot(draft)?);
         config.config.env = op.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         config.config.working_dir = if op.cwd.is_empty() { "/".to_owned() } else { op.cwd.clone() };
         config.config.user.clone_from(&op.user);
         config.config.cmd = Some(vec![shell_of(op)]);
         config.config.labels.insert(LABEL.to_owned(), name.to_owned());
+        // Without what it left, times of files among it, the same step has the same name when it fails again.
+        let short: String = config.id().as_digest().hex().chars().take(12).collect();
+        config.rootfs.diff_ids.extend(self.snapshot(draft)?);
         let mut layers = Vec::new();
         for id in &config.rootfs.diff_ids {
             let size = self.env.store.layer(*id)?.map_or(0, |layer| layer.size());
@@ -96,7 +98,6 @@ impl Ops<'_> {
         let descriptor = Descriptor::new(media_type::OCI_CONFIG, config.id().as_digest(), bytes.len() as u64);
         let (manifest, _) = Manifest::oci(descriptor, layers).to_json();
         let image = self.env.store.put_image(&bytes, &manifest)?;
-        let short: String = image.id.as_digest().hex().chars().take(12).collect();
         let reference = Reference::parse(&format!("{REPOSITORY}:{short}")).expect("digits are a tag");
         self.env.store.tag(&reference, image.manifest)?;
         Ok(reference)
