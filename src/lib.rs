@@ -8,6 +8,7 @@ pub mod attest;
 pub mod bake;
 pub mod builder;
 pub mod cli;
+pub mod containers;
 pub mod fs;
 pub mod image;
 pub mod layers;

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("archive", &["image", "progress", "fs", "layers", "store"]),
     ("registry", &["image", "progress", "fs", "layers", "store"]),
     ("run", &["image", "fs"]),
+    ("containers", &["image", "fs", "layers", "store", "run"]),
     ("attest", &["image", "fs"]),
     ("shared_cache", &["image", "progress", "fs", "layers", "store", "registry", "builder"]),
     ("bake", &[]),

@@ -5,6 +5,9 @@ use clap::{Args, Parser, Subcommand};
 use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::completion::CompletionArgs;
+use super::container::{
+    KillArgs, LogsArgs, NamesArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs,
+};
 use super::copy::CopyArgs;
 use super::df::DfArgs;
 use super::global::GlobalArgs;
@@ -16,12 +19,12 @@ use super::inspect::InspectArgs;
 use super::load::LoadArgs;
 use super::login::{LoginArgs, LogoutArgs};
 use super::manifest::ManifestCommand;
-use super::prune::{BuilderPruneArgs, ImagePruneArgs, SystemPruneArgs};
+use super::prune::{BuilderPruneArgs, ContainerPruneArgs, ImagePruneArgs, SystemPruneArgs};
 use super::pull::PullArgs;
 use super::push::PushArgs;
 use super::registry::RegistryCommand;
 use super::rmi::RmiArgs;
-use super::run::RunArgs;
+use super::run::{CreateArgs, RunArgs};
 use super::save::SaveArgs;
 use super::search::SearchArgs;
 use super::tag::TagArgs;
@@ -51,6 +54,31 @@ pub enum Command {
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
     Run(Box<RunArgs>),
+    /// Create a new container
+    #[command(disable_help_flag = true)]
+    Create(Box<CreateArgs>),
+    /// Start one or more stopped containers
+    Start(StartArgs),
+    /// Stop one or more running containers
+    Stop(StopArgs),
+    /// Restart one or more containers
+    Restart(RestartArgs),
+    /// Kill one or more running containers
+    Kill(KillArgs),
+    /// Pause all processes within one or more containers
+    Pause(NamesArgs),
+    /// Unpause all processes within one or more containers
+    Unpause(NamesArgs),
+    /// Block until one or more containers stop, then print their exit codes
+    Wait(NamesArgs),
+    /// Remove one or more containers
+    Rm(RmArgs),
+    /// Rename a container
+    Rename(RenameArgs),
+    /// List containers
+    Ps(PsArgs),
+    /// Fetch the logs of a container
+    Logs(LogsArgs),
     /// List images
     Images(ImagesArgs),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
@@ -161,6 +189,35 @@ pub enum ContainerCommand {
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
     Run(Box<RunArgs>),
+    /// Create a new container
+    #[command(disable_help_flag = true)]
+    Create(Box<CreateArgs>),
+    /// Start one or more stopped containers
+    Start(StartArgs),
+    /// Stop one or more running containers
+    Stop(StopArgs),
+    /// Restart one or more containers
+    Restart(RestartArgs),
+    /// Kill one or more running containers
+    Kill(KillArgs),
+    /// Pause all processes within one or more containers
+    Pause(NamesArgs),
+    /// Unpause all processes within one or more containers
+    Unpause(NamesArgs),
+    /// Block until one or more containers stop, then print their exit codes
+    Wait(NamesArgs),
+    /// Remove one or more containers
+    #[command(alias = "remove")]
+    Rm(RmArgs),
+    /// Rename a container
+    Rename(RenameArgs),
+    /// Remove all stopped containers
+    Prune(ContainerPruneArgs),
+    /// List containers
+    #[command(aliases = ["list", "ps"])]
+    Ls(PsArgs),
+    /// Fetch the logs of a container
+    Logs(LogsArgs),
 }
 
 /// `system ...`

@@ -1,154 +1,101 @@
 //! What other commands must know of containers and volumes: who uses which image, and how much place they take.
-//!
-//! A running container notes in its directory (`containers/<id>/uses`) the image
-//! and the named volumes that it was made with; [`super::run`] makes and locks
-//! that directory.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-
-use rustix::fs::FlockOperation;
-use serde::{Deserialize, Serialize};
-
+use super::container::all;
 use super::error::CliError;
+use super::global::Global;
+use crate::containers::{Container, State, volumes};
 use crate::fs::{FileKind, Follow, Root};
 use crate::image::ImageId;
-use crate::store::{ImageUse, Store, Summary};
+use crate::store::{ImageUse, Summary};
 
-const USES: &str = "uses";
-/// Largest note that is read.
-const MAX_NOTE: usize = 1 << 20;
 /// Directories below each other that are followed when a size is added up.
 const MAX_DEPTH: usize = 256;
 
-/// What a container was made with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Uses {
-    /// The image's id, `sha256:` and its digits.
-    pub image: String,
-    /// The image's name as it was typed.
-    pub image_name: String,
-    /// The command and its arguments.
-    pub command: Vec<String>,
-    /// When it was made, in seconds since 1970.
-    pub created: i64,
-    /// Its name; empty for none.
-    pub name: String,
-    /// Names of its volumes.
-    pub volumes: Vec<String>,
-}
-
-impl Uses {
-    /// Notes the uses in a container's own directory.
-    ///
-    /// # Errors
-    /// It can't be written.
-    pub fn write(&self, own: &Root) -> Result<(), CliError> {
-        let text = serde_json::to_vec(self).expect("strings serialise");
-        Ok(own.create_file(USES, 0o600)?.write_all(&text)?)
-    }
-
-    fn read(own: &Root) -> Option<Self> {
-        serde_json::from_slice(&own.read(USES, MAX_NOTE).ok()?).ok()
-    }
-}
-
-/// A container's directory.
+/// A container and how it is doing.
 pub struct Listed {
-    /// The container's id.
-    pub id: String,
-    /// Whether its process lives; a dead one's directory is debris.
-    pub running: bool,
-    /// What it was made with; none if it died before it could say.
-    pub uses: Option<Uses>,
-    own: Root,
+    /// The container.
+    pub container: Container,
+    /// How it is doing.
+    pub state: State,
 }
 
 impl Listed {
+    /// Whether its process lives.
+    pub fn is_running(&self) -> bool {
+        self.state.status.has_monitor()
+    }
+
     /// Returns the bytes of its writable layer.
     pub fn size(&self) -> u64 {
-        self.own.dir("upper").map_or(0, |upper| size_below(&upper, 0))
+        self.container.dir().dir("upper").map_or(0, |upper| size_below(&upper, 0))
     }
 }
 
-/// Returns the containers that have a directory.
+/// Returns all containers, newest first.
 ///
 /// # Errors
 /// The store can't be read.
-pub fn list(store: &Store) -> Result<Vec<Listed>, CliError> {
-    let mut found = Vec::new();
-    let Some(all) = directory(store, "containers")? else { return Ok(found) };
-    for entry in all.entries(".")? {
-        let id = String::from_utf8_lossy(&entry.name).into_owned();
-        // One that ends just now is gone.
-        let Ok(own) = all.dir(&id) else { continue };
-        let running = rustix::fs::flock(&own, FlockOperation::NonBlockingLockShared).is_err();
-        let uses = Uses::read(&own);
-        let _ = rustix::fs::flock(&own, FlockOperation::Unlock);
-        found.push(Listed { id, running, uses, own });
-    }
-    Ok(found)
+pub fn list(global: &Global) -> Result<Vec<Listed>, CliError> {
+    let found = all(global)?.list().map_err(|e| CliError::engine(&e))?;
+    // One that goes just now is gone.
+    Ok(found
+        .into_iter()
+        .filter_map(|container| container.state().ok().map(|state| Listed { container, state }))
+        .collect())
 }
 
-/// Returns which images running containers use.
+/// Returns which images containers use.
 ///
 /// # Errors
 /// The store can't be read.
-pub fn image_uses(store: &Store) -> Result<Vec<ImageUse>, CliError> {
-    let uses = |container: Listed| {
-        let image: ImageId = container.uses?.image.parse().ok()?;
-        Some(ImageUse { container: container.id, image, running: true })
+pub fn image_uses(global: &Global) -> Result<Vec<ImageUse>, CliError> {
+    let uses = |listed: Listed| {
+        let image: ImageId = listed.container.config.image.parse().ok()?;
+        let running = listed.is_running();
+        Some(ImageUse { container: listed.container.config.id, image, running })
     };
-    Ok(list(store)?.into_iter().filter(|container| container.running).filter_map(uses).collect())
+    Ok(list(global)?.into_iter().filter_map(uses).collect())
 }
 
 /// Returns the place that containers' writable layers take.
 ///
 /// # Errors
 /// The store can't be read.
-pub fn summary(store: &Store) -> Result<Summary, CliError> {
+pub fn summary(global: &Global) -> Result<Summary, CliError> {
     let mut summary = Summary::default();
-    for container in list(store)? {
+    for container in list(global)? {
         let size = container.size();
         summary.total += 1;
-        summary.active += usize::from(container.running);
+        summary.active += usize::from(container.is_running());
         summary.size += size;
-        summary.reclaimable += if container.running { 0 } else { size };
+        summary.reclaimable += if container.is_running() { 0 } else { size };
     }
     Ok(summary)
 }
 
-/// A named volume.
+/// A volume.
 pub struct Volume {
     /// Its name.
     pub name: String,
-    /// Number of running containers that were made with it.
+    /// Number of containers that use it.
     pub links: usize,
     /// Bytes of its files.
     pub size: u64,
 }
 
-/// Returns the named volumes, sorted by name.
+/// Returns the volumes, sorted by name.
 ///
 /// # Errors
 /// The store can't be read.
-pub fn volumes(store: &Store) -> Result<Vec<Volume>, CliError> {
-    let Some(all) = directory(store, "volumes")? else { return Ok(Vec::new()) };
-    let mut links: BTreeMap<String, usize> = BTreeMap::new();
-    for container in list(store)?.into_iter().filter(|container| container.running) {
-        for name in container.uses.map(|uses| uses.volumes).unwrap_or_default() {
-            *links.entry(name).or_default() += 1;
-        }
-    }
+pub fn volumes(global: &Global) -> Result<Vec<Volume>, CliError> {
+    let containers = all(global)?;
+    let failed = |e| CliError::engine(&e);
+    let uses = volumes::uses(&containers).map_err(failed)?;
     let mut found = Vec::new();
-    for entry in all.entries(".")? {
-        let name = String::from_utf8_lossy(&entry.name).into_owned();
-        // One in the making has a name that no volume may have.
-        if name.starts_with('.') {
-            continue;
-        }
-        let Ok(own) = all.dir(&name) else { continue };
-        found.push(Volume { links: links.get(&name).copied().unwrap_or(0), size: size_below(&own, 0), name });
+    for volume in volumes::list(&containers).map_err(failed)? {
+        let Ok(own) = volumes::open(&containers, &volume.name) else { continue };
+        let links = uses.get(&volume.name).map_or(0, Vec::len);
+        found.push(Volume { links, size: size_below(&own, 0), name: volume.name });
     }
     Ok(found)
 }
@@ -164,16 +111,8 @@ pub fn volume_summary(volumes: &[Volume]) -> Summary {
     }
 }
 
-fn directory(store: &Store, name: &str) -> Result<Option<Root>, CliError> {
-    match Root::open(store.path())?.dir(name) {
-        Ok(all) => Ok(Some(all)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Adds up the files below a directory; what goes away meanwhile or can't be read counts nothing.
-fn size_below(dir: &Root, depth: usize) -> u64 {
+pub fn size_below(dir: &Root, depth: usize) -> u64 {
     let Ok(entries) = dir.entries(".") else { return 0 };
     let mut size = 0;
     for entry in entries {

@@ -3,11 +3,12 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::container::{Images, Style, fields};
 use super::containers::{self, Listed, Volume};
 use super::error::CliError;
 use super::format::{Column, List};
 use super::global::Global;
-use super::{human, output, table};
+use super::{human, output};
 use crate::store::{Summary, Usage};
 
 /// Show disk usage
@@ -69,12 +70,12 @@ const CACHE_COLUMNS: &[Column] = &[
 /// Runs the command.
 pub fn run(args: &DfArgs, global: &Global) -> Result<(), CliError> {
     let store = global.store()?;
-    let usage = store.usage(&containers::image_uses(store)?)?;
-    let volumes = containers::volumes(store)?;
+    let usage = store.usage(&containers::image_uses(global)?)?;
+    let volumes = containers::volumes(global)?;
     if args.verbose {
-        return verbose(&usage, &volumes, &containers::list(store)?);
+        return verbose(&usage, &volumes, &containers::list(global)?, &Images::of(store)?);
     }
-    let (containers, volumes) = (containers::summary(store)?, containers::volume_summary(&volumes));
+    let (containers, volumes) = (containers::summary(global)?, containers::volume_summary(&volumes));
     let rows = [
         ("Images", &usage.images),
         ("Containers", &containers),
@@ -99,24 +100,20 @@ fn row(kind: &str, summary: &Summary) -> Option<Map<String, Value>> {
     row.as_object().cloned()
 }
 
-fn container_row(container: &Listed) -> Option<Map<String, Value>> {
-    let uses = container.uses.clone().unwrap_or_default();
-    let command = format!("\"{}\"", table::ellipsis(&uses.command.join(" "), 18));
-    let created = jiff::Timestamp::from_second(uses.created).ok();
-    let row = json!({
-        "ID": container.id.get(..12),
-        "Image": uses.image_name,
-        "Command": command,
-        "LocalVolumes": uses.volumes.len().to_string(),
-        "Size": human::size(container.size()),
-        "CreatedSince": human::ago(created),
-        "Status": if container.running { "Up" } else { "Dead" },
-        "Names": uses.name,
-    });
-    row.as_object().cloned()
+fn container_row(listed: &Listed, images: &Images) -> Option<Map<String, Value>> {
+    let style = Style { whole: false, sizes: None, images };
+    let mut row = fields(&listed.container, &listed.state, &style);
+    row.insert("Size".to_owned(), human::size(listed.size()).into());
+    row.insert("CreatedSince".to_owned(), human::ago(Some(listed.container.config.created)).into());
+    Some(row)
 }
 
-fn verbose(usage: &Usage, volumes: &[Volume], containers: &[Listed]) -> Result<(), CliError> {
+fn verbose(
+    usage: &Usage,
+    volumes: &[Volume],
+    containers: &[Listed],
+    images_by_name: &Images,
+) -> Result<(), CliError> {
     let mut images = Vec::new();
     for entry in &usage.image_list {
         let names: Vec<Option<_>> =
@@ -156,7 +153,7 @@ fn verbose(usage: &Usage, volumes: &[Volume], containers: &[Listed]) -> Result<(
         });
         cache.extend(row.as_object().cloned());
     }
-    let containers = containers.iter().filter_map(container_row).collect();
+    let containers = containers.iter().filter_map(|listed| container_row(listed, images_by_name)).collect();
     let volumes = volumes.iter().filter_map(|volume| {
         let row = json!({
             "Name": volume.name, "Links": volume.links.to_string(), "Size": human::size(volume.size),

@@ -56,6 +56,12 @@ impl From<crate::store::StoreError> for CliError {
     }
 }
 
+impl From<crate::containers::ContainerError> for CliError {
+    fn from(error: crate::containers::ContainerError) -> Self {
+        Self::engine(&error)
+    }
+}
+
 impl From<crate::archive::ArchiveError> for CliError {
     fn from(error: crate::archive::ArchiveError) -> Self {
         Self::engine(&error)

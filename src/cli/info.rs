@@ -62,9 +62,10 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
     let store = global.store()?;
     let (form, why) = store.form()?;
     let images = store.images()?.len();
-    let containers = super::containers::list(store)?;
-    let running = containers.iter().filter(|container| container.running).count();
-    let (containers, dead) = (containers.len(), containers.len() - running);
+    let containers = super::containers::list(global)?;
+    let paused = containers.iter().filter(|c| c.state.status == crate::containers::Status::Paused).count();
+    let running = containers.iter().filter(|container| container.is_running()).count() - paused;
+    let (containers, dead) = (containers.len(), containers.len() - running - paused);
     let (memory, cpus) = (total_memory(), std::thread::available_parallelism().map_or(1, usize::from));
     let support = store.support()?;
     let yes_or_why = |result: &Result<(), String>| match result {
@@ -81,7 +82,7 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
     }
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let data = json!({
-        "Containers": containers, "ContainersRunning": running, "ContainersPaused": 0, "ContainersStopped": dead, "Images": images,
+        "Containers": containers, "ContainersRunning": running, "ContainersPaused": paused, "ContainersStopped": dead, "Images": images,
         "ServerVersion": env!("CARGO_PKG_VERSION"), "Driver": driver(form),
         "DriverStatus": [["Layer Form", why], ["EROFS", yes_or_why(&support.erofs)], ["Overlay", yes_or_why(&support.overlay)]],
         "CgroupDriver": "cgroupfs", "CgroupVersion": cgroup, "LoggingDriver": "none",
@@ -99,7 +100,7 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
         .collect();
     output::data(&format!(
         "Client: Skiff\n Version:    {version}\n Context:    default\n Debug Mode: {debug}\n\n\
-         Server:\n Containers: {containers}\n  Running: {running}\n  Paused: 0\n  Stopped: {dead}\n Images: {images}\n \
+         Server:\n Containers: {containers}\n  Running: {running}\n  Paused: {paused}\n  Stopped: {dead}\n Images: {images}\n \
          Server Version: {version}\n Storage Driver: {driver}\n  Layer Form: {why}\n  EROFS: {erofs}\n  Overlay: {overlay}\n  \
          Supports d_type: true\n  Native Overlay Diff: true\n Logging Driver: none\n Cgroup Driver: cgroupfs\n \
          Cgroup Version: {cgroup}\n Security Options:{security}\n Kernel Version: {kernel}\n Operating System: {system}\n \

@@ -10,6 +10,7 @@ mod changes;
 mod commands;
 mod completion;
 mod config_file;
+mod container;
 mod containers;
 mod copy;
 mod csv;
@@ -63,7 +64,13 @@ pub fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let first = words.next().unwrap_or_default();
     let program = if Path::new(&first).file_name() == Some("docker".as_ref()) { "docker" } else { "skiff" };
-    match text(words).and_then(|words| dispatch(program, &words)) {
+    let words = text(words);
+    if let Ok([word, rest @ ..]) = words.as_deref()
+        && word == container::MONITOR
+    {
+        return container::monitor_main(rest);
+    }
+    match words.and_then(|words| dispatch(program, &words)) {
         Ok(code) => code,
         Err(error) => {
             if !error.text.is_empty() {
@@ -129,6 +136,27 @@ fn needs_ids(command: &Command) -> bool {
     )
 }
 
+/// Carries out a command of the group `container`.
+fn container_command(command: ContainerCommand, global: &Global) -> Result<ExitCode, CliError> {
+    match command {
+        ContainerCommand::Run(args) => return run::run(*args, global),
+        ContainerCommand::Create(args) => return run::create(&args, global),
+        ContainerCommand::Start(args) => return container::start_command(&args, global),
+        ContainerCommand::Stop(args) => return container::stop(&args, global),
+        ContainerCommand::Restart(args) => return container::restart(&args, global),
+        ContainerCommand::Kill(args) => return container::kill(&args, global),
+        ContainerCommand::Pause(args) => return container::pause(&args, global),
+        ContainerCommand::Unpause(args) => return container::unpause(&args, global),
+        ContainerCommand::Wait(args) => return container::wait(&args, global),
+        ContainerCommand::Rm(args) => return container::rm(&args, global),
+        ContainerCommand::Rename(args) => return container::rename(&args, global),
+        ContainerCommand::Prune(args) => prune::container(&args, global),
+        ContainerCommand::Ls(args) => container::ps(&args, global),
+        ContainerCommand::Logs(args) => container::logs(&args, global),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
     match command {
         Command::Build(args) => return build::run(&args, global),
@@ -152,9 +180,19 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             BuilderCommand::Bake(args) => return bake::run(&args, global),
             BuilderCommand::Prune(args) => prune::builder(&args, global),
         },
-        Command::Container(group) => match group.command {
-            ContainerCommand::Run(args) => return run::run(*args, global),
-        },
+        Command::Container(group) => return container_command(group.command, global),
+        Command::Create(args) => return run::create(&args, global),
+        Command::Start(args) => return container::start_command(&args, global),
+        Command::Stop(args) => return container::stop(&args, global),
+        Command::Restart(args) => return container::restart(&args, global),
+        Command::Kill(args) => return container::kill(&args, global),
+        Command::Pause(args) => return container::pause(&args, global),
+        Command::Unpause(args) => return container::unpause(&args, global),
+        Command::Wait(args) => return container::wait(&args, global),
+        Command::Rm(args) => return container::rm(&args, global),
+        Command::Rename(args) => return container::rename(&args, global),
+        Command::Ps(args) => container::ps(&args, global),
+        Command::Logs(args) => container::logs(&args, global),
         Command::Registry(group) => registry::run(&group.command, global),
         Command::System(group) => match group.command {
             SystemCommand::Df(args) => df::run(&args, global),

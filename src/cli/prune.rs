@@ -30,6 +30,20 @@ pub struct SystemPruneArgs {
     dry_run: bool,
 }
 
+/// Remove all stopped containers
+#[derive(Debug, Args)]
+pub struct ContainerPruneArgs {
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    force: bool,
+    /// Provide filter values: until, label
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Remove unused images
 #[derive(Debug, Args)]
 pub struct ImagePruneArgs {
@@ -88,10 +102,9 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let store = global.store()?;
-    if args.filter.is_empty() {
-        container_step(store, args.dry_run)?;
-    }
-    let mut total = image_step(store, args.all, &filters, args.dry_run)?;
+    let freed = container_step(global, &filters, args.dry_run)?;
+    let mut total = image_step(global, args.all, &filters, args.dry_run)?;
+    total.bytes += freed;
     if filters.values("label").is_empty() && filters.values("label!").is_empty() {
         let policy =
             CachePolicy { all: args.all, unused_since: filters.time("until")?, ..CachePolicy::default() };
@@ -112,7 +125,7 @@ pub fn image(args: &ImagePruneArgs, global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let all = args.all || filters.boolean("dangling")? == Some(false);
-    report(&image_step(global.store()?, all, &filters, args.dry_run)?, args.dry_run)
+    report(&image_step(global, all, &filters, args.dry_run)?, args.dry_run)
 }
 
 /// Runs `builder prune`.
@@ -144,22 +157,48 @@ pub fn builder(args: &BuilderPruneArgs, global: &Global) -> Result<(), CliError>
     output::line(&format!("Total:\t{}", human::size(removed.bytes)))
 }
 
-/// Removes what containers left whose process was killed; others leave nothing in this version.
-fn container_step(store: &Store, dry_run: bool) -> Result<(), CliError> {
-    let dead = match dry_run {
-        true => {
-            let dead = containers::list(store)?.into_iter().filter(|container| !container.running);
-            dead.map(|container| container.id).collect()
+/// Removes containers that do not run, and says so; returns the bytes.
+fn container_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<u64, CliError> {
+    let (until, labels) = (filters.time("until")?, filters.values("label"));
+    let unwanted = filters.values("label!");
+    let (mut ids, mut bytes) = (Vec::new(), 0);
+    for listed in containers::list(global)?.into_iter().filter(|listed| !listed.is_running()) {
+        let config = &listed.container.config;
+        let has = |label: &String| has_label(&config.labels, label);
+        if until.is_some_and(|until| config.created >= until)
+            || !labels.iter().all(has)
+            || unwanted.iter().any(has)
+        {
+            continue;
         }
-        false => super::run::sweep(store)?,
-    };
-    if dead.is_empty() {
-        return Ok(());
+        let size = listed.size();
+        // One that starts just now stays.
+        if dry_run || listed.container.remove(false).is_ok() {
+            ids.push(config.id.clone());
+            bytes += size;
+        }
     }
-    output::line(&format!("Deleted Containers:\n{}\n", dead.join("\n")))
+    if !ids.is_empty() {
+        output::line(&format!("Deleted Containers:\n{}\n", ids.join("\n")))?;
+    }
+    Ok(bytes)
 }
 
-fn image_step(store: &Store, all: bool, filters: &Filters, dry_run: bool) -> Result<Removed, CliError> {
+/// Runs `container prune`.
+///
+/// # Errors
+/// A container can't be removed, or a filter is none.
+pub fn container(args: &ContainerPruneArgs, global: &Global) -> Result<(), CliError> {
+    let filters = Filters::parse(&args.filter, &["until", "label", "label!"])?;
+    if !args.dry_run && !confirmed(args.force, "WARNING! This will remove all stopped containers.\n")? {
+        return Ok(());
+    }
+    let bytes = container_step(global, &filters, args.dry_run)?;
+    report(&Removed { bytes, ..Removed::default() }, args.dry_run)
+}
+
+fn image_step(global: &Global, all: bool, filters: &Filters, dry_run: bool) -> Result<Removed, CliError> {
+    let store = global.store()?;
     let until = filters.time("until")?;
     let (labels, unwanted) = (filters.values("label"), filters.values("label!"));
     let wanted = |image: &ImageRecord| {
@@ -170,7 +209,7 @@ fn image_step(store: &Store, all: bool, filters: &Filters, dry_run: bool) -> Res
                     labels.iter().all(has) && !unwanted.iter().any(has)
                 }))
     };
-    let uses = containers::image_uses(store)?;
+    let uses = containers::image_uses(global)?;
     let policy = ImagePolicy { all, uses: &uses, filter: Some(&wanted) };
     carry_out(store, &store.plan_image_prune(&policy)?, dry_run)
 }

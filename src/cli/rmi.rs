@@ -24,7 +24,7 @@ pub struct RmiArgs {
 /// Runs the command: every image is tried, the exit code tells whether all went.
 pub fn run(args: &RmiArgs, global: &Global) -> Result<(), CliError> {
     let store = global.store()?;
-    let uses = super::containers::image_uses(store)?;
+    let uses = super::containers::image_uses(global)?;
     let mut failed = false;
     for image in &args.images {
         let result = store.plan_remove(image, args.force, &uses).and_then(|plan| store.apply(&plan));

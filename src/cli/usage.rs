@@ -16,19 +16,14 @@ const LATER: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "attach", "bake", "commit", "compose", "context", "cp", "create", "diff", "events", "exec",
-            "export", "kill", "logs", "network", "node", "pause", "plugin", "port", "ps", "rename",
-            "restart", "rm", "secret", "service", "stack", "start", "stats", "stop", "swarm", "top", "trust",
-            "unpause", "update", "volume", "wait",
+            "attach", "commit", "compose", "context", "cp", "diff", "events", "exec", "export", "network",
+            "node", "plugin", "port", "secret", "service", "stack", "stats", "swarm", "top", "trust",
+            "update", "volume",
         ],
     ),
     (
         "container",
-        &[
-            "attach", "commit", "cp", "create", "diff", "exec", "export", "inspect", "kill", "list", "logs",
-            "ls", "pause", "port", "prune", "ps", "remove", "rename", "restart", "rm", "start", "stats",
-            "stop", "top", "unpause", "update", "wait",
-        ],
+        &["attach", "commit", "cp", "diff", "exec", "export", "inspect", "port", "stats", "top", "update"],
     ),
     ("system", &["dial-stdio", "events", "service"]),
     ("builder", &["du"]),

@@ -323,8 +323,12 @@ mod tests {
                 1,
                 "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information",
             ),
-            ("ps -a", 1, "docker: 'docker ps' is not available in this version"),
-            ("container ls", 1, "docker: 'docker container ls' is not available in this version"),
+            ("network ls", 1, "docker: 'docker network' is not available in this version"),
+            (
+                "container checkpoint",
+                1,
+                "docker: 'docker container checkpoint' is not available in this version",
+            ),
             (
                 "images --nosuch=1",
                 125,

@@ -45,7 +45,7 @@ pub(super) fn assemble(
 ) -> Result<Prepared, RunError> {
     check(spec, host)?;
     let program = program(spec)?;
-    let (leaf, mut warnings) = Leaf::make(&spec.limits, &spec.devices)?;
+    let (leaf, mut warnings) = Leaf::make(&spec.limits, &spec.devices, spec.cgroup.as_deref())?;
     let nodev = !spec.privileged && !leaf.as_ref().is_some_and(Leaf::controls_devices);
 
     let placed = mounts::place(&spec.mounts)?;

@@ -60,6 +60,9 @@ pub trait Running: Send {
     /// Returns what it runs without though it was asked for.
     fn warnings(&self) -> &[Warning];
 
+    /// Returns the directories of the cgroups that were made for it.
+    fn cgroups(&self) -> Vec<std::path::PathBuf>;
+
     /// Whether one of its processes was killed for lack of memory, where a memory limit was set. Known after the wait.
     fn out_of_memory(&self) -> bool;
 }
@@ -279,6 +282,10 @@ impl Running for Process {
 
     fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    fn cgroups(&self) -> Vec<std::path::PathBuf> {
+        self.traces.as_ref().and_then(|traces| traces.leaf.as_ref()).map(Leaf::paths).unwrap_or_default()
     }
 
     fn out_of_memory(&self) -> bool {

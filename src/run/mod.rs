@@ -48,6 +48,7 @@ mod terminal;
 mod user;
 
 pub use caps::CapSet;
+pub use cgroup::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup};
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
 pub use spec::*;

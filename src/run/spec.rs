@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::caps::CapSet;
 use super::user::User;
 use crate::fs::Root;
@@ -51,6 +53,9 @@ pub struct ProcessSpec {
     pub shm_size: u64,
     /// Limits that need a cgroup.
     pub limits: Limits,
+    /// Name of a cgroup that is made for the process even when nothing is limited, where that is possible: to freeze,
+    /// count and kill all its processes together.
+    pub cgroup: Option<String>,
     /// Added to the badness of the process when memory runs out.
     pub oom_score_adj: Option<i32>,
     /// Whether a small init is process 1, which reaps zombies and hands signals on.
@@ -84,6 +89,7 @@ impl Default for ProcessSpec {
             sysctls: Vec::new(),
             shm_size: 64 << 20,
             limits: Limits::default(),
+            cgroup: None,
             oom_score_adj: None,
             init: false,
             privileged: false,
@@ -212,7 +218,7 @@ pub enum MountSource {
 }
 
 /// How mount events pass between a mount and its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Propagation {
     /// Not at all.
     #[default]
@@ -235,7 +241,7 @@ pub struct Device {
 }
 
 /// Which system calls are allowed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seccomp {
     /// Docker's default profile.
     #[default]
@@ -247,7 +253,7 @@ pub enum Seccomp {
 }
 
 /// A kernel parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sysctl {
     /// Name with dots or slashes.
     pub key: String,
@@ -303,7 +309,7 @@ pub fn resource(name: &str) -> Option<Resource> {
 }
 
 /// Limits that cgroups enforce; none asked for, no cgroup is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: Option<u64>,

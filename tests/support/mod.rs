@@ -101,6 +101,18 @@ impl TestEnv {
     }
 }
 
+impl Drop for TestEnv {
+    fn drop(&mut self) {
+        // What a test left running must not outlive its store.
+        let left = self.store().join("containers").read_dir().map_or(0, Iterator::count);
+        if left > 0 {
+            let ids = self.run(&["ps", "-aq"]).stdout;
+            let ids: Vec<&str> = ids.split_whitespace().collect();
+            self.run(&[&["rm", "-f", "-v"][..], &ids].concat());
+        }
+    }
+}
+
 impl Default for TestEnv {
     fn default() -> Self {
         Self::new()

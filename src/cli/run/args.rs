@@ -7,10 +7,7 @@ use clap::Args;
 use super::refused::Refused;
 
 /// What is other than docker's.
-const NOTE: &str = "\
-In this version a container lives as long as its command and is not kept, with
---rm and without. Its network is the host's unless --network none is given.
-Health checks of the image do not run.";
+const NOTE: &str = "In this version the network is the host's unless --network none is given.";
 
 /// Create and run a new container from an image
 #[derive(Debug, Args)]
@@ -19,8 +16,37 @@ pub struct RunArgs {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
+    /// Run container in background and print container ID
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Override the key sequence for detaching a container
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Proxy received signals to the process
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub sig_proxy: Option<bool>,
+    #[command(flatten)]
+    pub container: ContainerArgs,
+}
+
+/// Create a new container
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true, after_help = NOTE)]
+pub struct CreateArgs {
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    #[command(flatten)]
+    pub container: ContainerArgs,
+}
+
+/// What a container is to be.
+#[derive(Debug, Args)]
+pub struct ContainerArgs {
     #[command(flatten)]
     pub process: ProcessArgs,
+    #[command(flatten)]
+    pub life: LifeArgs,
     #[command(flatten)]
     pub files: FileArgs,
     #[command(flatten)]
@@ -39,21 +65,62 @@ pub struct RunArgs {
     pub command: Vec<String>,
 }
 
+/// What becomes of it while it lives and when it ends.
+#[derive(Debug, Default, Args)]
+pub struct LifeArgs {
+    /// Automatically remove the container and its associated anonymous volumes when it exits
+    #[arg(long)]
+    pub rm: bool,
+    /// Restart policy to apply when a container exits: no, on-failure[:N], always, unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
+    /// Signal to stop the container
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<String>,
+    /// Timeout (in seconds) to stop a container
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub stop_timeout: Option<i64>,
+    /// Logging driver for the container: json-file, local, none
+    #[arg(long, value_name = "DRIVER")]
+    pub log_driver: Option<String>,
+    /// Log driver options
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub log_opt: Vec<String>,
+    /// Command to run to check health
+    #[arg(long, value_name = "COMMAND")]
+    pub health_cmd: Option<String>,
+    /// Time between running the check (ms|s|m|h)
+    #[arg(long, value_name = "DURATION")]
+    pub health_interval: Option<String>,
+    /// Maximum time to allow one check to run (ms|s|m|h)
+    #[arg(long, value_name = "DURATION")]
+    pub health_timeout: Option<String>,
+    /// Consecutive failures needed to report unhealthy
+    #[arg(long, value_name = "N")]
+    pub health_retries: Option<u32>,
+    /// Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)
+    #[arg(long, value_name = "DURATION")]
+    pub health_start_period: Option<String>,
+    /// Time between running the check during the start period (ms|s|m|h)
+    #[arg(long, value_name = "DURATION")]
+    pub health_start_interval: Option<String>,
+    /// Disable any container-specified HEALTHCHECK
+    #[arg(long)]
+    pub no_healthcheck: bool,
+}
+
 /// What runs, and how it is attached.
 #[derive(Debug, Default, Args)]
 pub struct ProcessArgs {
-    /// Remove the container when it exits (this version always does)
-    #[arg(long)]
-    pub rm: bool,
     /// Keep STDIN open even if not attached
     #[arg(short, long)]
     pub interactive: bool,
     /// Allocate a pseudo-TTY
     #[arg(short, long)]
     pub tty: bool,
-    /// Proxy received signals to the process
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub sig_proxy: Option<bool>,
+    /// Attach to STDIN, STDOUT or STDERR
+    #[arg(short, long, value_name = "STREAM")]
+    pub attach: Vec<String>,
     /// Set environment variables
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub env: Vec<String>,
@@ -78,12 +145,12 @@ pub struct ProcessArgs {
     /// Run an init inside the container that forwards signals and reaps processes
     #[arg(long)]
     pub init: bool,
-    /// Set meta data on a container (nothing is kept of it)
+    /// Set meta data on a container
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,
-    /// Signal to stop the container (it is stopped by no command of this version)
-    #[arg(long, value_name = "SIGNAL")]
-    pub stop_signal: Option<String>,
+    /// Read in a line delimited file of labels
+    #[arg(long, value_name = "FILE")]
+    pub label_file: Vec<PathBuf>,
     /// Write the container ID to the file
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,
@@ -110,6 +177,9 @@ pub struct FileArgs {
     /// Mount a tmpfs directory
     #[arg(long, value_name = "DST[:OPTS]")]
     pub tmpfs: Vec<String>,
+    /// Mount volumes from the specified container(s)
+    #[arg(long, value_name = "CONTAINER[:ro|rw]")]
+    pub volumes_from: Vec<String>,
     /// Mount the container's root filesystem as read only
     #[arg(long)]
     pub read_only: bool,
@@ -232,7 +302,7 @@ pub struct SecurityArgs {
     pub cgroupns: Option<String>,
 }
 
-impl RunArgs {
+impl ContainerArgs {
     /// Whether the container has a network namespace of its own.
     pub fn own_network(&self) -> bool {
         self.network.network.as_deref() == Some("none")

@@ -1,66 +1,32 @@
-//! Where a container in the foreground reads and writes, and its end.
+//! This process's terminal, given to another process.
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::super::error::{CliError, chain};
-use super::super::output;
-use super::args::RunArgs;
-use super::signals::Proxy;
-use crate::run::{Input, Io, Output, Running};
+use super::args::ProcessArgs;
+use crate::run::Running;
 
 /// Refuses a terminal whose input can't be one.
 ///
 /// # Errors
 /// `-it` was given, and standard input is no terminal.
-pub fn check(args: &RunArgs) -> Result<(), CliError> {
-    if args.process.tty && args.process.interactive && !std::io::stdin().is_terminal() {
+pub fn check(args: &ProcessArgs) -> Result<(), CliError> {
+    check_terminal(args.tty, args.interactive)
+}
+
+/// Refuses a terminal whose input can't be one.
+///
+/// # Errors
+/// Both are wanted, and standard input is no terminal.
+pub fn check_terminal(tty: bool, interactive: bool) -> Result<(), CliError> {
+    if tty && interactive && !std::io::stdin().is_terminal() {
         return Err(CliError::new(
             "cannot attach stdin to a TTY-enabled container because stdin is not a terminal \
              (the input device is not a TTY)",
         ));
     }
     Ok(())
-}
-
-/// Returns where the container reads and writes: without a terminal, where this process does.
-///
-/// # Errors
-/// The process has no descriptor left.
-pub fn io(args: &RunArgs) -> Result<Io, CliError> {
-    if args.process.tty {
-        let (rows, columns) = console::Term::stdout().size_checked().unwrap_or((0, 0));
-        return Ok(Io { stdin: Input::Null, output: Output::Terminal { rows, columns } });
-    }
-    let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(CliError::from);
-    Ok(Io {
-        stdin: if args.process.interactive { Input::Fd(own(std::io::stdin().as_fd())?) } else { Input::Null },
-        output: Output::Pipes {
-            stdout: own(std::io::stdout().as_fd())?,
-            stderr: own(std::io::stderr().as_fd())?,
-        },
-    })
-}
-
-/// Waits for the container, hands signals on to it, and returns its exit code.
-///
-/// # Errors
-/// The terminal can't be set up, or the kernel does not know the process any more.
-pub fn attach(args: &RunArgs, mut running: Box<dyn Running>, proxy: Option<Proxy>) -> Result<u8, CliError> {
-    for warning in running.warnings() {
-        output::talk(&format!("WARNING: {warning}"));
-    }
-    let terminal =
-        if args.process.tty { Some(Terminal::attach(args.process.interactive, &*running)?) } else { None };
-    if let Some(proxy) = &proxy {
-        proxy.begin(&*running)?;
-    }
-    let exit = running.wait().map_err(|e| CliError::new(chain(&e)));
-    drop(running);
-    if let Some(terminal) = terminal {
-        terminal.finish();
-    }
-    Ok(u8::try_from(exit?.code()).unwrap_or(255))
 }
 
 /// Gives this process's terminal to another one until that ends.
@@ -111,13 +77,17 @@ impl Terminal {
 }
 
 /// The terminal's settings before, put back when dropped.
-struct RawMode {
+pub struct RawMode {
     stdin: OwnedFd,
     before: rustix::termios::Termios,
 }
 
 impl RawMode {
-    fn enter() -> Result<Self, CliError> {
+    /// Puts the terminal into raw mode.
+    ///
+    /// # Errors
+    /// Standard input is no terminal, or can't be set up.
+    pub fn enter() -> Result<Self, CliError> {
         let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
         let failed = |e: rustix::io::Errno| CliError::new(format!("cannot set up the terminal: {e}"));
         let before = rustix::termios::tcgetattr(&stdin).map_err(failed)?;

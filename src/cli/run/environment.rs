@@ -62,13 +62,6 @@ impl Environment {
         Ok(())
     }
 
-    /// Sets `HOME` unless somebody did.
-    pub fn add_home(&mut self, home: &str) {
-        if !self.0.iter().any(|(name, _)| name == b"HOME") {
-            self.set(b"HOME", home.as_bytes());
-        }
-    }
-
     /// Returns the pairs.
     pub fn into_pairs(self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0
@@ -145,11 +138,11 @@ mod tests {
     fn variables_come_in_dockers_order() {
         let image = ["A=image", "PATH=/only", "EMPTY"].map(str::to_owned);
         for (flags, expected) in [
-            (vec![], "PATH=/only HOSTNAME=h TERM=xterm A=image EMPTY= HOME=/root"),
-            (vec!["A=mine", "Z=1=2"], "PATH=/only HOSTNAME=h TERM=xterm A=mine EMPTY= Z=1=2 HOME=/root"),
-            (vec!["A", "CLIENT"], "PATH=/only HOSTNAME=h TERM=xterm EMPTY= CLIENT=theirs HOME=/root"),
+            (vec![], "PATH=/only HOSTNAME=h TERM=xterm A=image EMPTY="),
+            (vec!["A=mine", "Z=1=2"], "PATH=/only HOSTNAME=h TERM=xterm A=mine EMPTY= Z=1=2"),
+            (vec!["A", "CLIENT"], "PATH=/only HOSTNAME=h TERM=xterm EMPTY= CLIENT=theirs"),
             (vec!["HOME=/mine", "TERM="], "PATH=/only HOSTNAME=h TERM= A=image EMPTY= HOME=/mine"),
-            (vec!["A=", "A=last"], "PATH=/only HOSTNAME=h TERM=xterm A=last EMPTY= HOME=/root"),
+            (vec!["A=", "A=last"], "PATH=/only HOSTNAME=h TERM=xterm A=last EMPTY="),
         ] {
             let args = ProcessArgs {
                 env: flags.iter().map(ToString::to_string).collect(),
@@ -157,7 +150,6 @@ mod tests {
             };
             let mut env = Environment::of_image(&image, "h", true);
             env.add_users(&args, &client).expect("the variables have names");
-            env.add_home("/root");
             assert_eq!(shown(&env), expected, "{flags:?}");
         }
         let args = ProcessArgs { env: vec!["=x".into()], ..ProcessArgs::default() };

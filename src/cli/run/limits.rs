@@ -3,7 +3,8 @@
 use super::super::error::CliError;
 use super::super::human;
 use super::args::ResourceArgs;
-use crate::run::{Limits, Rlimit, resource};
+use crate::containers::RlimitConfig;
+use crate::run::{Limits, resource};
 
 /// Least memory limit, as docker's.
 const MIN_MEMORY: u64 = 6 << 20;
@@ -92,11 +93,11 @@ pub fn size(text: &str) -> Result<u64, CliError> {
 ///
 /// # Errors
 /// It is not of that form, there is no such type, or the soft limit is above the hard one.
-pub fn rlimit(text: &str) -> Result<Rlimit, CliError> {
+pub fn rlimit(text: &str) -> Result<RlimitConfig, CliError> {
     let bad = |why: &str| CliError::new(format!("invalid argument \"{text}\" for \"--ulimit\" flag: {why}"));
     let (name, values) =
         text.split_once('=').ok_or_else(|| bad(&format!("invalid ulimit argument: {text}")))?;
-    let resource = resource(name).ok_or_else(|| bad(&format!("invalid ulimit type: {name}")))?;
+    resource(name).ok_or_else(|| bad(&format!("invalid ulimit type: {name}")))?;
     let number = |text: &str| match text {
         "-1" | "unlimited" => Ok(None),
         text => text.parse().map(Some).map_err(|_| bad(&format!("'{text}' is no limit"))),
@@ -108,7 +109,7 @@ pub fn rlimit(text: &str) -> Result<Rlimit, CliError> {
         let why = "ulimit soft limit must be less than or equal to hard limit";
         return Err(bad(&format!("{why}: {} > {}", show(soft), show(hard))));
     }
-    Ok(Rlimit { resource, soft, hard })
+    Ok(RlimitConfig { name: name.to_owned(), soft, hard })
 }
 
 #[cfg(test)]

@@ -6,17 +6,20 @@ use super::super::error::CliError;
 use super::super::hosts;
 use super::args::NetworkArgs;
 use crate::fs::Root;
-use crate::run::Mount;
 
 /// What a container with a network of its own finds in `/etc/hosts`.
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
     ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// Returns the files as mounts.
+/// Returns the files by their names in the container's directory.
 ///
 /// # Errors
 /// A flag's value is none.
-pub fn files(args: &NetworkArgs, own_network: bool, hostname: &str) -> Result<Vec<Mount>, CliError> {
+pub fn files(
+    args: &NetworkArgs,
+    own_network: bool,
+    hostname: Option<&str>,
+) -> Result<[(&'static str, String); 3], CliError> {
     let host = Root::open(Path::new("/"))?;
     // A host without these files has containers with empty ones.
     let of_host =
@@ -24,15 +27,14 @@ pub fn files(args: &NetworkArgs, own_network: bool, hostname: &str) -> Result<Ve
     let hosts =
         if own_network || !args.add_host.is_empty() { HOSTS.to_owned() } else { of_host("etc/hosts") };
     let resolv = resolv_conf(args, &of_host("etc/resolv.conf"));
+    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let hostname = hostname.unwrap_or(&node);
     let name = match &args.domainname {
         Some(domain) => format!("{hostname}.{domain}\n"),
         None => format!("{hostname}\n"),
     };
-    Ok(vec![
-        Mount::file("/etc/hostname", name, 0o644),
-        Mount::file("/etc/hosts", hosts + &extra_hosts(&args.add_host)?, 0o644),
-        Mount::file("/etc/resolv.conf", resolv, 0o644),
-    ])
+    let hosts = hosts + &extra_hosts(&args.add_host)?;
+    Ok([("hostname", name), ("hosts", hosts), ("resolv.conf", resolv)])
 }
 
 fn extra_hosts(texts: &[String]) -> Result<String, CliError> {

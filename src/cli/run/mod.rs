@@ -1,14 +1,15 @@
-//! `run`: one container in the foreground, from start to end.
+//! `run` and `create`: from flags to a container, and with it while it is in the foreground.
 //!
 //! `args` and `refused` are the flags; `process`, `environment`, `limits`,
-//! `managed` and `mount_flags` turn them into plain data; `mounts`, `volumes`
-//! and `container` open what is on disk; `attach` and `signals` are with the
-//! container until it ends.
+//! `life`, `managed`, `mount_flags`, `mounts` and `shown` turn them into plain
+//! data; `create` makes the container of it. `session` and `signals` are with a
+//! container in the foreground until it ends or is left.
 
 mod args;
 mod attach;
-mod container;
+mod create;
 mod environment;
+mod life;
 mod limits;
 mod managed;
 mod mount_flags;
@@ -17,127 +18,139 @@ mod mount_flags_tests;
 mod mounts;
 pub mod process;
 mod refused;
-mod signals;
-mod volumes;
+pub mod session;
+mod shown;
+pub mod signals;
 
 use std::process::ExitCode;
 
-pub use args::RunArgs;
+pub use args::{CreateArgs, RunArgs};
 pub use attach::attach_terminal;
+pub use create::chown;
 
-use super::containers::Uses;
-use super::error::{CliError, chain};
+use super::container;
+use super::error::CliError;
 use super::global::Global;
 use super::pull::pull_one;
 use super::render::Out;
 use super::{files, output, registries};
 use crate::image::{Platform, Reference};
-use crate::layers::ChownPolicy;
 use crate::registry::pull::PullOptions;
-use crate::run::rootless::Mapping;
-use crate::run::{Executor as _, NamespaceExecutor, ProcessSpec, Rootfs, RunError, Running};
 use crate::store::{ImageRecord, StoreError};
-use container::Container;
-pub use container::sweep;
-use mount_flags::Wanted;
+use args::{ContainerArgs, ProcessArgs};
+use session::{DetachKeys, Outcome, Session};
 use signals::Proxy;
 
 /// Exit code of what failed before the command ran.
 const BEFORE: u8 = 125;
 
-/// Runs the command.
+/// To which streams a client attaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attached {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
+/// Reads `-a`, and `-i` with it.
+///
+/// # Errors
+/// A word names no stream.
+pub fn attached(args: &ProcessArgs) -> Result<Attached, CliError> {
+    if args.attach.is_empty() {
+        return Ok(Attached { stdin: args.interactive, stdout: true, stderr: true });
+    }
+    let mut found = Attached { stdin: false, stdout: false, stderr: false };
+    for word in &args.attach {
+        match word.to_lowercase().as_str() {
+            "stdin" => found.stdin = true,
+            "stdout" => found.stdout = true,
+            "stderr" => found.stderr = true,
+            _ => {
+                return Err(CliError::new(format!(
+                    "invalid argument \"{word}\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"
+                )));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs `run`.
 ///
 /// # Errors
 /// The container could not be started, with docker's exit code for it.
 pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
-    attach::check(&args)?;
-    run_container(&args, global).map(ExitCode::from).map_err(|error| {
-        let text = match error.text.as_str() {
-            "" => String::new(),
-            text => format!("docker: {text}\n\nRun '{} run --help' for more information", global.program),
-        };
-        let code = if error.code == 1 { BEFORE } else { error.code };
-        CliError { text, code }
-    })
+    if !args.detach {
+        attach::check(&args.container.process)?;
+    }
+    run_container(&args, global).map(ExitCode::from).map_err(|error| said_by(error, "run", global))
+}
+
+/// Runs `create`.
+///
+/// # Errors
+/// The container could not be made.
+pub fn create(args: &CreateArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let made = create::create(&args.container, global, false);
+    let created = made.map_err(|error| said_by(error, "create", global))?;
+    created.note.keep();
+    output::line(&created.container.config.id)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn said_by(error: CliError, command: &str, global: &Global) -> CliError {
+    let program = &global.program;
+    let text = match error.text.as_str() {
+        "" => String::new(),
+        text => format!("docker: {text}\n\nRun '{program} {command} --help' for more information"),
+    };
+    let code = if error.code == 1 { BEFORE } else { error.code };
+    CliError { text, code }
 }
 
 fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
-    check(args)?;
-    let proxied = args.process.tty || args.process.sig_proxy != Some(false);
+    if args.detach && !args.container.process.attach.is_empty() {
+        return Err(CliError::new("conflicting options: cannot specify both --attach and --detach"));
+    }
+    let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
+    let process = &args.container.process;
+    let proxied = !args.detach && (process.tty || args.sig_proxy != Some(false));
     let proxy = if proxied { Some(Proxy::start()?) } else { None };
-    let store = global.store()?;
-    let lease = store.lease()?;
-    let image = image(args, global)?;
-    lease.keep_image(&image)?;
-    let (config, _) = store.config(image.id)?;
-    let id = random_id()?;
-    let note = IdFile::write(args, &id)?;
-    let view = store.mount(&image.layers)?;
-    let mut spec = process::spec(args, &config.config, &view, &id)?;
-    let wanted = mounts::wanted(&args.files, &config.config)?;
-    // What the user mounts on one of our files stands in its place.
-    spec.mounts.retain(|ours| wanted.iter().all(|theirs| theirs.target != ours.target));
-    let container = Container::create(store, &id, &view)?;
-    uses(args, &image, &spec, &wanted).write(container.root())?;
-    let mut volumes = volumes::Volumes::new(store, &view, &container, chown(global));
-    spec.mounts.extend(mounts::open(wanted, &mut volumes)?);
-    let rootfs = Rootfs {
-        lowers: store.trees(&image.layers)?,
-        upper: Some(container.writable()?),
-        read_only: args.files.read_only,
-        userxattr: store.userxattr()?,
-    };
-    let running = start(args, &spec, rootfs, proxy.as_ref())?;
-    drop(spec);
-    note.keep();
-    attach::attach(args, running, proxy)
-}
-
-fn uses(args: &RunArgs, image: &ImageRecord, spec: &ProcessSpec, wanted: &[Wanted]) -> Uses {
-    Uses {
-        image: image.id.to_string(),
-        image_name: args.image.clone(),
-        command: spec.args.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
-        created: jiff::Timestamp::now().as_second(),
-        name: args.process.name.clone().unwrap_or_default(),
-        volumes: mounts::volume_names(wanted),
+    let created = create::create(&args.container, global, args.detach)?;
+    let container = &created.container;
+    if args.detach {
+        container::start(container, None, global)?;
+        created.note.keep();
+        output::line(&container.config.id)?;
+        return Ok(0);
     }
-}
-
-/// Where only one id is mapped, no file can be given to anybody else.
-fn chown(global: &Global) -> ChownPolicy {
-    match global.mapping {
-        Some(Mapping::Single { .. }) => ChownPolicy::Ignore,
-        _ => ChownPolicy::Exact,
-    }
-}
-
-fn start(
-    args: &RunArgs,
-    spec: &ProcessSpec,
-    rootfs: Rootfs,
-    proxy: Option<&Proxy>,
-) -> Result<Box<dyn Running>, CliError> {
-    let io = attach::io(args)?;
-    if let Some(proxy) = proxy {
+    if let Some(proxy) = &proxy {
         proxy.hold();
     }
-    NamespaceExecutor::new().start(spec, rootfs, io).map_err(|error| {
-        if let Some(proxy) = proxy {
+    let streams = attached(process)?;
+    let request = session::attach_request(streams, process.tty, true);
+    let started = container::start(container, Some(request), global);
+    let remote = started.inspect_err(|_| {
+        if let Some(proxy) = &proxy {
             proxy.release();
         }
-        failed_start(&error)
-    })
-}
-
-fn failed_start(error: &RunError) -> CliError {
-    let text = chain(error);
-    CliError::new(format!("Error response from daemon: failed to create task for container: {text}"))
-        .code(error.exit_code())
+    })?;
+    created.note.keep();
+    let remote = remote.ok_or_else(|| CliError::new("the container ended before it could be attached to"))?;
+    let session = Session { remote, tty: process.tty, stdin: streams.stdin, keys };
+    match session.run(proxy.as_ref())? {
+        Outcome::Exited(code) => Ok(u8::try_from(code).unwrap_or(255)),
+        Outcome::Detached => Ok(0),
+        Outcome::Lost => container::exit_code(container),
+    }
 }
 
 /// Refuses by name what this version does not do.
-fn check(args: &RunArgs) -> Result<(), CliError> {
+fn check(args: &ContainerArgs) -> Result<(), CliError> {
     let refuse = |what: String| Err(CliError::new(format!("{what} is not available in this version")));
     args.refused.check()?;
     let network = args.network.network.as_deref();
@@ -172,23 +185,12 @@ fn check(args: &RunArgs) -> Result<(), CliError> {
         }
     }
     match &args.process.name {
-        Some(name) => check_name(name),
+        Some(name) => container::check_name(name),
         None => Ok(()),
     }
 }
 
-fn check_name(name: &str) -> Result<(), CliError> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    let bare = name.strip_prefix('/').unwrap_or(name);
-    if bare.len() > 1 && bare.starts_with(|c: char| c.is_ascii_alphanumeric()) && bare.chars().all(legal) {
-        return Ok(());
-    }
-    Err(CliError::new(format!(
-        "Error response from daemon: Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-    )))
-}
-
-fn image(args: &RunArgs, global: &Global) -> Result<ImageRecord, CliError> {
+fn image(args: &ContainerArgs, global: &Global) -> Result<ImageRecord, CliError> {
     let store = global.store()?;
     let text = args.process.platform.as_deref().filter(|text| !text.is_empty());
     let platform = text.map(Platform::parse).transpose().map_err(|e| CliError::new(e.to_string()))?;
@@ -223,10 +225,10 @@ fn random_id() -> Result<String, CliError> {
 }
 
 /// The file of `--cidfile`, removed again if the container does not start.
-struct IdFile<'a>(Option<&'a std::path::Path>);
+pub struct IdFile<'a>(Option<&'a std::path::Path>);
 
 impl<'a> IdFile<'a> {
-    fn write(args: &'a RunArgs, id: &str) -> Result<Self, CliError> {
+    fn write(args: &'a ContainerArgs, id: &str) -> Result<Self, CliError> {
         let Some(path) = args.process.cidfile.as_deref() else { return Ok(Self(None)) };
         if path.exists() {
             return Err(CliError::new(format!(
@@ -254,21 +256,6 @@ impl Drop for IdFile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_dockers() {
-        for (name, legal) in [
-            ("ab", true),
-            ("/ab", true),
-            ("a_b.c-1", true),
-            ("a", false),
-            ("-ab", false),
-            ("a b", false),
-            ("", false),
-        ] {
-            assert_eq!(check_name(name).is_ok(), legal, "{name:?}");
-        }
-    }
 
     #[test]
     fn ids_are_64_digits() {

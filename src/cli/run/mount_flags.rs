@@ -5,31 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use super::super::csv::csv;
 use super::super::error::CliError;
 use super::super::human;
+pub use crate::containers::{MountPoint as Wanted, MountSource as Source};
 use crate::run::Propagation;
-
-/// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A host path as typed; made as a directory when missing, or not.
-    Bind { path: String, create: bool, recursive: bool },
-    /// A volume by name, or a directory in it; without a name it goes with the container.
-    Volume { name: Option<String>, copy_up: bool, below: Option<String> },
-    /// Memory.
-    Tmpfs { size: Option<u64>, mode: u32, noexec: bool, nosuid: bool, nodev: bool },
-}
-
-/// A mount as a flag describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// What.
-    pub source: Source,
-    /// Where: an absolute path without dots.
-    pub target: PathBuf,
-    /// Whether nothing can be written.
-    pub read_only: bool,
-    /// What mounts made later mean to the other side.
-    pub propagation: Propagation,
-}
 
 /// Reads `-v [SRC:]DST[:OPTS]`.
 ///

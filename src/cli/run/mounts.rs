@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use super::super::error::CliError;
 use super::args::FileArgs;
 use super::mount_flags::{self, Source, Wanted};
-use super::volumes::Volumes;
-use crate::fs::Root;
 use crate::image::ContainerConfig;
-use crate::run::{Mount, MountSource, Propagation};
+use crate::run::Propagation;
 
 /// Returns what flags and image ask for; an image's volume yields to a flag for the same place.
 ///
@@ -44,55 +42,26 @@ pub fn wanted(args: &FileArgs, config: &ContainerConfig) -> Result<Vec<Wanted>, 
     Ok(all)
 }
 
-/// Returns the names of the volumes among what is wanted.
-pub fn volume_names(all: &[Wanted]) -> Vec<String> {
-    let name = |wanted: &Wanted| match &wanted.source {
-        Source::Volume { name, .. } => name.clone(),
-        _ => None,
-    };
-    all.iter().filter_map(name).collect()
-}
-
-/// Opens everything; parents come before what is below them when the process starts.
+/// Makes host paths absolute, as the user's shell means them.
 ///
 /// # Errors
-/// A path is missing, or a volume can't be made.
-pub fn open(all: Vec<Wanted>, volumes: &mut Volumes<'_>) -> Result<Vec<Mount>, CliError> {
-    all.into_iter().map(|one| open_one(one, volumes)).collect()
-}
-
-fn open_one(wanted: Wanted, volumes: &mut Volumes<'_>) -> Result<Mount, CliError> {
-    let Wanted { source, target, read_only, propagation } = wanted;
-    let mut mount = match source {
-        Source::Bind { path, create, recursive } => {
-            let source = MountSource::Bind(bind(&absolute(&path)?, create)?);
-            Mount { recursive, ..Mount::new(target, source) }
+/// `HOME` or the working directory is missing, or a path that is not to be made is.
+pub fn resolve(all: &mut [Wanted]) -> Result<(), CliError> {
+    for wanted in all {
+        if let Source::Bind { path, create, .. } = &mut wanted.source {
+            let full = absolute(path)?;
+            if !*create && !crate::fs::is_there(&full) {
+                return Err(CliError::new(format!(
+                    "Error response from daemon: invalid mount config for type \"bind\": bind source path does not \
+                     exist: {}",
+                    full.display()
+                )));
+            }
+            let text = full.into_os_string().into_string();
+            *path = text.map_err(|path| CliError::new(format!("the path {path:?} is no valid UTF-8")))?;
         }
-        Source::Volume { name, copy_up, below } => {
-            let fd = volumes.open(name.as_deref(), &target, copy_up, below.as_deref())?;
-            Mount::new(target, MountSource::Bind(fd))
-        }
-        Source::Tmpfs { size, mode, noexec, nosuid, nodev } => {
-            let mount = Mount::new(target, MountSource::Tmpfs { size, mode });
-            Mount { noexec, nosuid, nodev, ..mount }
-        }
-    };
-    mount.propagation = propagation;
-    Ok(mount.read_only(read_only))
-}
-
-fn bind(path: &Path, create: bool) -> Result<std::os::fd::OwnedFd, CliError> {
-    match crate::fs::open_path(path) {
-        Err(error) if error.is_not_found() && create => {
-            Root::open(Path::new("/"))?.create_dir_all(path, 0o755)?;
-            Ok(crate::fs::open_path(path)?)
-        }
-        Err(error) if error.is_not_found() => Err(CliError::new(format!(
-            "Error response from daemon: invalid mount config for type \"bind\": bind source path does not exist: {}",
-            path.display()
-        ))),
-        other => Ok(other?),
     }
+    Ok(())
 }
 
 /// A path as the shell's user means it: from the working directory, or from `HOME`.

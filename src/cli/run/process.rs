@@ -1,71 +1,125 @@
-//! Flags and an image's config to a [`ProcessSpec`].
+//! Flags and an image's config to a container's [`Config`].
 
 use std::path::{Path, PathBuf};
 
 use super::super::error::{CliError, chain};
 use super::super::files;
-use super::args::{NetworkArgs, RunArgs};
+use super::args::{ContainerArgs, NetworkArgs};
 use super::environment::{self, Environment};
-use super::{limits, managed};
+use super::{life, limits, shown};
+use crate::containers::{Config, DeviceConfig, NetworkConfig};
 use crate::fs::{Follow, Root};
 use crate::image::ContainerConfig;
-use crate::run::{
-    CapSet, Device, Namespaces, Network, ProcessSpec, Seccomp, Sysctl, lookup_groups, lookup_user,
-};
+use crate::run::{CapSet, Device, ProcessSpec, Seccomp, Sysctl};
+use crate::store::ImageRecord;
 
-/// Returns the process; the mounts that flags ask for are not yet in it. `view` shows the image's files.
+/// What a container is made of beside its flags.
+pub struct Origin<'a> {
+    /// The container's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: &'a ImageRecord,
+    /// The image's config.
+    pub config: &'a ContainerConfig,
+}
+
+/// Returns the container that flags and image describe; its mounts are not yet in it.
 ///
 /// # Errors
 /// Flags contradict each other, name what is not there, or there is nothing to run.
-pub fn spec(
-    args: &RunArgs,
-    config: &ContainerConfig,
-    view: &Root,
-    id: &str,
-) -> Result<ProcessSpec, CliError> {
+pub fn define(args: &ContainerArgs, origin: &Origin<'_>) -> Result<Config, CliError> {
     let (security, own_network) = (&args.security, args.own_network());
+    let (process, life, config) = (&args.process, &args.life, origin.config);
     let host_uts = security.uts.as_deref() == Some("host");
-    let hostname = hostname(&args.network, own_network, host_uts, id)?;
-    let named = args.process.user.as_deref().unwrap_or(&config.user);
-    let mut user = lookup_user(view, named).map_err(|e| CliError::engine(&e))?;
-    user.groups.extend(lookup_groups(view, &args.process.group_add).map_err(|e| CliError::engine(&e))?);
-    let mut env = Environment::of_image(&config.env, &hostname, args.process.tty);
-    env.add_users(&args.process, &environment::own)?;
-    env.add_home(if user.home.is_empty() { "/" } else { &user.home });
+    let hostname = hostname(&args.network, own_network, host_uts, &origin.id)?;
+    let mut env = Environment::of_image(&config.env, &hostname, process.tty);
+    env.add_users(process, &environment::own)?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let env = env.into_pairs().into_iter().map(|(key, value)| (text(key), text(value))).collect();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut spec = ProcessSpec {
-        args: command(args.process.entrypoint.as_deref(), &args.command, config)?,
-        env: env.into_pairs(),
-        cwd: working_directory(args.process.workdir.as_deref().unwrap_or(&config.working_dir))?,
-        user,
-        network: if own_network { Network::None } else { Network::Host },
-        namespaces: Namespaces {
-            pid: security.pid.as_deref() != Some("host"),
-            ipc: security.ipc.as_deref() != Some("host"),
-            cgroup: security.cgroupns.as_deref() != Some("host"),
+    let mut secured = ProcessSpec::default();
+    for option in &security.security_opt {
+        security_option(option, &mut secured)?;
+    }
+    let attached = super::attached(process)?;
+    let mut defined = Config {
+        id: origin.id.clone(),
+        name: origin.name.clone(),
+        created: jiff::Timestamp::now(),
+        image: origin.image.id.to_string(),
+        image_name: args.image.clone(),
+        layers: origin.image.layers.clone(),
+        platform: origin.image.platform.to_string(),
+        args: command(process.entrypoint.as_deref(), &args.command, config)?,
+        env,
+        cwd: working_directory(process.workdir.as_deref().unwrap_or(&config.working_dir))?,
+        user: process.user.clone().unwrap_or_else(|| config.user.clone()),
+        groups: process.group_add.clone(),
+        tty: process.tty,
+        open_stdin: process.interactive,
+        stdin_once: process.interactive && attached.stdin,
+        hostname: (!host_uts).then_some(hostname),
+        domainname: args.network.domainname.clone(),
+        network: NetworkConfig {
+            mode: args.network.network.clone().unwrap_or_else(|| "host".to_owned()),
+            exposed: exposed(args, config)?,
         },
+        own_pids: security.pid.as_deref() != Some("host"),
+        own_ipc: security.ipc.as_deref() != Some("host"),
+        own_cgroups: security.cgroupns.as_deref() != Some("host"),
+        mounts: Vec::new(),
+        anonymous_volumes: Vec::new(),
+        devices: args.files.device.iter().map(|text| described_device(text)).collect::<Result<_, _>>()?,
         capabilities: CapSet::adjusted(&security.cap_add, &security.cap_drop)
-            .map_err(|e| CliError::engine(&e))?,
+            .map_err(|e| CliError::engine(&e))?
+            .0,
+        seccomp: secured.seccomp,
+        no_new_privileges: secured.no_new_privileges,
+        system_paths_open: secured.masked_paths.is_empty(),
         rlimits: args.resources.ulimit.iter().map(|text| limits::rlimit(text)).collect::<Result<_, _>>()?,
+        sysctls: sysctls(args)?,
+        shm_size: match &args.files.shm_size {
+            Some(text) => limits::size(text)?,
+            None => secured.shm_size,
+        },
         limits: limits::limits(&args.resources, cpus)?,
         oom_score_adj: args.resources.oom_score_adj,
-        init: args.process.init,
+        init: process.init,
         privileged: security.privileged,
-        devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_, _>>()?,
-        sysctls: sysctls(args)?,
-        domainname: args.network.domainname.clone(),
-        mounts: managed::files(&args.network, own_network, &hostname)?,
-        dies_with_thread: true,
-        ..ProcessSpec::default()
+        read_only: args.files.read_only,
+        stop_signal: life::stop_signal(life, config)?,
+        stop_timeout: life.stop_timeout.unwrap_or(10),
+        restart: life::restart(life)?,
+        auto_remove: life.rm,
+        log: life::log(life)?,
+        health: life::health(life, config)?,
+        labels: life::labels(process, config)?,
+        shown_config: serde_json::Value::Null,
+        shown_host: serde_json::Value::Null,
     };
-    if let Some(text) = &args.files.shm_size {
-        spec.shm_size = limits::size(text)?;
+    defined.shown_config = shown::config(&defined, args, config, attached);
+    defined.shown_host = shown::host(&defined, args);
+    Ok(defined)
+}
+
+/// Reads `--expose PORT[-PORT][/PROTOCOL]` and adds what the image exposes.
+fn exposed(args: &ContainerArgs, config: &ContainerConfig) -> Result<Vec<String>, CliError> {
+    let mut all: Vec<String> = config.exposed_ports.keys().cloned().collect();
+    for text in &args.network.expose {
+        let bad = || CliError::new(format!("invalid range format for --expose: {text}"));
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let (first, last): (u16, u16) = (first.parse().map_err(|_| bad())?, last.parse().map_err(|_| bad())?);
+        if first > last || !["tcp", "udp", "sctp"].contains(&protocol) {
+            return Err(bad());
+        }
+        all.extend((first..=last).map(|port| format!("{port}/{protocol}")));
     }
-    for text in &security.security_opt {
-        security_option(text, &mut spec)?;
-    }
-    spec.hostname = (!host_uts).then_some(hostname);
-    Ok(spec)
+    all.sort();
+    all.dedup();
+    Ok(all)
 }
 
 /// Returns the host name: the flag's, the start of the id, or the host's with its network.
@@ -86,7 +140,7 @@ fn command(
     entrypoint: Option<&str>,
     words: &[String],
     config: &ContainerConfig,
-) -> Result<Vec<Vec<u8>>, CliError> {
+) -> Result<Vec<String>, CliError> {
     let mut all = match entrypoint {
         Some("") => Vec::new(),
         Some(path) => vec![path.to_owned()],
@@ -100,7 +154,7 @@ fn command(
     if all.is_empty() {
         return Err(CliError::new("Error response from daemon: no command specified"));
     }
-    Ok(all.into_iter().map(String::into_bytes).collect())
+    Ok(all)
 }
 
 fn working_directory(text: &str) -> Result<PathBuf, CliError> {
@@ -126,6 +180,13 @@ pub fn device(text: &str) -> Result<Device, CliError> {
     Ok(Device { target: PathBuf::from(target), source: fd, access: access.to_owned() })
 }
 
+/// Reads a device of a container, which must be there.
+fn described_device(text: &str) -> Result<DeviceConfig, CliError> {
+    drop(device(text)?);
+    let (source, target, access) = device_parts(text)?;
+    Ok(DeviceConfig { source: source.to_owned(), target: target.to_owned(), access: access.to_owned() })
+}
+
 fn device_parts(text: &str) -> Result<(&str, &str, &str), CliError> {
     let is_access = |text: &str| !text.is_empty() && text.bytes().all(|c| b"rwm".contains(&c));
     let parts: Vec<&str> = text.split(':').collect();
@@ -138,7 +199,7 @@ fn device_parts(text: &str) -> Result<(&str, &str, &str), CliError> {
     }
 }
 
-fn sysctls(args: &RunArgs) -> Result<Vec<Sysctl>, CliError> {
+fn sysctls(args: &ContainerArgs) -> Result<Vec<Sysctl>, CliError> {
     let own_network = args.own_network();
     let host_ipc = args.security.ipc.as_deref() == Some("host");
     let mut found = if own_network { Sysctl::network_defaults() } else { Vec::new() };
@@ -225,7 +286,7 @@ mod tests {
                 ..ContainerConfig::default()
             };
             let found = match command(flag, &words(arguments), &config) {
-                Ok(words) => String::from_utf8_lossy(&words.join(&b' ')).into_owned(),
+                Ok(words) => words.join(" "),
                 Err(error) => error.text.replace("Error response from daemon: ", ""),
             };
             assert_eq!(found, expected, "{entrypoint:?} {cmd:?} {flag:?} {arguments:?}");

@@ -12,70 +12,47 @@ pub struct Refused {
 
 /// Flags that may be left out or have the values that change nothing: name, those values.
 const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
-    ("restart", &["no"]),
     ("isolation", &["default"]),
-    ("log-driver", &["none"]),
     ("userns", &["host"]),
     ("volume-driver", &["local"]),
     ("runtime", &["runc"]),
     ("disable-content-trust", &["true", "false"]),
-    ("no-healthcheck", &["true", "false"]),
-    ("detach", &["false"]),
     ("publish-all", &["false"]),
     ("oom-kill-disable", &["false"]),
     ("use-api-socket", &["false"]),
 ];
 
 /// Flags whose value may be left out.
-const BOOLEAN: &[&str] = &[
-    "detach",
-    "publish-all",
-    "oom-kill-disable",
-    "no-healthcheck",
-    "disable-content-trust",
-    "use-api-socket",
-];
+const BOOLEAN: &[&str] = &["publish-all", "oom-kill-disable", "disable-content-trust", "use-api-socket"];
 
-const SHORT: &[(&str, char)] = &[("detach", 'd'), ("publish-all", 'P'), ("attach", 'a')];
+const SHORT: &[(&str, char)] = &[("publish-all", 'P')];
 
 /// Flags that are refused whatever their value.
 const ALWAYS: &[&str] = &[
     "annotation",
-    "attach",
     "blkio-weight",
     "blkio-weight-device",
     "cpu-count",
     "cpu-percent",
     "cpu-rt-period",
     "cpu-rt-runtime",
-    "detach-keys",
     "device-read-bps",
     "device-read-iops",
     "device-write-bps",
     "device-write-iops",
     "gpus",
-    "health-cmd",
-    "health-interval",
-    "health-retries",
-    "health-start-interval",
-    "health-start-period",
-    "health-timeout",
     "io-maxbandwidth",
     "io-maxiops",
     "ip",
     "ip6",
     "kernel-memory",
-    "label-file",
     "link",
     "link-local-ip",
-    "log-opt",
     "mac-address",
     "memory-swappiness",
     "net-alias",
     "network-alias",
-    "stop-timeout",
     "storage-opt",
-    "volumes-from",
 ];
 
 fn flags() -> impl Iterator<Item = &'static str> {

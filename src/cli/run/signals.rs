@@ -4,13 +4,13 @@
 //! container starts they do what they always do; while it starts they wait;
 //! then they are its.
 
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use nix::sys::signal::{SigSet, Signal};
 
 use super::super::error::CliError;
-use crate::run::Running;
+use super::session::Sender;
+use crate::containers::Kind;
 
 /// Signals that are not handed on: what belongs to this process's own doings.
 const KEPT: &[Signal] = &[
@@ -34,7 +34,7 @@ const KEPT: &[Signal] = &[
 enum Phase {
     Own,
     Waiting,
-    HandedOn { process: OwnedFd, terminal: Option<OwnedFd> },
+    HandedOn { sender: Sender, tty: bool },
 }
 
 /// The thread that takes signals.
@@ -71,16 +71,12 @@ impl Proxy {
     }
 
     /// Hands signals on to a container.
-    ///
-    /// # Errors
-    /// The process has no descriptor left.
-    pub fn begin(&self, running: &dyn Running) -> Result<(), CliError> {
-        let process = running.pidfd().try_clone_to_owned()?;
-        let terminal = running.terminal().map(|fd| fd.try_clone_to_owned()).transpose()?;
-        // The window may have changed since its size was asked for.
-        resize(terminal.as_ref());
-        self.set(Phase::HandedOn { process, terminal });
-        Ok(())
+    pub fn begin(&self, sender: Sender, tty: bool) {
+        if tty {
+            // The window may have changed since its size was asked for.
+            resize(&sender);
+        }
+        self.set(Phase::HandedOn { sender, tty });
     }
 
     fn set(&self, phase: Phase) {
@@ -93,11 +89,13 @@ impl Proxy {
         let waiting = |phase: &mut Phase| matches!(phase, Phase::Waiting);
         let phase = self.0.1.wait_while(phase, waiting).unwrap_or_else(PoisonError::into_inner);
         match &*phase {
-            Phase::HandedOn { terminal, .. } if signal == Signal::SIGWINCH => resize(terminal.as_ref()),
-            Phase::HandedOn { process, .. } => {
-                // A container that has ended just now has nobody to tell.
-                let _ = crate::run::signal(process.as_fd(), signal as i32);
+            Phase::HandedOn { sender, tty } if signal == Signal::SIGWINCH => {
+                if *tty {
+                    resize(sender);
+                }
             }
+            // A container that has ended just now has nobody to tell.
+            Phase::HandedOn { sender, .. } => sender.send(Kind::Signal, &(signal as i32).to_le_bytes()),
             Phase::Own | Phase::Waiting => as_ever(signal),
         }
     }
@@ -113,10 +111,8 @@ fn as_ever(signal: Signal) {
 }
 
 /// Gives the container's terminal the size of ours.
-fn resize(terminal: Option<&OwnedFd>) {
-    let size = console::Term::stdout().size_checked();
-    if let (Some(terminal), Some((rows, columns))) = (terminal, size) {
-        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let _ = rustix::termios::tcsetwinsize(terminal, size);
+pub fn resize(sender: &Sender) {
+    if let Some((rows, columns)) = console::Term::stdout().size_checked() {
+        sender.send(Kind::Resize, &[rows.to_le_bytes(), columns.to_le_bytes()].concat());
     }
 }

@@ -13,10 +13,12 @@
 //! A leaf goes when it is dropped.
 
 mod find;
+mod members;
 mod v1;
 mod v2;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -27,6 +29,7 @@ use super::spec::{Device, Limits};
 use crate::fs::{FileKind, Root, stat_fd};
 
 pub(super) use find::is_unified;
+pub use members::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup};
 
 /// How often a leaf is tried to remove, a millisecond apart, while the last of its processes vanish.
 const REMOVALS: usize = 20;
@@ -70,16 +73,29 @@ impl Leaf {
     ///
     /// # Errors
     /// The kernel refuses a value.
-    pub fn make(limits: &Limits, devices: &[Device]) -> Result<(Option<Self>, Vec<Warning>), RunError> {
+    pub fn make(
+        limits: &Limits,
+        devices: &[Device],
+        own: Option<&str>,
+    ) -> Result<(Option<Self>, Vec<Warning>), RunError> {
         let mut warnings = Vec::new();
-        if limits.is_empty() {
+        if limits.is_empty() && own.is_none() {
             return Ok((None, warnings));
         }
         let found = find::Hierarchies::find()?;
         let mut leaf = Self { groups: Vec::new(), devices: false };
-        let name = name()?;
+        let name = match own {
+            Some(name) => name.to_owned(),
+            None => name()?,
+        };
         let rest = v1::apply(&mut leaf, &found, &name, limits, devices, &mut warnings)?;
         v2::apply(&mut leaf, &found, &name, limits, &rest, &mut warnings)?;
+        if own.is_some() {
+            v2::group(&mut leaf, &found, &name, limits);
+            if found.v2.is_none() {
+                v1::freezer(&mut leaf, &found, &name, limits);
+            }
+        }
         let some = !leaf.groups.is_empty();
         Ok((some.then_some(leaf), warnings))
     }
@@ -87,6 +103,11 @@ impl Leaf {
     /// Whether device files are controlled by number.
     pub fn controls_devices(&self) -> bool {
         self.devices
+    }
+
+    /// Returns the directories.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.groups.iter().map(|group| group.root.name().to_owned()).collect()
     }
 
     /// Returns the open files into which the process writes itself.

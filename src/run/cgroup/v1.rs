@@ -63,6 +63,19 @@ pub(super) fn apply(
     Ok(rest)
 }
 
+/// Makes a group of the freezer alone, where there is no v2 hierarchy to do it better.
+pub(super) fn freezer(leaf: &mut Leaf, found: &Hierarchies, name: &str, limits: &Limits) {
+    let Some((_, point, own)) = found.v1.iter().find(|(known, ..)| known == "freezer") else { return };
+    let Ok(top) = Root::open(point) else { return };
+    let parent = match &limits.parent {
+        Some(parent) => top.create_dir_all(parent, 0o755).and_then(|_| top.dir(parent)),
+        None => top.dir(if own.as_os_str().is_empty() { ".".as_ref() } else { own.as_path() }),
+    };
+    if let Ok(parent) = parent {
+        let _ = leaf.add(&parent, name, "tasks");
+    }
+}
+
 fn is_denied(error: &crate::fs::FsError) -> bool {
     matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem)
 }

@@ -61,6 +61,27 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// Makes a group for the process alone, if limits have made none; it can be frozen and killed as a whole. Without the
+/// right to make one there is none.
+pub(super) fn group(leaf: &mut Leaf, found: &Hierarchies, name: &str, limits: &Limits) {
+    let Some((point, own)) = &found.v2 else { return };
+    let Ok(top) = Root::open(point) else { return };
+    let counted = [Controller::Memory, Controller::Cpu, Controller::Pids];
+    // Where there are controllers, they count what the processes use.
+    let parent = match parent(&top, own, limits, &counted) {
+        Some((root, _)) => Ok(root),
+        None => match &limits.parent {
+            Some(path) => top.create_dir_all(path, 0o755).and_then(|_| top.dir(path)),
+            None if own.as_os_str().is_empty() => top.dir("."),
+            None => top.dir(own),
+        },
+    };
+    if let Ok(parent) = parent {
+        // One of that name is the one that limits made.
+        let _ = leaf.add(&parent, name, "cgroup.procs");
+    }
+}
+
 /// Returns the nearest cgroup below which the controllers can be used, with those that can.
 fn parent(top: &Root, own: &Path, limits: &Limits, wanted: &[Controller]) -> Option<(Root, Vec<Controller>)> {
     if let Some(parent) = &limits.parent {

@@ -1,0 +1,430 @@
+//! `start`, `stop`, `restart`, `kill`, `pause`, `unpause`, `wait`, `rm`, `rename`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::super::error::CliError;
+use super::super::global::Global;
+use super::super::output;
+use super::super::run::session::{DetachKeys, Outcome, Session, attach_request};
+use super::super::run::signals::Proxy;
+use super::super::run::{Attached, session};
+use super::{all, each, exit_code, find, signal_number, start};
+use crate::containers::{Container, ContainerError, Remote, Reply, Request, State, Status};
+
+/// Start one or more stopped containers
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// Containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+    /// Attach STDOUT/STDERR and forward signals
+    #[arg(short, long)]
+    attach: bool,
+    /// Attach container's STDIN
+    #[arg(short, long)]
+    interactive: bool,
+    /// Override the key sequence for detaching a container
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
+}
+
+/// Stop one or more running containers
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+    /// Signal to send to the container
+    #[arg(short, long, value_name = "SIGNAL")]
+    signal: Option<String>,
+    /// Seconds to wait before killing the container; -1 waits for ever
+    #[arg(short, long, alias = "time", value_name = "SECONDS", allow_hyphen_values = true)]
+    timeout: Option<i64>,
+}
+
+/// Restart one or more containers
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+/// Kill one or more running containers
+#[derive(Debug, Args)]
+pub struct KillArgs {
+    /// Containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+    /// Signal to send to the container
+    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
+    signal: String,
+}
+
+/// Remove one or more containers
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// Containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+    /// Force the removal of a running container (uses SIGKILL)
+    #[arg(short, long)]
+    force: bool,
+    /// Remove anonymous volumes associated with the container
+    #[arg(short, long)]
+    volumes: bool,
+    /// Remove the specified link
+    #[arg(short, long)]
+    link: bool,
+}
+
+/// Containers by name or id
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// Containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    pub names: Vec<String>,
+}
+
+/// Rename a container
+#[derive(Debug, Args)]
+pub struct RenameArgs {
+    /// Container
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+    /// New name
+    #[arg(value_name = "NEW_NAME")]
+    name: String,
+}
+
+fn engine(error: &ContainerError) -> CliError {
+    CliError::engine(error)
+}
+
+fn state(container: &Container) -> Result<State, CliError> {
+    container.state().map_err(|e| engine(&e))
+}
+
+fn connect(container: &Container) -> Result<Option<Remote>, CliError> {
+    Remote::connect(container).map_err(|e| engine(&e))
+}
+
+/// Runs `start`.
+///
+/// # Errors
+/// A container could not be started.
+pub fn start_command(args: &StartArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    if args.attach || args.interactive {
+        let [name] = args.names.as_slice() else {
+            return Err(CliError::new("you cannot start and attach multiple containers at once"));
+        };
+        return start_attached(&find(&containers, name, global)?, args, global);
+    }
+    let code = each(&args.names, |name| {
+        let container = find(&containers, name, global)?;
+        match state(&container)?.status {
+            Status::Running | Status::Restarting => Ok(()),
+            Status::Paused => Err(CliError::new(
+                "Error response from daemon: cannot start a paused container, try unpause instead",
+            )),
+            _ => start(&container, None, global).map(drop),
+        }
+    })?;
+    if code != ExitCode::SUCCESS {
+        output::talk(&format!("failed to start containers: {}", args.names.join(", ")));
+    }
+    Ok(code)
+}
+
+fn start_attached(container: &Container, args: &StartArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let config = &container.config;
+    let stdin = args.interactive && config.open_stdin;
+    if state(container)?.status.is_running() {
+        return Err(CliError::new("you cannot attach to a running container with start: use attach"));
+    }
+    let proxy = Proxy::start()?;
+    proxy.hold();
+    let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
+    let streams = Attached { stdin, stdout: true, stderr: true };
+    let started = start(container, Some(attach_request(streams, config.tty, true)), global);
+    let remote = started.inspect_err(|_| proxy.release())?;
+    let Some(remote) = remote else { return Ok(ExitCode::from(exit_code(container)?)) };
+    let session = session::Session { remote, tty: config.tty, stdin, keys };
+    finish(session, container, Some(&proxy))
+}
+
+/// Stays with a container until it ends, and returns its exit code.
+fn finish(session: Session, container: &Container, proxy: Option<&Proxy>) -> Result<ExitCode, CliError> {
+    Ok(match session.run(proxy)? {
+        Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
+        Outcome::Detached => ExitCode::SUCCESS,
+        Outcome::Lost => ExitCode::from(exit_code(container)?),
+    })
+}
+
+/// Asks a running container to stop, and waits until it has.
+fn stop_one(container: &Container, args: &StopArgs) -> Result<(), CliError> {
+    let signal = args.signal.as_deref().map(signal_number).transpose()?;
+    let request = Request::Stop { signal, timeout: args.timeout };
+    while state(container)?.status.has_monitor() {
+        let Some(mut remote) = connect(container)? else {
+            // It ends, or begins, just now.
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            continue;
+        };
+        match remote.call(&request) {
+            Ok(()) => return Ok(()),
+            Err(ContainerError::MonitorGone) => {}
+            Err(error) => return Err(engine(&error)),
+        }
+    }
+    Ok(())
+}
+
+/// Runs `stop`: all at once, for each may take its time.
+///
+/// # Errors
+/// A container could not be stopped.
+pub fn stop(args: &StopArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    let results = at_once(&args.names, |name| stop_one(&find(&containers, name, global)?, args));
+    let mut results = results.into_iter();
+    each(&args.names, |_| results.next().unwrap_or(Ok(())))
+}
+
+/// Does something with several names at once, and returns the results in their order.
+fn at_once(names: &[String], act: impl Fn(&str) -> Result<(), CliError> + Sync) -> Vec<Result<(), CliError>> {
+    let mut results = Vec::new();
+    for some in names.chunks(50) {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = some.iter().map(|name| scope.spawn(|| act(name))).collect();
+            let wait = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            results.extend(running.into_iter().map(wait));
+        });
+    }
+    results
+}
+
+/// Runs `restart`.
+///
+/// # Errors
+/// A container could not be stopped or started.
+pub fn restart(args: &RestartArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    let results = at_once(&args.stop.names, |name| {
+        let container = find(&containers, name, global)?;
+        stop_one(&container, &args.stop)?;
+        start(&container, None, global)?;
+        container.event("restart", &[]);
+        Ok(())
+    });
+    let mut results = results.into_iter();
+    each(&args.stop.names, |_| results.next().unwrap_or(Ok(())))
+}
+
+/// Runs `kill`.
+///
+/// # Errors
+/// A container does not run.
+pub fn kill(args: &KillArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    let signal = signal_number(&args.signal)?;
+    each(&args.names, |name| {
+        let container = find(&containers, name, global)?;
+        let id = &container.config.id;
+        let refused = |why: String| {
+            CliError::new(format!("Error response from daemon: cannot kill container: {name}: {why}"))
+        };
+        match ask(&container, &Request::Kill { signal })? {
+            Some(Ok(())) => {
+                if signal == libc::SIGKILL {
+                    wait_for_end(&container)?;
+                }
+                Ok(())
+            }
+            Some(Err(why)) => Err(refused(why)),
+            None => Err(refused(format!("container {id} is not running"))),
+        }
+    })
+}
+
+/// Waits until a killed container has ended, or has begun to wait for its restart.
+fn wait_for_end(container: &Container) -> Result<(), CliError> {
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while state(container).is_ok_and(|state| state.status.is_running()) && std::time::Instant::now() < limit {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Asks the monitor for something; none if there is no monitor, an error text if it refuses.
+fn ask(container: &Container, request: &Request) -> Result<Option<Result<(), String>>, CliError> {
+    while state(container)?.status.has_monitor() {
+        let Some(mut remote) = connect(container)? else {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            continue;
+        };
+        match remote.call(request) {
+            Ok(()) => return Ok(Some(Ok(()))),
+            Err(ContainerError::MonitorGone) => {}
+            Err(ContainerError::Refused(why)) => return Ok(Some(Err(why))),
+            Err(error) => return Err(engine(&error)),
+        }
+    }
+    Ok(None)
+}
+
+/// Runs `pause`.
+///
+/// # Errors
+/// A container does not run, or can't be frozen.
+pub fn pause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
+    frozen(args, global, &Request::Pause, "is not running")
+}
+
+/// Runs `unpause`.
+///
+/// # Errors
+/// A container is not paused.
+pub fn unpause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
+    frozen(args, global, &Request::Unpause, "is not paused")
+}
+
+fn frozen(args: &NamesArgs, global: &Global, request: &Request, wrong: &str) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    each(&args.names, |name| {
+        let container = find(&containers, name, global)?;
+        match ask(&container, request)? {
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => Err(CliError::new(format!("Error response from daemon: {why}"))),
+            None => {
+                let id = &container.config.id;
+                Err(CliError::new(format!("Error response from daemon: container {id} {wrong}")))
+            }
+        }
+    })
+}
+
+/// Runs `wait`.
+///
+/// # Errors
+/// There is no such container.
+pub fn wait(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    let mut failures = Vec::new();
+    for name in &args.names {
+        match find(&containers, name, global).and_then(|container| wait_one(&container)) {
+            Ok(code) => output::line(&code.to_string())?,
+            Err(error) => failures.push(error.text),
+        }
+    }
+    failures.iter().for_each(|text| output::talk(text));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn wait_one(container: &Container) -> Result<i32, CliError> {
+    loop {
+        let now = state(container)?;
+        if !now.status.has_monitor() {
+            return Ok(now.exit_code);
+        }
+        let Some(mut remote) = connect(container)? else {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            continue;
+        };
+        if remote.ask(&Request::Wait).is_err() {
+            continue;
+        }
+        match remote.reply() {
+            Ok(Some(Reply::Exit(code))) => return Ok(code),
+            Ok(_) => {}
+            Err(error) => return Err(engine(&error)),
+        }
+    }
+}
+
+/// Runs `rm`.
+///
+/// # Errors
+/// A container runs, or can't be removed.
+pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
+    if args.link {
+        return Err(CliError::new("--link is not available in this version: there are no links yet"));
+    }
+    let containers = all(global)?;
+    let mut failures = Vec::new();
+    for name in &args.names {
+        let found = match containers.find(name) {
+            // Forced, the absence of a container is what was wanted.
+            Err(ContainerError::NotFound(_)) if args.force => continue,
+            Err(_) => find(&containers, name, global),
+            Ok(container) => Ok(container),
+        };
+        match found.and_then(|container| remove_one(&container, args.force, args.volumes)) {
+            Ok(()) => output::line(name)?,
+            Err(error) => failures.push(error.text),
+        }
+    }
+    failures.iter().for_each(|text| output::talk(text));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Removes a container, by force a running one too.
+///
+/// # Errors
+/// It runs, or can't be removed.
+pub fn remove_one(container: &Container, force: bool, volumes: bool) -> Result<(), CliError> {
+    let now = match container.state() {
+        Ok(state) => state,
+        // What can't be read can still be removed.
+        Err(_) if force => State::default(),
+        Err(error) => return Err(engine(&error)),
+    };
+    if now.status.has_monitor() {
+        if !force {
+            let what = if now.status == Status::Paused { "paused" } else { "running" };
+            let how = if what == "paused" { "unpause and then stop" } else { "stop" };
+            return Err(CliError::new(format!(
+                "Error response from daemon: cannot remove container \"{}\": container is {what}: {how} the container \
+                 before removing or force remove",
+                container.config.name
+            )));
+        }
+        let stop = Request::Stop { signal: Some(libc::SIGKILL), timeout: Some(0) };
+        while ask(container, &stop)?.is_some() {
+            if !state(container)?.status.has_monitor() {
+                break;
+            }
+        }
+    }
+    match container.remove(volumes) {
+        // One that was to go with its end is gone.
+        Err(ContainerError::NotFound(_)) => Ok(()),
+        other => other.map_err(|e| engine(&e)),
+    }
+}
+
+/// Runs `rename`.
+///
+/// # Errors
+/// The name is none, or another container has it.
+pub fn rename(args: &RenameArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    let mut container = find(&containers, &args.container, global)?;
+    let name = args.name.strip_prefix('/').unwrap_or(&args.name);
+    super::check_name(name)?;
+    let before = container.config.name.clone();
+    if before == name {
+        return Err(CliError::new(
+            "Error response from daemon: Renaming a container with the same name as its current name",
+        ));
+    }
+    container.rename(name).map_err(|e| engine(&e))?;
+    ask(&container, &Request::Reload)?;
+    container.event("rename", &[("oldName", &before)]);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,217 @@
+//! `ps`, `container ls`
+
+use clap::Args;
+
+use super::super::error::CliError;
+use super::super::filter::{Filters, has_label};
+use super::super::format::{Column, List};
+use super::super::global::Global;
+use super::super::output;
+use super::row::{Images, Style, fields, mount_names};
+use super::{all, client_setting};
+use crate::containers::{Container, State, Status};
+use crate::store::Store;
+
+/// List containers
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// Show all containers (default shows just running)
+    #[arg(short, long)]
+    all: bool,
+    /// Filter output based on conditions provided
+    #[arg(short, long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Format output: table, table TEMPLATE, json, or a template
+    #[arg(long, value_name = "STRING")]
+    format: Option<String>,
+    /// Show n last created containers (includes all states)
+    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    last: Option<i64>,
+    /// Show the latest created container (includes all states)
+    #[arg(short, long)]
+    latest: bool,
+    /// Don't truncate output
+    #[arg(long)]
+    no_trunc: bool,
+    /// Only display container IDs
+    #[arg(short, long)]
+    quiet: bool,
+    /// Display total file sizes
+    #[arg(short, long)]
+    size: bool,
+}
+
+const COLUMNS: &[Column] = &[
+    Column { field: "ID", title: "CONTAINER ID" },
+    Column { field: "Image", title: "IMAGE" },
+    Column { field: "Command", title: "COMMAND" },
+    Column { field: "RunningFor", title: "CREATED" },
+    Column { field: "CreatedAt", title: "CREATED AT" },
+    Column { field: "Status", title: "STATUS" },
+    Column { field: "State", title: "STATE" },
+    Column { field: "HealthStatus", title: "HEALTH STATUS" },
+    Column { field: "Ports", title: "PORTS" },
+    Column { field: "Names", title: "NAMES" },
+    Column { field: "Size", title: "SIZE" },
+    Column { field: "Labels", title: "LABELS" },
+    Column { field: "Mounts", title: "MOUNTS" },
+    Column { field: "LocalVolumes", title: "LOCAL VOLUMES" },
+    Column { field: "Networks", title: "NETWORKS" },
+    Column { field: "Platform", title: "PLATFORM" },
+];
+
+const FILTERS: &[&str] = &[
+    "id",
+    "name",
+    "label",
+    "exited",
+    "status",
+    "ancestor",
+    "before",
+    "since",
+    "volume",
+    "network",
+    "publish",
+    "expose",
+    "health",
+    "is-task",
+    "isolation",
+];
+
+/// Runs the command.
+///
+/// # Errors
+/// The containers can't be read, or a filter or a template is none.
+pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
+    let filters = Filters::parse(&args.filter, FILTERS)?;
+    let store = global.store()?;
+    let containers = all(global)?;
+    let last = if args.latest {
+        Some(1)
+    } else {
+        args.last.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
+    };
+    let everything = args.all || last.is_some() || !filters.values("status").is_empty();
+    let mut found = Vec::new();
+    for container in containers.list()? {
+        // One that goes just now is gone.
+        let Ok(state) = container.state() else { continue };
+        if everything || state.status.has_monitor() {
+            found.push((container, state));
+        }
+    }
+    keep(&mut found, &filters, store, &containers)?;
+    found.truncate(last.unwrap_or(usize::MAX));
+    if args.quiet {
+        if args.format.is_some() {
+            output::talk("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+        }
+        let id = |c: &Container| if args.no_trunc { c.config.id.clone() } else { c.short_id().to_owned() };
+        let lines: Vec<String> = found.iter().map(|(container, _)| id(container) + "\n").collect();
+        return output::data(&lines.concat());
+    }
+    let format = args.format.clone().or_else(|| client_setting(global, "psFormat"));
+    let sized = args.size || format.as_deref().is_some_and(|format| format.contains(".Size"));
+    let images = Images::of(store)?;
+    let style = Style { whole: args.no_trunc, sizes: sized.then_some(store), images: &images };
+    let rows = found.iter().map(|(container, state)| fields(container, state, &style)).collect();
+    let mut default = vec!["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
+    if args.size {
+        default.push("Size");
+    }
+    output::data(&List { columns: COLUMNS, default: &default, rows }.render(format.as_deref())?)
+}
+
+type Found = Vec<(Container, State)>;
+
+fn keep(
+    found: &mut Found,
+    filters: &Filters,
+    store: &Store,
+    containers: &crate::containers::Containers,
+) -> Result<(), CliError> {
+    let any = |key: &str, fits: &dyn Fn(&str) -> bool| {
+        let values = filters.values(key);
+        values.is_empty() || values.iter().any(|value| fits(value))
+    };
+    check_words(filters)?;
+    let mut ancestors = Vec::new();
+    for value in filters.values("ancestor") {
+        // An image that is not there has no containers.
+        ancestors.extend(store.find_image(value, None).ok());
+    }
+    let mut bounds = Vec::new();
+    for (key, after) in [("before", false), ("since", true)] {
+        for value in filters.values(key) {
+            let other = containers.find(value).map_err(|e| CliError::engine(&e))?;
+            bounds.push((other.config.created, after));
+        }
+    }
+    let mut patterns = Vec::new();
+    for (key, of) in [("id", true), ("name", false)] {
+        for value in filters.values(key) {
+            let bad =
+                |_| CliError::new(format!("Error response from daemon: invalid filter '{key}={value}'"));
+            patterns.push((of, regex::Regex::new(value).map_err(bad)?));
+        }
+    }
+    let fits = |of_id: bool, text: &[&str]| {
+        let mut mine = patterns.iter().filter(|(of, _)| *of == of_id).peekable();
+        mine.peek().is_none() || mine.any(|(_, pattern)| text.iter().any(|text| pattern.is_match(text)))
+    };
+    found.retain(|(container, state)| {
+        let config = &container.config;
+        let slashed = format!("/{}", config.name);
+        fits(true, &[&config.id])
+            && fits(false, &[&config.name, &slashed])
+            && filters.values("label").iter().all(|label| has_label(&config.labels, label))
+            && any("exited", &|code| state.status == Status::Exited && code.parse() == Ok(state.exit_code))
+            && any("status", &|word| word == state.status.word())
+            && any("health", &|word| {
+                word == state.health.as_ref().map_or("none", |health| health.status.as_str())
+            })
+            && any("volume", &|value| {
+                mount_names(container).iter().any(|name| name == value)
+                    || config.mounts.iter().any(|mount| mount.target.to_str() == Some(value))
+            })
+            && any("network", &|value| config.network.mode == value)
+            && any("expose", &|value| exposes(container, value))
+            && any("publish", &|_| false)
+            && any("is-task", &|value| !["true", "1", "t"].contains(&value))
+            && bounds.iter().all(|(created, after)| match after {
+                true => config.created > *created,
+                false => config.created < *created,
+            })
+            && (filters.values("ancestor").is_empty()
+                || ancestors.iter().any(|image| config.layers.starts_with(&image.layers)))
+    });
+    Ok(())
+}
+
+fn check_words(filters: &Filters) -> Result<(), CliError> {
+    let states = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+    let health = ["starting", "healthy", "unhealthy", "none"];
+    for (key, words) in [("status", &states[..]), ("health", &health)] {
+        if let Some(value) = filters.values(key).iter().find(|value| !words.contains(&value.as_str())) {
+            return Err(CliError::new(format!("Error response from daemon: invalid filter '{key}={value}'")));
+        }
+    }
+    match filters.values("exited").iter().find(|value| value.parse::<i32>().is_err()) {
+        Some(value) => {
+            Err(CliError::new(format!("Error response from daemon: invalid filter 'exited={value}'")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a container exposes a port of `PORT[-PORT][/PROTOCOL]`.
+fn exposes(container: &Container, value: &str) -> bool {
+    let (ports, protocol) = value.split_once('/').unwrap_or((value, "tcp"));
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return false };
+    container.config.network.exposed.iter().any(|port| {
+        port.split_once('/').is_some_and(|(number, of)| {
+            of == protocol && number.parse().is_ok_and(|number| (first..=last).contains(&number))
+        })
+    })
+}

@@ -1,0 +1,161 @@
+//! What becomes of a container while it lives and when it ends: restart, stop, log, health, labels.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use super::super::container::signal_number;
+use super::super::error::CliError;
+use super::super::files;
+use super::args::{LifeArgs, ProcessArgs};
+use crate::containers::{Health, LogConfig, RestartPolicy, log};
+use crate::image::{ContainerConfig, HealthConfig};
+
+/// Docker's defaults, in nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+/// Returns the restart policy.
+///
+/// # Errors
+/// It is none, or it contradicts `--rm`.
+pub fn restart(args: &LifeArgs) -> Result<RestartPolicy, CliError> {
+    let text = args.restart.as_deref().unwrap_or_default();
+    let policy = RestartPolicy::parse(text).map_err(CliError::new)?;
+    if args.rm && policy != RestartPolicy::No {
+        return Err(CliError::new("conflicting options: cannot specify both --restart and --rm"));
+    }
+    Ok(policy)
+}
+
+/// Returns the number of the signal that stops the container.
+///
+/// # Errors
+/// The word names no signal.
+pub fn stop_signal(args: &LifeArgs, image: &ContainerConfig) -> Result<i32, CliError> {
+    match args.stop_signal.as_deref().unwrap_or(&image.stop_signal) {
+        "" => Ok(libc::SIGTERM),
+        word => signal_number(word),
+    }
+}
+
+/// Returns where output goes.
+///
+/// # Errors
+/// The driver or one of its options is not known.
+pub fn log(args: &LifeArgs) -> Result<LogConfig, CliError> {
+    let mut options = BTreeMap::new();
+    for text in &args.log_opt {
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            CliError::new(format!(
+                "invalid argument \"{text}\" for \"--log-opt\" flag: invalid logging opts format"
+            ))
+        })?;
+        options.insert(key.to_owned(), value.to_owned());
+    }
+    let driver = args.log_driver.clone().filter(|driver| !driver.is_empty());
+    let config = LogConfig { driver: driver.unwrap_or_else(|| "json-file".to_owned()), options };
+    log::check(&config).map_err(|e| CliError::engine(&e))?;
+    Ok(config)
+}
+
+/// Returns labels of the image, of files and of flags, later ones over earlier ones.
+///
+/// # Errors
+/// A file can't be read.
+pub fn labels(args: &ProcessArgs, image: &ContainerConfig) -> Result<BTreeMap<String, String>, CliError> {
+    let mut labels = image.labels.clone();
+    let mut add = |text: &str| {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        labels.insert(key.to_owned(), value.to_owned());
+    };
+    for path in &args.label_file {
+        let mut text = String::new();
+        let read = files::open_input(Some(path))?.read_to_string(&mut text);
+        read.map_err(|e| CliError::new(format!("cannot read {}: {e}", path.display())))?;
+        let lines =
+            text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.for_each(&mut add);
+    }
+    args.label.iter().for_each(|text| add(text));
+    Ok(labels)
+}
+
+/// Returns the health check of flags and image.
+///
+/// # Errors
+/// Flags contradict each other, or a time is none.
+pub fn health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<Health>, CliError> {
+    // Probes need `exec`, so an image's own check does not run yet.
+    shown_health(args, image)?.and_then(|config| resolved(&config, image)).map_or(Ok(None), |_| Ok(None))
+}
+
+/// Returns the check as `inspect` shows it.
+///
+/// # Errors
+/// As [`health`].
+pub fn shown_health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<HealthConfig>, CliError> {
+    let times = [
+        ("--health-interval", &args.health_interval),
+        ("--health-timeout", &args.health_timeout),
+        ("--health-start-period", &args.health_start_period),
+        ("--health-start-interval", &args.health_start_interval),
+    ];
+    let any =
+        args.health_cmd.is_some() || args.health_retries.is_some() || times.iter().any(|(_, t)| t.is_some());
+    if any && !args.no_healthcheck {
+        return Err(CliError::new("--health-* options are not available in this version"));
+    }
+    if args.no_healthcheck {
+        if any {
+            return Err(CliError::new("--no-healthcheck conflicts with --health-* options"));
+        }
+        return Ok(Some(HealthConfig { test: vec!["NONE".to_owned()], ..HealthConfig::default() }));
+    }
+    let mut config = image.healthcheck.clone().unwrap_or_default();
+    if let Some(command) = &args.health_cmd {
+        config.test = vec!["CMD-SHELL".to_owned(), command.clone()];
+    }
+    let mut spans = [None; 4];
+    for (span, (flag, text)) in spans.iter_mut().zip(times) {
+        *span = text.as_deref().map(|text| nanoseconds(flag, text)).transpose()?;
+    }
+    let [interval, timeout, start_period, start_interval] = spans;
+    config.interval = interval.unwrap_or(config.interval);
+    config.timeout = timeout.unwrap_or(config.timeout);
+    config.start_period = start_period.unwrap_or(config.start_period);
+    config.start_interval = start_interval.unwrap_or(config.start_interval);
+    config.retries = args.health_retries.map_or(config.retries, i64::from);
+    Ok((any || image.healthcheck.is_some()).then_some(config))
+}
+
+fn nanoseconds(flag: &str, text: &str) -> Result<i64, CliError> {
+    let bad = |why: &str| CliError::new(format!("invalid argument \"{text}\" for \"{flag}\" flag: {why}"));
+    let span: jiff::SignedDuration = text.parse().map_err(|_| bad("no duration"))?;
+    let span = i64::try_from(span.as_nanos()).map_err(|_| bad("too long"))?;
+    match span {
+        0 | 1_000_000.. => Ok(span),
+        _ => Err(CliError::new(format!(
+            "Error response from daemon: {} in Healthcheck cannot be less than 1ms",
+            flag.trim_start_matches("--health-")
+        ))),
+    }
+}
+
+fn resolved(config: &HealthConfig, image: &ContainerConfig) -> Option<Health> {
+    let command = match config.test.split_first()? {
+        (kind, rest) if kind == "CMD" => rest.to_vec(),
+        (kind, rest) if kind == "CMD-SHELL" => {
+            let shell = image.shell.clone().unwrap_or_else(|| ["/bin/sh", "-c"].map(str::to_owned).to_vec());
+            shell.into_iter().chain(rest.iter().cloned()).collect()
+        }
+        _ => return None,
+    };
+    let or = |value: i64, default: i64| if value > 0 { value.unsigned_abs() } else { default.unsigned_abs() };
+    (!command.is_empty()).then(|| Health {
+        command,
+        interval: or(config.interval, 30 * SECOND),
+        timeout: or(config.timeout, 30 * SECOND),
+        start_period: or(config.start_period, 0),
+        start_interval: or(config.start_interval, 5 * SECOND),
+        retries: u32::try_from(config.retries).ok().filter(|n| *n > 0).unwrap_or(3),
+    })
+}

@@ -1,0 +1,215 @@
+//! With a container in the foreground: what it writes is shown, what is typed is handed on, until it ends or is left.
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::error::CliError;
+use super::super::global::Global;
+use super::super::output;
+use super::Attached;
+use super::attach::RawMode;
+use super::signals::Proxy;
+use crate::containers::{Attach, Kind, Remote, Reply};
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The container ended with this code.
+    Exited(i32),
+    /// The user left it with the keys for that.
+    Detached,
+    /// Its monitor is gone.
+    Lost,
+}
+
+/// The sending side of a session, for several threads.
+#[derive(Clone)]
+pub struct Sender(Arc<Mutex<Remote>>);
+
+impl Sender {
+    /// Sends a frame; a container that has ended needs none.
+    pub fn send(&self, kind: Kind, bytes: &[u8]) {
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(kind, bytes);
+    }
+
+    fn hang_up(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).hang_up();
+    }
+}
+
+/// A connection to a container's monitor that has said "done" to attaching.
+pub struct Session {
+    /// The connection.
+    pub remote: Remote,
+    /// Whether the container has a terminal.
+    pub tty: bool,
+    /// Whether this process gives standard input.
+    pub stdin: bool,
+    /// The keys that leave the container.
+    pub keys: DetachKeys,
+}
+
+/// Returns what is asked of the monitor.
+pub fn attach_request(streams: Attached, tty: bool, lossless: bool) -> Attach {
+    let size = if tty { console::Term::stdout().size_checked() } else { None };
+    let (rows, columns) = size.unwrap_or((0, 0));
+    let Attached { stdin, stdout, stderr } = streams;
+    Attach { stdin, stdout, stderr, lossless, rows, columns }
+}
+
+impl Session {
+    /// Goes on until the container ends, the user leaves it, or its monitor is gone.
+    ///
+    /// # Errors
+    /// The terminal can't be set up, or the monitor says what means nothing.
+    pub fn run(mut self, proxy: Option<&Proxy>) -> Result<Outcome, CliError> {
+        let sending = self.remote.try_clone().map_err(|e| CliError::engine(&e))?;
+        let sender = Sender(Arc::new(Mutex::new(sending)));
+        let raw = match self.tty && self.stdin && std::io::stdin().is_terminal() {
+            true => Some(RawMode::enter()?),
+            false => None,
+        };
+        if let Some(proxy) = proxy {
+            proxy.begin(sender.clone(), self.tty);
+        }
+        let left = Arc::new(AtomicBool::new(false));
+        if self.stdin {
+            let (left, tty) = (Arc::clone(&left), self.tty);
+            let mut keys = std::mem::take(&mut self.keys);
+            let thread = std::thread::Builder::new().name("input".to_owned());
+            // It ends with this process, for nothing else wakes it from reading.
+            thread.spawn(move || give_input(&sender, tty.then_some(&mut keys), &left))?;
+        }
+        let outcome = self.show(&left);
+        drop(raw);
+        outcome
+    }
+
+    fn show(&mut self, left: &AtomicBool) -> Result<Outcome, CliError> {
+        loop {
+            match self.remote.reply() {
+                Ok(Some(Reply::Stdout(bytes))) => {
+                    let mut out = std::io::stdout().lock();
+                    // Whoever read us is gone; the container must not stand still for it.
+                    let _ = out.write_all(&bytes).and_then(|()| out.flush());
+                }
+                Ok(Some(Reply::Stderr(bytes))) => {
+                    let _ = std::io::stderr().lock().write_all(&bytes);
+                }
+                Ok(Some(Reply::Exit(code))) => return Ok(Outcome::Exited(code)),
+                Ok(Some(Reply::Failed(failure))) => {
+                    return Err(CliError::new(format!("Error response from daemon: {}", failure.text)));
+                }
+                Ok(Some(Reply::Warning(text))) => output::talk(&format!("WARNING: {text}")),
+                Ok(Some(Reply::Done)) => {}
+                _ if left.load(Ordering::Acquire) => return Ok(Outcome::Detached),
+                Ok(None) => return Ok(Outcome::Lost),
+                Err(error) => return Err(CliError::engine(&error)),
+            }
+        }
+    }
+}
+
+fn give_input(sender: &Sender, mut keys: Option<&mut DetachKeys>, left: &AtomicBool) {
+    let mut buffer = vec![0; 32 << 10];
+    loop {
+        match std::io::stdin().lock().read(&mut buffer) {
+            Ok(0) => return sender.send(Kind::StdinEnd, b""),
+            Ok(count) => {
+                let typed = &buffer[..count];
+                match keys.as_deref_mut().map(|keys| keys.take(typed)) {
+                    None => sender.send(Kind::Stdin, typed),
+                    Some((bytes, leave)) => {
+                        if !bytes.is_empty() {
+                            sender.send(Kind::Stdin, &bytes);
+                        }
+                        if leave {
+                            left.store(true, Ordering::Release);
+                            return sender.hang_up();
+                        }
+                    }
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return sender.send(Kind::StdinEnd, b""),
+        }
+    }
+}
+
+/// Watches what is typed for the keys that leave a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DetachKeys {
+    keys: Vec<u8>,
+    /// How many of them were typed.
+    seen: usize,
+}
+
+impl DetachKeys {
+    /// Reads a flag's value, else the configuration's `detachKeys`, else takes `ctrl-p,ctrl-q`.
+    ///
+    /// # Errors
+    /// A word names no key.
+    pub fn new(flag: Option<&str>, global: &Global) -> Result<Self, CliError> {
+        let configured = match flag {
+            Some(_) => None,
+            None => super::super::container::client_setting(global, "detachKeys"),
+        };
+        Self::parse(flag.or(configured.as_deref()).filter(|text| !text.is_empty()).unwrap_or("ctrl-p,ctrl-q"))
+    }
+
+    fn parse(text: &str) -> Result<Self, CliError> {
+        let bad = || CliError::new(format!("invalid detach keys ({text}) provided"));
+        let key = |word: &str| match (word.as_bytes(), word.strip_prefix("ctrl-").map(str::as_bytes)) {
+            ([one], _) => Ok(*one),
+            (_, Some([letter @ (b'a'..=b'z' | b'@' | b'[' | b'\\' | b']' | b'^' | b'_')])) => {
+                Ok(letter & 0x1f)
+            }
+            _ => Err(bad()),
+        };
+        Ok(Self { keys: text.split(',').map(key).collect::<Result<_, _>>()?, seen: 0 })
+    }
+
+    /// Returns what is to be handed on of typed bytes, and whether the keys were complete.
+    fn take(&mut self, typed: &[u8]) -> (Vec<u8>, bool) {
+        let mut out = Vec::with_capacity(typed.len());
+        for byte in typed {
+            if *byte == self.keys[self.seen] {
+                self.seen += 1;
+                if self.seen == self.keys.len() {
+                    return (out, true);
+                }
+                continue;
+            }
+            out.extend_from_slice(&self.keys[..self.seen]);
+            self.seen = usize::from(*byte == self.keys[0] && self.keys.len() > 1);
+            if self.seen == 0 {
+                out.push(*byte);
+            }
+        }
+        (out, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_leave() {
+        for (keys, typed, handed_on, leaves) in [
+            ("ctrl-p,ctrl-q", &b"a\x10b"[..], &b"a\x10b"[..], false),
+            ("ctrl-p,ctrl-q", b"a\x10\x11b", b"a", true),
+            ("ctrl-p,ctrl-q", b"\x10\x10\x11", b"\x10", true),
+            ("ctrl-p,ctrl-q", b"\x10", b"", false),
+            ("q", b"xq", b"x", true),
+            ("a,ctrl-@", b"ab", b"ab", false),
+        ] {
+            let mut keys = DetachKeys::parse(keys).expect("keys");
+            assert_eq!(keys.take(typed), (handed_on.to_vec(), leaves), "{typed:?}");
+        }
+        for bad in ["", "ctrl-", "ctrl-A", "ab", "ctrl-p,"] {
+            assert!(DetachKeys::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The directories of containers and the links of their names.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+
+use super::config::Config;
+use super::error::ContainerError;
+use super::state::State;
+use crate::fs::{Follow, Root, write_atomic};
+
+const ALL: &str = "containers";
+const NAMES: &str = "container-names";
+const CONFIG: &str = "config.json";
+const STATE: &str = "state.json";
+/// Largest file of ours that is read.
+const MAX_FILE: usize = 4 << 20;
+
+/// All containers of a store.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    pub(super) store: Root,
+    pub(super) all: Root,
+    names: Root,
+}
+
+/// A container's directory, open.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub(super) all: Containers,
+    pub(super) dir: Root,
+    /// What it is.
+    pub config: Config,
+}
+
+/// A container in the making; dropped without [`Draft::commit`], it leaves nothing.
+#[derive(Debug)]
+pub struct Draft {
+    all: Containers,
+    dir: Root,
+    id: String,
+    name: String,
+    done: bool,
+    /// Shows that a directory without a config is no debris.
+    _making: Root,
+}
+
+fn directory(root: &Root, name: &str) -> Result<Root, ContainerError> {
+    match root.dir(name) {
+        Err(error) if error.is_not_found() => {
+            root.create_dir_all(name, 0o711)?;
+            Ok(root.dir(name)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+pub(super) fn lock(directory: &Root, operation: FlockOperation) -> Result<(), ContainerError> {
+    rustix::fs::flock(directory, operation)
+        .map_err(|e| ContainerError::io(format!("lock {}", directory.name().display()), e))
+}
+
+impl Containers {
+    /// Opens the containers below a store's directory.
+    ///
+    /// # Errors
+    /// The directories can't be opened or made.
+    pub fn open(store: &Path) -> Result<Self, ContainerError> {
+        let store = Root::open(store)?;
+        let all = directory(&store, ALL)?;
+        let names = directory(&store, NAMES)?;
+        Ok(Self { store, all, names })
+    }
+
+    /// Returns the store's directory.
+    pub fn store(&self) -> &Root {
+        &self.store
+    }
+
+    /// Begins a container; the root of its writable layer looks like `image`'s.
+    ///
+    /// # Errors
+    /// Another container has the name, or the directory can't be made.
+    pub fn create(&self, id: &str, name: &str, image: &Root) -> Result<Draft, ContainerError> {
+        let draft = match self.begin(id, name) {
+            Err(ContainerError::NameInUse { .. }) => {
+                // Whoever has it may have died in the making.
+                self.sweep()?;
+                self.begin(id, name)?
+            }
+            other => other?,
+        };
+        draft.dir.create_dir("upper", 0o755)?;
+        draft.dir.create_dir("work", 0o700)?;
+        if let Some(stat) = image.stat(".", Follow::No)? {
+            if (stat.uid, stat.gid) != (0, 0) {
+                draft.dir.set_owner("upper", stat.uid, stat.gid)?;
+            }
+            draft.dir.set_mode("upper", stat.mode & 0o7777)?;
+        }
+        Ok(draft)
+    }
+
+    fn begin(&self, id: &str, name: &str) -> Result<Draft, ContainerError> {
+        let making = self.all.dir(".")?;
+        lock(&making, FlockOperation::LockShared)?;
+        self.take_name(name, id)?;
+        if let Err(error) = self.all.create_dir(id, 0o710) {
+            self.drop_name(name, id)?;
+            return Err(error.into());
+        }
+        let dir = self.all.dir(id)?;
+        let (all, id, name) = (self.clone(), id.to_owned(), name.to_owned());
+        Ok(Draft { all, dir, id, name, done: false, _making: making })
+    }
+
+    /// Gives a name to an id.
+    pub(super) fn take_name(&self, name: &str, id: &str) -> Result<(), ContainerError> {
+        let alone = self.names.dir(".")?;
+        lock(&alone, FlockOperation::LockExclusive)?;
+        match self.names.symlink(id, name) {
+            Err(error) if error.is_exists() => {}
+            other => return Ok(other?),
+        }
+        let owner = String::from_utf8_lossy(&self.names.read_link(name)?).into_owned();
+        if owner != id && self.all.stat(&owner, Follow::No)?.is_some() {
+            return Err(ContainerError::NameInUse { name: name.to_owned(), id: owner });
+        }
+        self.names.remove_file(name)?;
+        Ok(self.names.symlink(id, name)?)
+    }
+
+    /// Takes a name away from an id, if that has it.
+    pub(super) fn drop_name(&self, name: &str, id: &str) -> Result<(), ContainerError> {
+        let alone = self.names.dir(".")?;
+        lock(&alone, FlockOperation::LockExclusive)?;
+        if self.names.read_link(name).is_ok_and(|owner| owner == id.as_bytes()) {
+            self.names.remove_file(name)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a name is taken.
+    pub fn has_name(&self, name: &str) -> bool {
+        matches!(self.names.stat(name, Follow::No), Ok(Some(_)))
+    }
+
+    /// Finds a container by its id, its name, or the beginning of its id.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    pub fn find(&self, text: &str) -> Result<Container, ContainerError> {
+        let missing = || ContainerError::NotFound(text.to_owned());
+        let bare = text.strip_prefix('/').unwrap_or(text);
+        if bare.is_empty() || bare.contains('/') || bare.starts_with('.') {
+            return Err(missing());
+        }
+        if bare.len() == 64
+            && let Some(found) = self.load(bare)?
+        {
+            return Ok(found);
+        }
+        if let Ok(id) = self.names.read_link(bare)
+            && let Some(found) = self.load(&String::from_utf8_lossy(&id))?
+            && found.config.name == bare
+        {
+            return Ok(found);
+        }
+        let mut matching = Vec::new();
+        for entry in self.all.entries(".")? {
+            let id = String::from_utf8_lossy(&entry.name).into_owned();
+            if id.starts_with(bare) && self.all.stat(Path::new(&id).join(CONFIG), Follow::No)?.is_some() {
+                matching.push(id);
+            }
+        }
+        match matching.as_slice() {
+            [] => Err(missing()),
+            [id] => self.load(id)?.ok_or_else(missing),
+            _ => Err(ContainerError::Ambiguous(text.to_owned())),
+        }
+    }
+
+    /// Returns the container of an id, if there is one.
+    fn load(&self, id: &str) -> Result<Option<Container>, ContainerError> {
+        let dir = match self.all.dir(id) {
+            Err(error) if error.is_not_found() || error.kind() == ErrorKind::NotADirectory => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let bytes = match dir.read(CONFIG, MAX_FILE) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        let config = serde_json::from_slice(&bytes)
+            .map_err(|source| ContainerError::Damaged { path: dir.name().join(CONFIG), source })?;
+        Ok(Some(Container { all: self.clone(), dir, config }))
+    }
+
+    /// Returns all containers, newest first; one whose config means nothing is passed over.
+    ///
+    /// # Errors
+    /// The directory can't be read.
+    pub fn list(&self) -> Result<Vec<Container>, ContainerError> {
+        let mut found = Vec::new();
+        for entry in self.all.entries(".")? {
+            // One that goes just now, and one that only `rm` can help, hide no others.
+            if let Ok(Some(container)) = self.load(&String::from_utf8_lossy(&entry.name)) {
+                found.push(container);
+            }
+        }
+        found.sort_by(|a, b| b.config.created.cmp(&a.config.created).then(a.config.id.cmp(&b.config.id)));
+        Ok(found)
+    }
+
+    /// Removes the directories of containers that died in the making.
+    ///
+    /// # Errors
+    /// A directory can't be removed.
+    pub fn sweep(&self) -> Result<(), ContainerError> {
+        let alone = self.all.dir(".")?;
+        if rustix::fs::flock(&alone, FlockOperation::NonBlockingLockExclusive).is_err() {
+            // One is just being made.
+            return Ok(());
+        }
+        for entry in self.all.entries(".")? {
+            let id = String::from_utf8_lossy(&entry.name).into_owned();
+            if self.all.stat(Path::new(&id).join(CONFIG), Follow::No)?.is_none() {
+                self.all.remove_tree(&id)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Draft {
+    /// Returns the container's directory.
+    pub fn dir(&self) -> &Root {
+        &self.dir
+    }
+
+    /// Makes the container visible.
+    ///
+    /// # Errors
+    /// Its config can't be written.
+    pub fn commit(mut self, config: Config) -> Result<Container, ContainerError> {
+        let container = Container { all: self.all.clone(), dir: self.dir.clone(), config };
+        container.write_config()?;
+        self.done = true;
+        Ok(container)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.done {
+            // What can't be removed is swept by a later one.
+            let _ = self.all.all.remove_tree(&self.id);
+            let _ = self.all.drop_name(&self.name, &self.id);
+        }
+    }
+}
+
+impl Container {
+    /// Returns the container's directory.
+    pub fn dir(&self) -> &Root {
+        &self.dir
+    }
+
+    /// Returns all containers.
+    pub fn all(&self) -> &Containers {
+        &self.all
+    }
+
+    /// Returns the first twelve digits of its id.
+    pub fn short_id(&self) -> &str {
+        self.config.id.get(..12).unwrap_or(&self.config.id)
+    }
+
+    /// Replaces the stored config by the one in memory.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write_config(&self) -> Result<(), ContainerError> {
+        let bytes = serde_json::to_vec(&self.config).expect("a config serialises");
+        // A container that goes with its process needs not outlive the machine.
+        Ok(write_atomic(&self.dir, CONFIG, &bytes, !self.config.auto_remove)?)
+    }
+
+    /// Reads the config again, e.g. after somebody gave the container another name.
+    ///
+    /// # Errors
+    /// The container is gone.
+    pub fn reload(&mut self) -> Result<(), ContainerError> {
+        let id = self.config.id.clone();
+        let fresh = self.all.load(&id)?.ok_or(ContainerError::NotFound(id))?;
+        self.config = fresh.config;
+        Ok(())
+    }
+
+    /// Reads the state as it was written; see [`Container::state`] for the truth.
+    pub(super) fn written_state(&self) -> Result<State, ContainerError> {
+        let bytes = match self.dir.read(STATE, MAX_FILE) {
+            Err(error) if error.is_not_found() => return Ok(State::default()),
+            other => other?,
+        };
+        if bytes.is_empty() {
+            // The machine lost it.
+            return Ok(State::default());
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|source| ContainerError::Damaged { path: self.dir.name().join(STATE), source })
+    }
+
+    /// Replaces the state; only whoever holds the container's lock may.
+    pub(super) fn write_state(&self, state: &State) -> Result<(), ContainerError> {
+        let bytes = serde_json::to_vec(state).expect("a state serialises");
+        Ok(write_atomic(&self.dir, STATE, &bytes, false)?)
+    }
+
+    /// Gives the container another name.
+    ///
+    /// # Errors
+    /// Another container has it.
+    pub fn rename(&mut self, name: &str) -> Result<(), ContainerError> {
+        let before = std::mem::replace(&mut self.config.name, name.to_owned());
+        if let Err(error) = self.all.take_name(name, &self.config.id) {
+            self.config.name = before;
+            return Err(error);
+        }
+        self.write_config()?;
+        self.all.drop_name(&before, &self.config.id)
+    }
+
+    /// Removes what is stored of a container that does not run: first its config, so that it is gone at once.
+    pub(super) fn erase(&self) -> Result<(), ContainerError> {
+        match self.dir.remove_file(CONFIG) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+        self.all.drop_name(&self.config.name, &self.config.id)?;
+        match self.all.all.remove_tree(&self.config.id) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Containers that outlive the command that made them: their files, their truth, their monitors.
+//!
+//! It owns what is below `containers/` and `volumes/` in the store's directory, and the small process that owns one
+//! running container. There is no resident service: whoever asks, reads.
+//!
+//! ```text
+//! ROOT/containers/<id>/
+//!   config.json      what it is; written whole before anybody else sees the container
+//!   state.json       how it is doing; replaced whole by whoever holds the lock
+//!   upper/ work/     its writable layer
+//!   hostname hosts resolv.conf
+//!   <id>-json.log    what it wrote, and .1 .2 ... after rotation
+//!   monitor.sock     where its monitor listens
+//! ROOT/container-names/<name>   a link that says which id has the name
+//! ROOT/volumes/<name>/{_data,volume.json}
+//! ```
+//!
+//! **Invariants.**
+//! - A container exists when its `config.json` does. A directory without one is in the making, under a shared lock on
+//!   `containers/`, or debris.
+//! - A container's directory is locked (flock) by its monitor while that lives, and by nobody else for longer than a
+//!   look. A state that says "running" under a free lock is a lie that the next reader sets right: what is left
+//!   of the processes is killed, and the state says that it was.
+//! - The container's first process dies with its monitor (`PR_SET_PDEATHSIG`).
+//! - Names are unique: a link is made under a lock on `container-names/`.
+//!
+//! Left out: networks but `none`, the host's and prepared ones; their place is [`Hooks`].
+
+mod config;
+mod error;
+mod events;
+mod files;
+pub mod log;
+pub mod monitor;
+mod names;
+mod protocol;
+mod remote;
+mod settle;
+mod start;
+mod state;
+pub mod volumes;
+
+pub use config::{
+    Config, DeviceConfig, Health, LogConfig, MountPoint, MountSource, NetworkConfig, RestartPolicy,
+    RlimitConfig,
+};
+pub use error::ContainerError;
+pub use events::{Event, EventReader, record};
+pub use files::{Container, Containers, Draft};
+pub use names::random_name;
+pub use protocol::{Attach, Frame, Kind, Request};
+pub use remote::{Remote, Reply, spawn_monitor};
+pub use start::{Hooks, view};
+pub use state::{HealthState, Probe, State, Status};

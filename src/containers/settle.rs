@@ -1,0 +1,126 @@
+//! The truth about a container whose monitor may be dead.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rustix::fs::FlockOperation;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use super::error::ContainerError;
+use super::events;
+use super::files::Container;
+use super::state::{State, Status};
+use super::volumes;
+use crate::fs::Root;
+
+/// How long the last of killed processes are waited for.
+const DYING: Duration = Duration::from_secs(5);
+
+impl Container {
+    /// Returns how the container is doing; if its monitor died, sets right what it left.
+    ///
+    /// # Errors
+    /// The state can't be read.
+    pub fn state(&self) -> Result<State, ContainerError> {
+        let state = self.written_state()?;
+        if !state.status.has_monitor() {
+            return Ok(state);
+        }
+        let look = self.dir.dir(".")?;
+        if rustix::fs::flock(&look, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(state);
+        }
+        // It may have ended well between the two looks.
+        let state = self.written_state()?;
+        if !state.status.has_monitor() {
+            return Ok(state);
+        }
+        self.settle(state)
+    }
+
+    /// Ends what is left of a container whose lock this process holds though it is said to run.
+    fn settle(&self, mut state: State) -> Result<State, ContainerError> {
+        kill_rest(&state);
+        if state.status != Status::Restarting {
+            state.exit_code = 128 + libc::SIGKILL;
+            state.finished = Some(Timestamp::now());
+        }
+        state.status = Status::Exited;
+        state.pid = 0;
+        state.cgroups.clear();
+        self.write_state(&state)?;
+        events::container(self, "die", &[("exitCode", &state.exit_code.to_string())]);
+        if self.config.auto_remove {
+            self.remove_stopped(true)?;
+        }
+        Ok(state)
+    }
+
+    /// Locks the container against a start, if nobody has started it.
+    pub(super) fn try_lock(&self) -> Result<Option<Root>, ContainerError> {
+        let lock = self.dir.dir(".")?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(lock)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(ContainerError::io("lock the container", errno)),
+        }
+    }
+
+    /// Removes a container that does not run, and with `volumes` those that nobody named.
+    ///
+    /// # Errors
+    /// It runs, or can't be removed.
+    pub fn remove(&self, with_volumes: bool) -> Result<(), ContainerError> {
+        let _lock = self.try_lock()?.ok_or_else(|| {
+            ContainerError::Refused(format!(
+                "cannot remove container \"{}\": container is running: stop the container before removing or force \
+                 remove",
+                self.config.name
+            ))
+        })?;
+        self.remove_stopped(with_volumes)
+    }
+
+    /// Removes a container whose lock this process holds.
+    pub(super) fn remove_stopped(&self, with_volumes: bool) -> Result<(), ContainerError> {
+        self.erase()?;
+        if with_volumes {
+            for name in &self.config.anonymous_volumes {
+                // Another container may have come to use it.
+                match volumes::remove(&self.all, name) {
+                    Ok(()) | Err(ContainerError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        events::container(self, "destroy", &[]);
+        Ok(())
+    }
+}
+
+/// Kills the first process, if it is still the one that was started, and all that are left in the cgroups.
+pub(super) fn kill_rest(state: &State) {
+    if let Some(pid) = Pid::from_raw(state.pid)
+        && let Ok(fd) = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        && start_time(state.pid) == Some(state.pid_start)
+    {
+        let _ = rustix::process::pidfd_send_signal(&fd, Signal::KILL);
+        let limit = rustix::event::Timespec { tv_sec: DYING.as_secs() as i64, tv_nsec: 0 };
+        let mut ended = [rustix::event::PollFd::from_borrowed_fd(fd.as_fd(), rustix::event::PollFlags::IN)];
+        let _ = rustix::event::poll(&mut ended, Some(&limit));
+    }
+    for path in &state.cgroups {
+        crate::run::remove_cgroup(path, Instant::now() + DYING);
+    }
+}
+
+/// Returns when a process started, in ticks since boot (proc_pid_stat(5), field 22).
+pub(super) fn start_time(pid: i32) -> Option<u64> {
+    let proc = Root::open(Path::new("/proc")).ok()?;
+    let text = proc.read(format!("{pid}/stat"), 4096).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}

@@ -1,0 +1,97 @@
+//! What is done to a cgroup from outside, by its path: by a process other than the one that made it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::{kill, open_to_write, write};
+use crate::fs::{Follow, Root};
+
+/// How long processes may take to freeze.
+const FREEZING: Duration = Duration::from_secs(10);
+
+/// Kills what is in a cgroup that somebody left, and removes it; what can't be removed before `limit` stays.
+pub fn remove_cgroup(path: &Path, limit: Instant) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let Ok(parent) = Root::open(parent) else { return };
+    let Ok(root) = parent.dir(name) else { return };
+    // Frozen processes of v1 would not die.
+    let _ = write(&root, "freezer.state", "THAWED");
+    loop {
+        kill(&root);
+        match parent.remove_dir(name) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < limit => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Returns the numbers of the processes in the first of these cgroups that says.
+pub fn cgroup_processes(paths: &[PathBuf]) -> Vec<i32> {
+    for path in paths {
+        let Ok(bytes) = Root::open(path).and_then(|root| root.read("cgroup.procs", 1 << 22)) else {
+            continue;
+        };
+        return String::from_utf8_lossy(&bytes).lines().filter_map(|line| line.parse().ok()).collect();
+    }
+    Vec::new()
+}
+
+/// Makes all processes of these cgroups stand still.
+///
+/// # Errors
+/// None of them can be frozen, or it takes too long.
+pub fn freeze_cgroup(paths: &[PathBuf]) -> io::Result<()> {
+    set(paths, true)
+}
+
+/// Lets them go on.
+///
+/// # Errors
+/// None of them can be frozen, or it takes too long.
+pub fn thaw_cgroup(paths: &[PathBuf]) -> io::Result<()> {
+    set(paths, false)
+}
+
+fn set(paths: &[PathBuf], freeze: bool) -> io::Result<()> {
+    for path in paths {
+        let Ok(root) = Root::open(path) else { continue };
+        let (file, value, look, wanted) = if matches!(root.stat("cgroup.freeze", Follow::No), Ok(Some(_))) {
+            let value = if freeze { "1" } else { "0" };
+            ("cgroup.freeze", value, "cgroup.events", format!("frozen {value}"))
+        } else if matches!(root.stat("freezer.state", Follow::No), Ok(Some(_))) {
+            let value = if freeze { "FROZEN" } else { "THAWED" };
+            ("freezer.state", value, "freezer.state", value.to_owned())
+        } else {
+            continue;
+        };
+        write(&root, file, value)?;
+        let limit = Instant::now() + FREEZING;
+        while Instant::now() < limit {
+            let text = root.read(look, 4096).map_err(|e| e.source)?;
+            if String::from_utf8_lossy(&text).lines().any(|line| line == wanted) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "there is no cgroup that can be frozen"))
+}
+
+/// Opens the lists of a container's cgroups, for a process to join by writing "0".
+pub fn join_cgroup(paths: &[PathBuf]) -> Vec<OwnedFd> {
+    let open = |path: &PathBuf| -> Option<OwnedFd> {
+        let root = Root::open(path).ok()?;
+        match open_to_write(&root, "tasks") {
+            Err(Errno::NOENT) => open_to_write(&root, "cgroup.procs").ok(),
+            other => other.ok(),
+        }
+    };
+    paths.iter().filter_map(open).collect()
+}
