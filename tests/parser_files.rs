@@ -74,16 +74,54 @@ fn good_files_are_read_and_printed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Parses, prints, parses again: nothing may have changed.
+fn survives_printing(name: &str, file: &Dockerfile) {
+    let printed = print(file);
+    let again =
+        parse(&Source::new("printed", &*printed)).unwrap_or_else(|e| panic!("{name}: {e}\n{printed}"));
+    assert_eq!(essence(&again), essence(file), "{name}\n{printed}");
+    assert_eq!(print(&again), printed, "{name}");
+}
+
 #[test]
 fn the_files_of_other_tests_survive_printing() {
-    for case in cases("build") {
-        // Some cases are about files of other names.
-        let Ok(bytes) = fs::read(case.join("Dockerfile")) else { continue };
-        let file = Source::from_bytes("Dockerfile", &bytes).and_then(|source| parse(&source));
-        let file = file.unwrap_or_else(|e| panic!("{}: {e}", name_of(&case)));
-        let again = parse(&Source::new("printed", print(&file))).expect("printed text parses");
-        assert_eq!(essence(&again), essence(&file), "{}", name_of(&case));
+    let (mut whole, mut all) = (0, 0);
+    for kind in ["build", "refused", "check", "outline", "bad"] {
+        for case in cases(kind) {
+            // Some cases are about files of other names, some of the refused ones about their text.
+            let Ok(bytes) = fs::read(case.join("Dockerfile")) else { continue };
+            all += 1;
+            match Source::from_bytes("Dockerfile", &bytes).and_then(|source| parse(&source)) {
+                Ok(file) => {
+                    whole += 1;
+                    survives_printing(&name_of(&case), &file);
+                }
+                Err(_) if kind != "build" => {}
+                Err(error) => panic!("{}: {error}", name_of(&case)),
+            }
+        }
     }
+    assert!(all >= 300 && whole >= 250, "{whole} of {all} files parse");
+}
+
+/// What public projects write, in our own words: see the folder.
+#[test]
+fn constructs_seen_in_public_projects_survive_printing() {
+    let folder = support::repository().join("testdata/dockerfiles/wild");
+    let mut all: Vec<_> = fs::read_dir(folder).expect("the files are there").flatten().collect();
+    all.sort_by_key(fs::DirEntry::file_name);
+    assert!(all.len() >= 100, "only {} files", all.len());
+    let mut keywords = std::collections::BTreeSet::new();
+    for entry in all {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let bytes = fs::read(entry.path()).expect("a file");
+        let file = Source::from_bytes(&name, &bytes).and_then(|source| parse(&source));
+        let file = file.unwrap_or_else(|e| panic!("{name}: {e}"));
+        survives_printing(&name, &file);
+        mistake(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+        keywords.extend(file.instructions.iter().map(|i| i.keyword.to_ascii_uppercase()));
+    }
+    assert_eq!(keywords.len(), 18, "every instruction is among them: {keywords:?}");
 }
 
 /// The text and its chain of causes, with the lines it speaks of.

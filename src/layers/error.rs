@@ -48,7 +48,7 @@ pub enum LayerError {
         path: Vec<u8>,
     },
     /// More than the caller accepts.
-    #[error("the layer has more than {limit} {unit}")]
+    #[error("the tar has more than {limit} {unit}")]
     Limit {
         /// The limit.
         limit: u64,

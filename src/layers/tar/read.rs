@@ -116,7 +116,7 @@ impl<R: Read> TarReader<R> {
         let mut trailing = (self.end - self.start) as u64;
         self.start = self.end;
         loop {
-            within(trailing, self.limits.trailing, "bytes behind the end of its tar")?;
+            within(trailing, self.limits.trailing, "bytes behind its end")?;
             let count = self.source.read(&mut self.buffer).map_err(LayerError::io("read tar"))?;
             if count == 0 {
                 return Ok(());

@@ -186,11 +186,11 @@ fn limits_hold() {
     assert_eq!(read(TarLimits::default()), None);
     assert_eq!(
         read(TarLimits { entries: 3, ..TarLimits::default() }).unwrap(),
-        "the layer has more than 3 entries"
+        "the tar has more than 3 entries"
     );
     assert_eq!(
         read(TarLimits { bytes: 8, ..TarLimits::default() }).unwrap(),
-        "the layer has more than 8 bytes"
+        "the tar has more than 8 bytes"
     );
     assert!(read(TarLimits { path: 100, ..TarLimits::default() }).is_some());
 }
