@@ -178,7 +178,8 @@ fn split_domain(name: &str) -> (String, String) {
 fn is_domain(domain: &str) -> bool {
     let (host, port) = match domain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
+            // Docker looks at the characters alone.
+            if address.is_empty() || !address.bytes().all(|c| c.is_ascii_hexdigit() || c == b':') {
                 return false;
             }
             (None, port.strip_prefix(':').or((!port.is_empty()).then_some("")))
@@ -279,3 +280,7 @@ mod tests {
         assert_eq!(latest(&format!("a@{digest}")), format!("a@{digest}"));
     }
 }
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod more;

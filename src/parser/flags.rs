@@ -181,4 +181,51 @@ mod tests {
             assert_eq!(got.as_deref(), expected, "{text}");
         }
     }
+
+    /// A value in quotes, with what would end it protected.
+    fn quoted_text(value: &str, quote: char) -> String {
+        let mut text = String::from(quote);
+        for c in value.chars() {
+            if c == quote || c == '\\' {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        text.push(quote);
+        text
+    }
+
+    proptest::proptest! {
+        /// However a value is written, the flag has it, and what follows is left alone.
+        #[test]
+        fn any_value_comes_back(
+            values in proptest::collection::vec("[ -~\\téß]{0,12}", 0..4),
+            how in proptest::collection::vec(0usize..3, 4),
+            rest in "[a-z\\[\"$][ -~]{0,10}[a-z]",
+        ) {
+            let mut text = String::new();
+            for (value, how) in values.iter().zip(&how) {
+                let written = match how {
+                    0 => quoted_text(value, '\''),
+                    1 => quoted_text(value, '"'),
+                    _ => value.chars().flat_map(|c| ['\\', c]).collect(),
+                };
+                text += &format!("--name={written} ");
+            }
+            text += &rest;
+            let (flags, left) = split(&text);
+            proptest::prop_assert_eq!(left, rest.trim());
+            let got: Vec<_> = flags.iter().map(|flag| flag.value.clone().unwrap_or_default()).collect();
+            proptest::prop_assert_eq!(got, values);
+        }
+
+        /// Any text splits, loses nothing behind the flags, and is judged.
+        #[test]
+        fn any_text_is_an_answer(text in "(--[a-z=]{0,6}[ -~\u{a0}é]{0,10} ?){0,4}[ -~]{0,8}") {
+            let (flags, left) = split(&text);
+            proptest::prop_assert!(text.ends_with(left) || text.trim_end().ends_with(left));
+            let known = [("a", Kind::Switch), ("b", Kind::Value), ("c", Kind::List)];
+            let _ = Flags::check(&flags, &known);
+        }
+    }
 }

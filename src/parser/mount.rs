@@ -375,4 +375,68 @@ mod tests {
             assert_eq!(resolve(text), Err(expected.to_owned()), "{text}");
         }
     }
+
+    /// A CSV field, quoted where it must be.
+    fn field(key: &str, value: &str) -> String {
+        let field = format!("{key}={value}");
+        if field.contains([',', '"', ' ', '\n']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field
+        }
+    }
+
+    proptest::proptest! {
+        /// What a key is given, the mount has, in any order and with any spelling of the key.
+        #[test]
+        fn values_come_back_in_any_order(
+            source in "[a-z/, ._é-]{1,12}",
+            target in "/[a-z/, ._é-]{0,12}",
+            id in "[a-zA-Z0-9, ]{1,8}",
+            uid in 0u32..70_000,
+            mode in 0u32..0o10000,
+            sharing in 0usize..3,
+            turn in 0usize..7,
+            upper: bool,
+        ) {
+            let names = ["shared", "private", "locked"];
+            let mut fields = vec![
+                field("type", "cache"),
+                field(if upper { "SRC" } else { "source" }, &source),
+                field(if upper { "Dst" } else { "target" }, &target),
+                field("id", &id),
+                field("uid", &uid.to_string()),
+                field("mode", &format!("{mode:04o}")),
+                field("sharing", names[sharing]),
+            ];
+            fields.rotate_left(turn);
+            let text = fields.join(",");
+            let mount = resolve(&text);
+            proptest::prop_assert!(mount.is_ok(), "{}: {:?}", text, mount);
+            let mount = mount.unwrap();
+            proptest::prop_assert_eq!(mount.kind, MountKind::Cache);
+            proptest::prop_assert_eq!(mount.source, Some(source));
+            proptest::prop_assert_eq!(mount.target, Some(target));
+            proptest::prop_assert_eq!(mount.id, Some(id));
+            proptest::prop_assert_eq!((mount.uid, mount.mode), (Some(uid), Some(mode)));
+            proptest::prop_assert_eq!(mount.sharing, Some([Sharing::Shared, Sharing::Private, Sharing::Locked][sharing]));
+        }
+
+        /// A variable's value is one value: it can add no key.
+        #[test]
+        fn expansion_adds_no_keys(value in "[ -~]{0,20}") {
+            let flag = MountFlag::new("type=bind,source=$x,target=/t".into()).expect("it is well formed");
+            let env = |name: &str| (name == "x").then(|| value.clone());
+            let mount = flag.resolve(Span::line(1), &mut |word| Ok(expand(word, '\\', &env)?.value));
+            let source = Some(value.clone()).filter(|value| !value.is_empty());
+            let expected = Mount { source, target: Some("/t".to_owned()), ..empty() };
+            proptest::prop_assert_eq!(mount.map_err(|e| e.to_string()), Ok(expected));
+        }
+
+        /// Any text is a mount or an error, in bounded time.
+        #[test]
+        fn any_text_is_an_answer(text in "((type|target|id|from|mode|ro|size|required)?=?[ -~é]{0,8},?){0,6}") {
+            let _ = resolve(&text);
+        }
+    }
 }
