@@ -400,7 +400,7 @@ mod tests {
             upper: bool,
         ) {
             let names = ["shared", "private", "locked"];
-            let mut fields = vec![
+            let mut fields = [
                 field("type", "cache"),
                 field(if upper { "SRC" } else { "source" }, &source),
                 field(if upper { "Dst" } else { "target" }, &target),
