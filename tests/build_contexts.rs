@@ -227,10 +227,19 @@ fn repositories_are_contexts() {
     };
     fails(&format!("?ref=main&checksum={first}"), "expected checksum to match");
     fails("#nosuch", "repository does not contain ref nosuch");
-    fails("?ref=a&tag=b", "ref conflicts");
+    fails("#main~1", "repository does not contain ref main~1");
+    fails(&format!("#{}", &first[..8]), "a commit is named by all of its digits");
+    fails("?ref=a&tag=b", "failed to solve: invalid git source: ref conflicts: \"a\" vs \"refs/tags/b\"");
     fails("?nosuch=1", "unexpected query \"nosuch\"");
     fails("?submodules=maybe", "invalid submodules value");
-    fails("#main:nosuch", "nosuch");
+    fails("#main:nosuch", "r.git has no directory \"nosuch\"");
+    // What docker's client finds is told from what the solver finds.
+    let gone = env.run(&["build", "nosuch"]).fails_with(1);
+    assert!(gone.stderr.contains("ERROR: failed to build: unable to prepare context"), "{}", gone.stderr);
+    env.write("none/file", "");
+    let none = env.run(&["build", "none"]).fails_with(1);
+    let expected = "ERROR: failed to build: failed to solve: failed to read dockerfile: open Dockerfile";
+    assert!(none.stderr.contains(expected), "{}", none.stderr);
 }
 
 #[test]

@@ -161,6 +161,15 @@ pub enum ErrorKind {
     /// A right that the command line did not give.
     #[error("entitlement {0} is not allowed")]
     Entitlement(Entitlement),
+    /// The `syntax` directive names a frontend that is not built in.
+    #[error(
+        "the frontend image {image} cannot be run: the Dockerfile language itself is built in; \
+         --ignore-syntax reads the file as an ordinary Dockerfile"
+    )]
+    Frontend {
+        /// The image.
+        image: String,
+    },
     /// A thing that this version does not do.
     #[error("{what} is not supported yet")]
     Unsupported {

@@ -1,6 +1,6 @@
 //! Which Dockerfile frontends are built in, and which build arguments ask for what this version lacks.
 
-use super::error::{BuildError, unsupported};
+use super::error::{BuildError, ErrorKind, unsupported};
 use super::options::BuildOptions;
 use crate::image::Reference;
 use crate::parser::Dockerfile;
@@ -24,7 +24,7 @@ pub fn check(dockerfile: &Dockerfile, options: &BuildOptions) -> Result<Vec<Stri
     if let Some((text, span)) = argument.or(directive) {
         let image = text.split_whitespace().next().unwrap_or_default();
         if !is_built_in(image) && !options.ignore_syntax {
-            let error = unsupported(format!("the frontend image {image}"));
+            let error = BuildError::from(ErrorKind::Frontend { image: image.to_owned() });
             return Err(match span {
                 Some(span) => error.at(&std::sync::Arc::new(options.source.clone()), span),
                 None => error,

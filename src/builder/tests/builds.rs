@@ -230,7 +230,7 @@ fn errors_of_steps_name_the_thing_and_the_line() {
         (
             "# syntax=other/frontend\nFROM busybox\n",
             1,
-            "the frontend image other/frontend is not supported yet",
+            "the frontend image other/frontend cannot be run: the Dockerfile language itself is built in; --ignore-syntax",
         ),
         (
             "FROM busybox\nRUNN x\n",

@@ -127,16 +127,16 @@ pub struct BuildArgs {
     /// Shorthand for --output=type=docker: the store gets the image besides other outputs
     #[arg(long)]
     pub load: bool,
-    /// Shorthand for --output=type=registry; not available in this version
+    /// Shorthand for --output=type=registry
     #[arg(long)]
     pub push: bool,
     /// Give the same image digest whenever, wherever and by whomever it is built
     #[arg(long)]
     pub reproducible: bool,
-    /// External cache sources; not available in this version
+    /// External cache sources (a registry reference, or type=registry|local,...)
     #[arg(long, value_name = "SOURCE")]
     pub cache_from: Vec<String>,
-    /// Cache export destinations; not available in this version
+    /// Cache export destinations (a registry reference, or type=registry|local|inline,...)
     #[arg(long, value_name = "DEST")]
     pub cache_to: Vec<String>,
     /// Shorthand for --attest=type=provenance (true, false, or mode=max,...); off unless asked for
