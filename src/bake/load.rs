@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::budget::{Budget, STACK};
+use super::compose;
 use super::config::Config;
 use super::error::BakeError;
 use super::functions::Host;
@@ -20,6 +21,9 @@ pub struct BakeFile {
     pub data: Vec<u8>,
 }
 
+/// Reads a file by its name as from here; the error is a sentence.
+pub type ReadFile = fn(&str) -> Result<Vec<u8>, String>;
+
 /// What files are evaluated with.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -29,6 +33,8 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
     /// The text of `.env`, which compose files read.
     pub dot_env: String,
+    /// Reads files that compose files name; none can be read without it.
+    pub read: Option<ReadFile>,
     /// The context of the command line, `cwd://` or an address.
     pub command_context: String,
     /// What this machine runs, e.g. `linux/amd64`.
@@ -46,6 +52,8 @@ pub struct Loaded {
     pub config: Config,
     /// Variables by name.
     pub variables: Vec<Variable>,
+    /// Variables of compose files that are not set and have no default.
+    pub blank: Vec<String>,
 }
 
 /// Reads and evaluates files; later ones change what earlier ones say.
@@ -63,6 +71,13 @@ pub fn load(files: &[BakeFile], options: &Options) -> Result<Loaded, BakeError> 
 }
 
 fn load_here(files: &[BakeFile], options: &Options) -> Result<Loaded, BakeError> {
+    let (compose, files): (Vec<&BakeFile>, Vec<&BakeFile>) =
+        files.iter().partition(|file| compose::is_compose(file, options));
+    let (mut config, mut blank) = (Config::default(), Vec::new());
+    if !compose.is_empty() {
+        let compose: Vec<BakeFile> = compose.into_iter().cloned().collect();
+        (config, blank) = compose::load(&compose, options)?;
+    }
     let mut bodies = Vec::new();
     for file in files {
         let text = std::str::from_utf8(&file.data)
@@ -81,7 +96,6 @@ fn load_here(files: &[BakeFile], options: &Options) -> Result<Loaded, BakeError>
         host: Host { home: options.home.clone(), now: options.now },
     };
     let budget = Budget::default();
-    let mut config = Config::default();
     let variables = resolve(bodies, &mut config, &around, &budget)?;
-    Ok(Loaded { config, variables })
+    Ok(Loaded { config, variables, blank })
 }

@@ -16,6 +16,7 @@
 //! | `target`, `entries`, `decode`, `overrides`, `config` | merging, inheritance, `--set` |
 
 mod budget;
+mod compose;
 mod config;
 mod decode;
 mod entries;
@@ -37,6 +38,6 @@ mod value;
 pub use config::{Config, Group, Plan};
 pub use entries::{Attest, Cache, Entry, Output, Secret, Ssh, parse_bool};
 pub use error::BakeError;
-pub use load::{BakeFile, Loaded, Options, load};
+pub use load::{BakeFile, Loaded, Options, ReadFile, load};
 pub use resolve::Variable;
 pub use target::{Settings, Target};

@@ -39,7 +39,7 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::string(texts.join(a.text(0))))
     }),
     fixed("lower", &[("str", Str)], |a| Ok(Value::string(a.text(0).to_lowercase()))),
-    fixed("upper", &[("str", Str)], |a| Ok(Value::string(a.text(0).to_uppercase()))),
+    fixed("upper", &[("str", Str)], |a| Ok(Value::string(a.text(0).chars().map(upper).collect::<String>()))),
     fixed("replace", &[("str", Str), ("substr", Str), ("replace", Str)], |a| {
         let count =
             if a.text(1).is_empty() { a.text(0).len() + 1 } else { a.text(0).matches(a.text(1)).count() };
@@ -255,4 +255,13 @@ fn semver(text: &str) -> Option<Version> {
     let mut rest = || parts.next().map_or(Some(0), |part| part);
     let (second, third) = (rest()?, rest()?);
     (parts.next().is_none()).then(|| ((first, second, third), preview.is_empty(), preview.to_owned()))
+}
+
+/// One letter for one, as Go does: `ß` stays.
+fn upper(c: char) -> char {
+    let mut all = c.to_uppercase();
+    match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
 }

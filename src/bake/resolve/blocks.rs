@@ -169,6 +169,8 @@ impl Resolver<'_> {
             return match found {
                 Some(attribute) => self.attribute(one, attribute, &scope).map(Some),
                 None if key == "name" => Ok(Some(Value::string(one.name.as_str()))),
+                // The one attribute that is text even when nobody writes it.
+                None if key == "description" => Ok(Some(Value::string(""))),
                 None if decode::KEYS.contains(&key) || key == "targets" => Ok(Some(Value::Null)),
                 None => {
                     Err(BakeError::plain(format!("This object does not have an attribute named {key:?}.")))
@@ -180,6 +182,7 @@ impl Resolver<'_> {
             fields.extend(decode::KEYS.iter().map(|key| ((*key).to_owned(), Value::Null)));
         }
         fields.insert("name".to_owned(), Value::string(name));
+        fields.insert("description".to_owned(), Value::string(""));
         for attribute in attributes.iter().filter(|a| !matches!(a.name.as_str(), "matrix" | "name")) {
             fields.insert(attribute.name.clone(), self.attribute(one, attribute, &scope)?);
         }

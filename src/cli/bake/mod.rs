@@ -47,6 +47,9 @@ pub fn run(args: &BakeArgs, global: &Global) -> Result<ExitCode, CliError> {
     let files = place.files(&read::names(&args.file), &*renderer)?;
     let options = evaluation(args, &place)?;
     let loaded = load(&files, &options).map_err(|error| broken(&error))?;
+    for name in &loaded.blank {
+        output::talk(&format!("WARNING: The {name:?} variable is not set. Defaulting to a blank string."));
+    }
     if let Some(list) = list {
         renderer.finish();
         list::print(list, &loaded)?;
@@ -54,12 +57,12 @@ pub fn run(args: &BakeArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
     let mut plan = plan(args, &place, &loaded, &overrides, &options)?;
     place.rebase(&mut plan);
-    let commands = command::commands(&plan, args)?;
     if args.print {
         renderer.finish();
         output::line(&json::pretty(&plan.to_json()))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let commands = command::commands(&plan, args)?;
     entitlements::check(&plan, &allowed, &overrides)?;
     run::run(commands, args, mode, renderer, global)
 }
@@ -87,9 +90,6 @@ fn broken(error: &BakeError) -> CliError {
 /// The shorthands are overrides of all targets.
 fn overrides(args: &BakeArgs) -> Result<Vec<String>, CliError> {
     let mut all = args.set.clone();
-    if args.push && args.load {
-        return Err(CliError::new("ERROR: push and load may not be set together at the moment"));
-    }
     if args.push {
         all.push("*.push=true".to_owned());
     }
@@ -146,6 +146,7 @@ fn evaluation(args: &BakeArgs, place: &remote::Place) -> Result<Options, CliErro
         variables,
         environment,
         dot_env: read::dot_env()?,
+        read: Some(read::named),
         command_context: place.command_context(),
         local_platform: Platform::host().to_string(),
         home: variable("HOME").unwrap_or_default(),

@@ -100,6 +100,18 @@ fn one(name: &str, told: &dyn Fn(String)) -> Result<BakeFile, CliError> {
     Ok(BakeFile { name: name.to_owned(), data })
 }
 
+/// Reads a file that a compose file names.
+///
+/// # Errors
+/// A sentence: it is not there, too big, or can't be read.
+pub fn named(name: &str) -> Result<Vec<u8>, String> {
+    if name == "-" {
+        return Err("standard input can't be named in a file".to_owned());
+    }
+    let file = one(name, &|_| {});
+    file.map(|file| file.data).map_err(|error| error.text.trim_start_matches("ERROR: ").to_owned())
+}
+
 /// Returns the text of `.env` here, which compose files read; empty without one.
 ///
 /// # Errors
