@@ -4,9 +4,7 @@ use super::node::{Fields, Node};
 
 /// Brings a service's fields into the form that merging and reading need.
 pub fn canonical(service: &mut Fields) {
-    for (key, sign) in [("environment", "=")] {
-        pairs(service, key, sign, Node::Null);
-    }
+    pairs(service, "environment", Node::Null);
     if let Some(Node::Text(path)) = service.get("env_file") {
         let list = Node::List(vec![Node::Text(path.clone())]);
         service.insert("env_file".to_owned(), list);
@@ -16,16 +14,16 @@ pub fn canonical(service: &mut Fields) {
         service.insert("build".to_owned(), Node::Map(Fields::from([("context".to_owned(), context)])));
     }
     if let Some(Node::Map(build)) = service.get_mut("build") {
-        pairs(build, "args", "=", Node::Null);
-        pairs(build, "labels", "=", Node::Text(String::new()));
-        pairs(build, "additional_contexts", "=", Node::Text(String::new()));
-        pairs(build, "ssh", "=", Node::Null);
+        pairs(build, "args", Node::Null);
+        pairs(build, "labels", Node::Text(String::new()));
+        pairs(build, "additional_contexts", Node::Text(String::new()));
+        pairs(build, "ssh", Node::Null);
         hosts(build);
     }
 }
 
 /// `- name=value` as a mapping.
-fn pairs(fields: &mut Fields, key: &str, sign: &str, without: Node) {
+fn pairs(fields: &mut Fields, key: &str, without: Node) {
     let value = match fields.get_mut(key) {
         Some(Node::Override(inner)) => &mut **inner,
         Some(value) => value,
@@ -35,7 +33,7 @@ fn pairs(fields: &mut Fields, key: &str, sign: &str, without: Node) {
     let mut found = Fields::new();
     for item in items.iter() {
         let Some(text) = item.to_text() else { return };
-        match text.split_once(sign) {
+        match text.split_once('=') {
             Some((name, value)) => found.insert(name.to_owned(), Node::Text(value.to_owned())),
             None => found.insert(text, without.clone()),
         };
