@@ -146,12 +146,14 @@ impl Store {
 
     /// Keeps the bytes of a layer's blob beside the layer; a layer that went meanwhile keeps nothing.
     ///
+    /// The partial has to be finished once nobody reads it.
+    ///
     /// # Errors
     /// The file can't be moved.
-    pub fn keep_blob(&self, layer: DiffId, blob: Digest, bytes: Partial) -> Result<(), StoreError> {
+    pub fn keep_blob(&self, layer: DiffId, blob: Digest, bytes: &Partial) -> Result<(), StoreError> {
         match self.inner.root.dir(layer::layer_name(layer)) {
             Ok(dir) => bytes.give(&dir, &blob_name(blob)),
-            Err(e) if e.is_not_found() => bytes.finish(),
+            Err(e) if e.is_not_found() => Ok(()),
             Err(e) => Err(e.into()),
         }
     }

@@ -174,10 +174,9 @@ impl Partial {
         Ok(())
     }
 
-    /// Moves the only file of a whole partial to another directory of the store.
-    pub(super) fn give(self, to: &Root, name: &str) -> Result<(), StoreError> {
-        self.dir.rename_to(format!("{:0DIGITS$}", 0), to, name)?;
-        self.finish()
+    /// Moves the only file of a whole partial to another directory of the store; who reads it reads on.
+    pub(super) fn give(&self, to: &Root, name: &str) -> Result<(), StoreError> {
+        Ok(self.dir.rename_to(format!("{:0DIGITS$}", 0), to, name)?)
     }
 
     /// Removes it: what it was for is done.

@@ -7,6 +7,7 @@ pub mod fake;
 pub mod http;
 pub mod image;
 pub mod peer;
+pub mod proxy;
 pub mod registry;
 pub mod script;
 pub mod serve;

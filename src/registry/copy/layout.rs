@@ -119,7 +119,8 @@ impl LayoutDir {
     pub(super) fn create(dir: &Path) -> Result<Self, TransferError> {
         let place = dir.display().to_string();
         // The user named it, and may do with it what he likes.
-        Root::open(Path::new("."))?.create_dir_all(dir, 0o755)?;
+        let whole = std::path::absolute(dir).map_err(|e| TransferError::Refused(format!("{place}: {e}")))?;
+        Root::open(Path::new("/"))?.create_dir_all(&whole, 0o755)?;
         let root = Root::open(dir)?;
         root.create_dir_all(Path::new("blobs/sha256"), 0o755)?;
         if root.stat(LAYOUT, Follow::No)?.is_none() {

@@ -159,6 +159,10 @@ impl<'a> Source<'a> {
         at: u64,
         work: impl FnOnce(Box<dyn Read + Send>) -> Result<T, TransferError> + Send + 'static,
     ) -> Result<T, TransferError> {
+        if at >= blob.size {
+            let work = tokio::task::spawn_blocking(move || work(Box::new(std::io::empty())));
+            return work.await.expect("reading does not panic");
+        }
         let bytes = self.bytes(blob)?;
         self.transfer.started(&blob.digest, Some(blob.size));
         let LayerBytes::Remote(places) = bytes else {

@@ -102,9 +102,9 @@ impl<'a> Target<'a> {
                         return Err(TransferError::Refused(format!("another copy is at {}", blob.digest)));
                     }
                 };
-                let (into, what) = (Arc::clone(dir), blob.clone());
+                let (into, what, have) = (Arc::clone(dir), blob.clone(), begun.have);
                 let take = move |mut reader: Box<dyn Read + Send>| into.take(&what, begun, &mut *reader);
-                source.read(blob, 0, take).await?;
+                source.read(blob, have, take).await?;
                 transfer.state(&blob.digest, TransferState::Fetched);
             }
             Self::Archive { writer, .. } => {

@@ -72,6 +72,7 @@ impl Push<'_> {
         partial.clear()?;
         let partial = Arc::new(partial);
         let closing = Closing(Arc::clone(&partial));
+        let what = format!("{id} {settings} {}", env!("CARGO_PKG_VERSION"));
         let (store, into, how) =
             (self.transfer.store.clone(), Arc::clone(&partial), self.options.compression);
         let compressing = async {
@@ -79,16 +80,22 @@ impl Push<'_> {
             let made = work.await.expect("compressing does not panic");
             partial.close();
             drop(permit);
-            made
+            let made = made?;
+            // From here on it has a digest: whoever continues after a kill sends these bytes.
+            let store = &self.transfer.store;
+            store.keep_blob(id, made.digest, &partial)?;
+            store.know_blob(id, &made, Some(settings))?;
+            let place = self.repo.to_string();
+            if let Some(location) = store.take_upload(&place, &what)? {
+                store.note_upload(&place, &made.digest.to_string(), &location)?;
+            }
+            Ok(made)
         };
-        let what = format!("{id} {settings} {}", env!("CARGO_PKG_VERSION"));
         let made = self.send_growing(&what, &id.as_digest(), &partial, compressing).await?;
         drop(closing);
-        let store = &self.transfer.store;
         if let Ok(partial) = Arc::try_unwrap(partial) {
-            store.keep_blob(id, made.digest, partial)?;
+            partial.finish()?;
         }
-        store.know_blob(id, &made, Some(settings))?;
         Ok(made)
     }
 }

@@ -281,7 +281,9 @@ impl Sending {
     async fn finish(mut self, push: &Push<'_>, digest: &Digest) -> Result<(), TransferError> {
         let finished = self.upload.finish(digest).await;
         // Whatever came of it, there is nothing to take up any more.
-        push.transfer.store.take_upload(&push.repo.to_string(), &self.what)?;
+        let (store, place) = (&push.transfer.store, push.repo.to_string());
+        store.take_upload(&place, &self.what)?;
+        store.take_upload(&place, &digest.to_string())?;
         finished.map_err(TransferError::push)
     }
 }
