@@ -169,8 +169,9 @@ fn what_is_there_moves_no_byte() {
     assert!((2 * MB..3 * MB).contains(&(proxy.down() - before)), "{}", proxy.down() - before);
 }
 
-/// Runs a command and kills it after a while, again and again until it ends by itself; returns the kills.
-fn killed_until_done(env: &TestEnv, args: &[&str], proxy: &Proxy, seed: u64) -> u32 {
+/// Runs a command and kills it after a while, again and again until `half` bytes moved, then lets it end.
+fn killed_until_done(env: &TestEnv, args: &[&str], proxy: &Proxy, half: u64, seed: u64) -> u32 {
+    let start = proxy.up() + proxy.down();
     let mut state = seed;
     for kills in 0..40 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -184,7 +185,7 @@ fn killed_until_done(env: &TestEnv, args: &[&str], proxy: &Proxy, seed: u64) -> 
                 assert!(status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 return kills;
             }
-            if begun.elapsed() >= wait {
+            if begun.elapsed() >= wait && proxy.up() + proxy.down() - start < half {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 println!("killed after {wait:?}: {} bytes up, {} down", proxy.up(), proxy.down());
@@ -212,9 +213,9 @@ fn a_killed_pull_goes_on_where_it_was() {
     let other = TestEnv::new();
     proxy.slow(4 * MB);
     let before = proxy.down();
-    let kills = killed_until_done(&other, &["pull", "-q", &name], &proxy, seed());
+    let kills = killed_until_done(&other, &["pull", "-q", &name], &proxy, 20 * MB, seed());
     let moved = proxy.down() - before;
-    assert!(kills >= 3, "only {kills} kills");
+    assert!(kills >= 2, "only {kills} kills");
     // What was on its way through sockets when it was killed was not there yet.
     let whole = 33 * MB + u64::from(kills) * MB;
     assert!(moved <= whole, "{moved} bytes moved in {kills} kills, of {whole} that are right");
@@ -230,9 +231,9 @@ fn a_killed_push_goes_on_where_it_was() {
     let name = format!("{}/app:1", proxy.address);
     build(&env, &name, &[31, 32, 33, 34], 8 * MB);
     proxy.slow(4 * MB);
-    let kills = killed_until_done(&env, &["push", "-q", &name], &proxy, seed());
+    let kills = killed_until_done(&env, &["push", "-q", &name], &proxy, 20 * MB, seed());
     let moved = proxy.up();
-    assert!(kills >= 3, "only {kills} kills");
+    assert!(kills >= 2, "only {kills} kills");
     let whole = 34 * MB + u64::from(kills) * MB;
     assert!(moved <= whole, "{moved} bytes moved in {kills} kills, of {whole} that are right");
     let other = TestEnv::new();
@@ -249,7 +250,7 @@ fn a_killed_push_sends_no_whole_blob_again() {
     let name = format!("{}/app:1", proxy.address);
     build(&env, &name, &(301..313).collect::<Vec<_>>(), MB);
     proxy.slow(3 * MB);
-    let kills = killed_until_done(&env, &["push", "-q", &name], &proxy, seed());
+    let kills = killed_until_done(&env, &["push", "-q", &name], &proxy, 8 * MB, seed());
     assert!(kills >= 1, "it was too fast to be killed");
     let log = registry.log();
     let finished: Vec<&str> = log

@@ -23,6 +23,10 @@ const MOUNTS: usize = 3;
 const PIECE: usize = 256 << 10;
 const AHEAD: usize = 4;
 
+/// How long an upload that broke off must stand still, and how often that is looked at.
+const SETTLE: Duration = Duration::from_millis(150);
+const LOOKS: u32 = 40;
+
 /// How a blob came to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::registry) enum Found {
@@ -177,7 +181,7 @@ impl Push<'_> {
                 tokio::time::sleep(wait.min(Duration::from_secs(60))).await;
             }
             // Where it stands is the registry's word; one that does not know any more begins anew.
-            match upload.state().await {
+            match settled(&mut upload).await {
                 Ok(now) if now > offset => failures = 1,
                 Ok(_) => {}
                 Err(_) => {
@@ -195,7 +199,7 @@ impl Push<'_> {
         let place = self.repo.to_string();
         if let Some(location) = store.take_upload(&place, what)?
             && let Ok(mut upload) = client.resume_upload(self.repo, &location)
-            && upload.state().await.is_ok()
+            && settled(&mut upload).await.is_ok()
         {
             store.note_upload(&place, what, upload.location())?;
             return Ok(upload);
@@ -269,6 +273,23 @@ impl Push<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns where an upload stands once that does not change any more.
+///
+/// What a broken connection still had on its way may be arriving; bytes that are
+/// sent behind it before it ended would come in between.
+async fn settled(upload: &mut Upload) -> Result<u64, RegistryError> {
+    let mut known = upload.state().await?;
+    for _ in 0..LOOKS {
+        tokio::time::sleep(SETTLE).await;
+        let now = upload.state().await?;
+        if now == known {
+            break;
+        }
+        known = now;
+    }
+    Ok(known)
 }
 
 /// An upload whose bytes are all there.
