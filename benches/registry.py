@@ -84,13 +84,10 @@ class Skiff:
         self.store = work / "skiff"
 
     def call(self, *args):
-        process = subprocess.Popen([self.binary, "--root", self.store, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.stdout.read(), process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise RuntimeError(f"skiff {args} failed\n{out.decode()}{err.decode()}")
-        self.peak = max(self.peak, usage.ru_maxrss)
+        # Started by a small process: the kernel counts the memory of the one that forks as well.
+        note = self.work / "peak"
+        sh("/usr/bin/time", "-q", "-f", "%M", "-o", note, self.binary, "--root", self.store, *args)
+        self.peak = max(self.peak, int(note.read_text().split()[-1]))
 
     def fresh(self):
         shutil.rmtree(self.store, ignore_errors=True)
