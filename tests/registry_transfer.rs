@@ -188,7 +188,7 @@ fn killed_until_done(env: &TestEnv, args: &[&str], proxy: &Proxy, half: u64, see
             if begun.elapsed() >= wait && proxy.up() + proxy.down() - start < half {
                 child.kill().unwrap();
                 child.wait().unwrap();
-                println!("killed after {wait:?}: {} bytes up, {} down", proxy.up(), proxy.down());
+                eprintln!("killed after {wait:?}: {} bytes up, {} down", proxy.up(), proxy.down());
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -199,7 +199,7 @@ fn killed_until_done(env: &TestEnv, args: &[&str], proxy: &Proxy, half: u64, see
 
 fn seed() -> u64 {
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     seed
 }
 
@@ -336,7 +336,7 @@ fn layers_may_be_zstd_or_gzip() {
 #[test]
 fn run_and_build_pull_what_is_missing() {
     if !is_root() {
-        println!("skipped: run needs root here");
+        eprintln!("skipped: run needs root here");
         return;
     }
     let (registry, env) = (DebianRegistry::start(), builder());
