@@ -1,5 +1,7 @@
 //! Pull and push against Debian's registry: what they print, what they move, and what they do not move again.
 
+#![allow(clippy::print_stderr, reason = "seeds, kills and skipped tests are told")]
+
 mod support;
 
 use std::collections::HashSet;
