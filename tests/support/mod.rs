@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod clients;
+pub mod conformance;
 pub mod fake;
 pub mod http;
 pub mod image;

@@ -89,7 +89,8 @@ impl Serve {
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+        let lengths = ["content-length", "transfer-encoding"];
+        if !headers.iter().any(|(name, _)| lengths.contains(&name.to_lowercase().as_str())) {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         for (name, value) in headers {
