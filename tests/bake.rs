@@ -90,11 +90,14 @@ fn files_resolve_to_what_docker_prints() {
 #[test]
 fn the_expected_texts_are_docker_s() {
     let Some(peer) = Peer::start() else { return };
+    let mut wrong = Vec::new();
     for folder in folders() {
         let place = tempfile::tempdir_in(peer.root().join("work")).unwrap();
-        let copied = Command::new("cp").arg("-rT").arg(&folder.path).arg(place.path()).status().unwrap();
+        // Under its own name, by which some of its files find others.
+        let copied = Command::new("cp").arg("-r").arg(&folder.path).arg(place.path()).status().unwrap();
         assert!(copied.success());
-        let inside = Path::new("/").join(place.path().strip_prefix(peer.root()).unwrap());
+        let copy = place.path().join(folder.path.file_name().unwrap());
+        let inside = Path::new("/").join(copy.strip_prefix(peer.root()).unwrap());
         // Where our text is meant to differ, the folder says so.
         let own = fs::read_to_string(folder.path.join("own")).unwrap_or_default();
         for case in folder.cases.iter().filter(|case| !own.lines().any(|line| line == case.line)) {
@@ -102,9 +105,19 @@ fn the_expected_texts_are_docker_s() {
             command.arg(peer.root()).args(["/bin/sh", "-c", "cd \"$0\" && exec docker buildx bake \"$@\""]);
             command.arg(&inside);
             let got = run(command, case, Path::new("/"));
-            assert_eq!(got, case.expected, "{}: {}", folder.path.display(), case.line);
+            if lines(&got) != lines(&case.expected) {
+                wrong.push(format!("{}: {}\n{got}", folder.path.display(), case.line));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lines in an order of ours: docker walks a matrix of several keys in another order each time.
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches(',')).collect();
+    lines.sort_unstable();
+    lines
 }
 
 fn read(env: &TestEnv, path: &str) -> String {

@@ -324,11 +324,7 @@ mod tests {
                 "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information",
             ),
             ("network ls", 1, "docker: 'docker network' is not available in this version"),
-            (
-                "container checkpoint",
-                1,
-                "docker: 'docker container checkpoint' is not available in this version",
-            ),
+            ("container commit", 1, "docker: 'docker container commit' is not available in this version"),
             (
                 "images --nosuch=1",
                 125,

@@ -160,8 +160,8 @@ fn namespaces(spec: &ProcessSpec, joins_cgroup: bool) -> i32 {
 
 fn enter_namespaces(spec: &ProcessSpec, leaf: Option<&Leaf>, steps: &mut Vec<Step>) -> Result<(), RunError> {
     if let Some(leaf) = leaf {
-        for fd in leaf.process_lists()? {
-            steps.push(step(What::Plain("join the cgroup"), Op::JoinCgroup(fd)));
+        for (list, unified) in leaf.process_lists()? {
+            steps.push(step(What::Plain("join the cgroup"), Op::JoinCgroup { list, unified }));
         }
         if spec.namespaces.cgroup {
             let op = Op::Unshare(libc::CLONE_NEWCGROUP);

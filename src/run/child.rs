@@ -63,6 +63,8 @@ pub(super) enum What {
 /// Where the child says what went wrong.
 #[derive(Default)]
 pub(super) struct Report {
+    /// Whether the child was made in its unified cgroup.
+    pub in_cgroup: AtomicBool,
     pub step: AtomicUsize,
     pub errno: AtomicI32,
     /// Which candidate of the program failed.
@@ -110,8 +112,11 @@ pub(super) struct Program {
 pub(super) enum Op {
     /// A session of its own, and no limits on modes while it is set up.
     Session,
-    /// Writes "0" into an open list of a cgroup's processes.
-    JoinCgroup(OwnedFd),
+    /// Writes "0" into an open list of a cgroup's processes, unless it is the unified one and the process is there.
+    JoinCgroup {
+        list: OwnedFd,
+        unified: bool,
+    },
     Unshare(i32),
     JoinNetwork(Arc<OwnedFd>),
     LoopbackUp,
@@ -217,7 +222,8 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
             rustix::process::umask(Mode::empty());
             rustix::process::setsid().map(drop)
         }
-        Op::JoinCgroup(fd) => rustix::io::write(fd, b"0").map(drop),
+        Op::JoinCgroup { unified: true, .. } if plan.report.in_cgroup.load(Ordering::Relaxed) => Ok(()),
+        Op::JoinCgroup { list, .. } => rustix::io::write(list, b"0").map(drop),
         Op::Unshare(flags) => sys::unshare(*flags),
         Op::JoinNetwork(fd) => sys::set_namespace(fd.as_fd(), libc::CLONE_NEWNET),
         Op::LoopbackUp => sys::loopback_up(),

@@ -143,7 +143,7 @@ static SHARING: Mutex<usize> = Mutex::new(0);
 fn launch(prepared: Prepared) -> Result<Process, RunError> {
     let Prepared { plan, flags, created, terminal, leaf, warnings } = prepared;
     *SHARING.lock().expect("nobody panics with this lock") += 1;
-    let made = sys::clone_vfork(flags, child::run, &plan);
+    let made = make(flags, leaf.as_ref(), &plan);
     share_no_more();
     let traces = Traces { created, leaf };
     let (pid, pidfd) = match made {
@@ -161,6 +161,19 @@ fn launch(prepared: Prepared) -> Result<Process, RunError> {
     }
     process.wait()?;
     Err(failure(&plan, errno))
+}
+
+/// Makes the child, in its cgroup from the beginning where the kernel does that.
+fn make(flags: i32, leaf: Option<&Leaf>, plan: &Plan) -> Result<(i32, OwnedFd), Errno> {
+    if let Some(cgroup) = leaf.and_then(|leaf| leaf.unified().ok().flatten()) {
+        plan.report.in_cgroup.store(true, Ordering::Relaxed);
+        match sys::clone_vfork(flags, Some(cgroup.as_fd()), child::run, plan) {
+            Err(errno) if sys::is_refusal(errno) => {}
+            other => return other,
+        }
+        plan.report.in_cgroup.store(false, Ordering::Relaxed);
+    }
+    sys::clone_vfork(flags, None, child::run, plan)
 }
 
 /// Notes that a child has memory of its own. When the last one has, this process may be looked at again: what the

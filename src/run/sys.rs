@@ -65,25 +65,39 @@ extern "C" fn entry<T>(argument: *mut c_void) -> c_int {
 /// Makes a child process that shares the memory of this one until it executes a program or exits, and waits for that.
 ///
 /// `run` must be fit for it: only system calls on what was prepared, no allocation, no lock, no panic. It starts with
-/// every signal blocked and no signal handler. `flags` are namespaces (`CLONE_NEW*`).
-pub fn clone_vfork<T: Sync>(flags: c_int, run: fn(&T) -> c_int, data: &T) -> Result<(i32, OwnedFd), Errno> {
+/// every signal blocked and no signal handler. `flags` are namespaces (`CLONE_NEW*`). With `cgroup`, a directory of
+/// cgroup v2, the child starts there; where the kernel or its guard does not let it, the error says so (see
+/// [`is_refusal`]) and nothing was made.
+pub fn clone_vfork<T: Sync>(
+    flags: c_int,
+    cgroup: Option<BorrowedFd<'_>>,
+    run: fn(&T) -> c_int,
+    data: &T,
+) -> Result<(i32, OwnedFd), Errno> {
     let stack = Stack::new()?;
     let mut argument = Entry { run, data };
     let mut pidfd: c_int = -1;
-    let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let all = u64::MAX;
     let mut before = 0u64;
     // SAFETY: both masks are 64 bits as the kernel's; the thread's old mask is put back below.
     unsafe {
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8usize)
     };
-    // SAFETY: the stack is as large as said and this child's alone; the argument and the descriptor's place outlive the
-    // call, which returns when the child no longer uses this memory (CLONE_VFORK). The child, by this function's
-    // contract, touches only `data` and its own stack, and `errno` of this thread, which stands still.
-    let pid = unsafe {
-        libc::clone(entry::<T>, stack.top(), flags, (&raw mut argument).cast(), &raw mut pidfd as *mut c_void)
+    let argument: *mut c_void = (&raw mut argument).cast();
+    let result = match cgroup {
+        Some(cgroup) => into_cgroup(flags, cgroup, &stack, entry::<T>, argument, &mut pidfd),
+        None => {
+            let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+            // SAFETY: the stack is as large as said and this child's alone; the argument and the descriptor's place
+            // outlive the call, which returns when the child no longer uses this memory (CLONE_VFORK). The child, by
+            // this function's contract, touches only `data` and its own stack, and `errno` of this thread, which
+            // stands still.
+            let pid = unsafe {
+                libc::clone(entry::<T>, stack.top(), flags, argument, &raw mut pidfd as *mut c_void)
+            };
+            check(libc::c_long::from(pid))
+        }
     };
-    let result = check(libc::c_long::from(pid));
     // SAFETY: as above; the mask is the one read there.
     unsafe {
         libc::syscall(
@@ -94,9 +108,88 @@ pub fn clone_vfork<T: Sync>(flags: c_int, run: fn(&T) -> c_int, data: &T) -> Res
             8usize,
         )
     };
-    result?;
+    let pid = result?;
     // SAFETY: the kernel stored a new descriptor there, which nobody else owns.
-    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
+/// Whether an error of [`clone_vfork`] means that children can't start in a cgroup, but may enter it later.
+pub fn is_refusal(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOSYS
+            | Errno::TOOBIG
+            | Errno::INVAL
+            | Errno::PERM
+            | Errno::ACCESS
+            | Errno::OPNOTSUPP
+            | Errno::BUSY
+    )
+}
+
+/// As in `linux/sched.h`; libc's constant is too narrow for it.
+#[cfg(target_arch = "x86_64")]
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// As clone(2) with CLONE_VM and CLONE_VFORK, by clone3(2) with CLONE_INTO_CGROUP: entering a cgroup any later waits
+/// for all processors.
+#[cfg(target_arch = "x86_64")]
+fn into_cgroup(
+    flags: c_int,
+    cgroup: BorrowedFd<'_>,
+    stack: &Stack,
+    entry: extern "C" fn(*mut c_void) -> c_int,
+    argument: *mut c_void,
+    pidfd: &mut c_int,
+) -> Result<libc::c_long, Errno> {
+    let namespaces = u64::from(flags.cast_unsigned());
+    let vfork = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
+    // SAFETY: a structure of numbers, for which zeros mean: nothing of it.
+    let mut request: libc::clone_args = unsafe { std::mem::zeroed() };
+    request.flags = namespaces | vfork | CLONE_INTO_CGROUP;
+    request.pidfd = ptr::from_mut(pidfd) as u64;
+    request.exit_signal = libc::SIGCHLD as u64;
+    request.stack = stack.top() as u64 - STACK as u64;
+    request.stack_size = STACK as u64;
+    request.cgroup = cgroup.as_raw_fd() as u64;
+    let result: libc::c_long;
+    // SAFETY: as for clone(2) above. The child begins behind the first instruction on its own, aligned stack, calls
+    // `entry` and ends in this block; the parent goes on at its end with every register but the named ones as it was.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r13",
+            "call r12",
+            "mov edi, eax",
+            "mov eax, 60",
+            "syscall",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 => result,
+            in("rdi") &raw mut request,
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r12") entry,
+            in("r13") argument,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    if result < 0 { Err(Errno::from_raw_os_error(-(result as i32))) } else { Ok(result) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn into_cgroup(
+    _: c_int,
+    _: BorrowedFd<'_>,
+    _: &Stack,
+    _: extern "C" fn(*mut c_void) -> c_int,
+    _: *mut c_void,
+    _: &mut c_int,
+) -> Result<libc::c_long, Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// Gives every signal its default effect.

@@ -68,6 +68,13 @@ struct Group {
     oom_file: Option<&'static str>,
 }
 
+impl Group {
+    /// Only there do whole processes enter, rather than threads.
+    fn is_unified(&self) -> bool {
+        self.list == "cgroup.procs"
+    }
+}
+
 impl Leaf {
     /// Makes what the limits need; none when there are no limits. What can't be limited becomes a warning.
     ///
@@ -110,12 +117,22 @@ impl Leaf {
         self.groups.iter().map(|group| group.root.name().to_owned()).collect()
     }
 
-    /// Returns the open files into which the process writes itself.
-    pub fn process_lists(&self) -> Result<Vec<OwnedFd>, RunError> {
+    /// Returns the open files into which the process writes itself, and whether one is of the unified hierarchy.
+    pub fn process_lists(&self) -> Result<Vec<(OwnedFd, bool)>, RunError> {
         let open = |group: &Group| {
-            open_to_write(&group.root, group.list).map_err(|e| RunError::setup("join the cgroup", e))
+            let list = open_to_write(&group.root, group.list);
+            list.map(|list| (list, group.is_unified())).map_err(|e| RunError::setup("join the cgroup", e))
         };
         self.groups.iter().map(open).collect()
+    }
+
+    /// Returns the directory in the unified hierarchy.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub fn unified(&self) -> Result<Option<OwnedFd>, RunError> {
+        let found = self.groups.iter().find(|group| group.is_unified());
+        Ok(found.map(|group| group.root.to_owned_fd()).transpose()?)
     }
 
     /// Whether a process was killed for lack of memory.
