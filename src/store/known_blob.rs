@@ -130,6 +130,20 @@ impl Store {
         })
     }
 
+    /// Returns where an upload that was begun goes on.
+    ///
+    /// # Errors
+    /// The index can't be read.
+    pub fn upload(&self, repository: &str, what: &str) -> Result<Option<String>, StoreError> {
+        self.inner.cache(|db| {
+            db.with("cannot look up an upload", |c| {
+                c.prepare_cached("SELECT location FROM upload WHERE repository = ?1 AND what = ?2")?
+                    .query_row([repository, what], |row| row.get(0))
+                    .optional()
+            })
+        })
+    }
+
     /// Returns where an upload that was begun goes on, and forgets it.
     ///
     /// # Errors

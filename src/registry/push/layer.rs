@@ -86,8 +86,9 @@ impl Push<'_> {
             store.keep_blob(id, made.digest, &partial)?;
             store.know_blob(id, &made, Some(settings))?;
             let place = self.repo.to_string();
-            if let Some(location) = store.take_upload(&place, &what)? {
+            if let Some(location) = store.upload(&place, &what)? {
                 store.note_upload(&place, &made.digest.to_string(), &location)?;
+                store.take_upload(&place, &what)?;
             }
             Ok(made)
         };

@@ -202,17 +202,15 @@ impl Push<'_> {
 
     /// Whether an earlier process began an upload.
     fn is_begun(&self, what: &str) -> Result<bool, TransferError> {
-        let (store, place) = (&self.transfer.store, self.repo.to_string());
-        let Some(location) = store.take_upload(&place, what)? else { return Ok(false) };
-        store.note_upload(&place, what, &location)?;
-        Ok(true)
+        Ok(self.transfer.store.upload(&self.repo.to_string(), what)?.is_some())
     }
 
     /// Takes up an upload that an earlier process began, or begins one.
     async fn begin(&self, what: &str, begun: Option<Upload>) -> Result<Upload, TransferError> {
         let (store, client) = (&self.transfer.store, &self.transfer.client);
         let place = self.repo.to_string();
-        if let Some(location) = store.take_upload(&place, what)?
+        // Looking where it stands takes a while, in which this process may be killed as well: it stays noted.
+        if let Some(location) = store.upload(&place, what)?
             && let Ok(mut upload) = client.resume_upload(self.repo, &location)
             && settled(&mut upload).await.is_ok()
         {
