@@ -14,6 +14,7 @@ pub mod image;
 pub mod layers;
 pub mod lint;
 pub mod parser;
+pub mod paths;
 pub mod progress;
 pub mod registry;
 pub mod run;

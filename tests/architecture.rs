@@ -22,9 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("containers", &["image", "fs", "layers", "store", "run"]),
     ("attest", &["image", "fs"]),
     ("shared_cache", &["image", "progress", "fs", "layers", "store", "registry", "builder"]),
-    ("bake", &[]),
+    ("paths", &[]),
+    ("bake", &["paths"]),
     ("lint", &["image", "parser"]),
-    ("builder", &["image", "progress", "fs", "parser", "lint", "layers", "store", "run"]),
+    ("builder", &["image", "paths", "progress", "fs", "parser", "lint", "layers", "store", "run"]),
 ];
 
 fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -28,7 +28,6 @@ mod kind;
 mod load;
 mod number;
 mod overrides;
-pub mod paths;
 mod resolve;
 mod source;
 mod syntax;

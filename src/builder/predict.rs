@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use super::build::BuildEnv;
-use super::context::path::below_root;
 use super::context::{PatternMatcher, glob};
 use super::error::BuildError;
 use super::graph::{CopyOp, CopySourceOp, Graph, MountOp, Op, Place, Vertex, VertexIndex};
@@ -20,6 +19,7 @@ use super::solve::{Ids, Inputs, Snapshot, Work as _};
 use crate::image::Platform;
 use crate::parser::instruction::{Command, InstructionKind};
 use crate::parser::{Dockerfile, Instruction, Span, parse};
+use crate::paths::below_root;
 
 /// Whether a step runs again.
 #[derive(Debug, Clone, PartialEq, Eq)]

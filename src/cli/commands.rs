@@ -51,34 +51,12 @@ pub enum Command {
     Build(Box<BuildArgs>),
     /// Build from a file
     Bake(Box<BakeArgs>),
-    /// Create and run a new container from an image
-    #[command(disable_help_flag = true)]
-    Run(Box<RunArgs>),
-    /// Create a new container
-    #[command(disable_help_flag = true)]
-    Create(Box<CreateArgs>),
-    /// Start one or more stopped containers
-    Start(StartArgs),
-    /// Stop one or more running containers
-    Stop(StopArgs),
-    /// Restart one or more containers
-    Restart(RestartArgs),
-    /// Kill one or more running containers
-    Kill(KillArgs),
-    /// Pause all processes within one or more containers
-    Pause(NamesArgs),
-    /// Unpause all processes within one or more containers
-    Unpause(NamesArgs),
-    /// Block until one or more containers stop, then print their exit codes
-    Wait(NamesArgs),
+    #[command(flatten)]
+    Life(LifeCommand),
     /// Remove one or more containers
     Rm(RmArgs),
-    /// Rename a container
-    Rename(RenameArgs),
     /// List containers
     Ps(PsArgs),
-    /// Fetch the logs of a container
-    Logs(LogsArgs),
     /// List images
     Images(ImagesArgs),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
@@ -183,9 +161,9 @@ pub enum BuilderCommand {
     Prune(BuilderPruneArgs),
 }
 
-/// `container ...`
+/// What goes by the same name with and without `container`.
 #[derive(Debug, Subcommand)]
-pub enum ContainerCommand {
+pub enum LifeCommand {
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
     Run(Box<RunArgs>),
@@ -206,18 +184,25 @@ pub enum ContainerCommand {
     Unpause(NamesArgs),
     /// Block until one or more containers stop, then print their exit codes
     Wait(NamesArgs),
+    /// Rename a container
+    Rename(RenameArgs),
+    /// Fetch the logs of a container
+    Logs(LogsArgs),
+}
+
+/// `container ...`
+#[derive(Debug, Subcommand)]
+pub enum ContainerCommand {
+    #[command(flatten)]
+    Life(LifeCommand),
     /// Remove one or more containers
     #[command(alias = "remove")]
     Rm(RmArgs),
-    /// Rename a container
-    Rename(RenameArgs),
     /// Remove all stopped containers
     Prune(ContainerPruneArgs),
     /// List containers
     #[command(aliases = ["list", "ps"])]
     Ls(PsArgs),
-    /// Fetch the logs of a container
-    Logs(LogsArgs),
 }
 
 /// `system ...`

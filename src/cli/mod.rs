@@ -36,6 +36,7 @@ mod output;
 mod prune;
 mod pull;
 mod push;
+mod refused;
 mod registries;
 mod registry;
 mod render;
@@ -55,7 +56,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use commands::{BuilderCommand, Cli, Command, ContainerCommand, ImageCommand, SystemCommand};
+use commands::{BuilderCommand, Cli, Command, ContainerCommand, ImageCommand, LifeCommand, SystemCommand};
 use error::CliError;
 use global::Global;
 
@@ -136,23 +137,30 @@ fn needs_ids(command: &Command) -> bool {
     )
 }
 
+/// Carries out a command on containers that goes by the same name with and without the group.
+fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliError> {
+    match command {
+        LifeCommand::Run(args) => run::run(*args, global),
+        LifeCommand::Create(args) => run::create(&args, global),
+        LifeCommand::Start(args) => container::start_command(&args, global),
+        LifeCommand::Stop(args) => container::stop(&args, global),
+        LifeCommand::Restart(args) => container::restart(&args, global),
+        LifeCommand::Kill(args) => container::kill(&args, global),
+        LifeCommand::Pause(args) => container::pause(&args, global),
+        LifeCommand::Unpause(args) => container::unpause(&args, global),
+        LifeCommand::Wait(args) => container::wait(&args, global),
+        LifeCommand::Rename(args) => container::rename(&args, global),
+        LifeCommand::Logs(args) => container::logs(&args, global).map(|()| ExitCode::SUCCESS),
+    }
+}
+
 /// Carries out a command of the group `container`.
 fn container_command(command: ContainerCommand, global: &Global) -> Result<ExitCode, CliError> {
     match command {
-        ContainerCommand::Run(args) => return run::run(*args, global),
-        ContainerCommand::Create(args) => return run::create(&args, global),
-        ContainerCommand::Start(args) => return container::start_command(&args, global),
-        ContainerCommand::Stop(args) => return container::stop(&args, global),
-        ContainerCommand::Restart(args) => return container::restart(&args, global),
-        ContainerCommand::Kill(args) => return container::kill(&args, global),
-        ContainerCommand::Pause(args) => return container::pause(&args, global),
-        ContainerCommand::Unpause(args) => return container::unpause(&args, global),
-        ContainerCommand::Wait(args) => return container::wait(&args, global),
+        ContainerCommand::Life(command) => return life_command(command, global),
         ContainerCommand::Rm(args) => return container::rm(&args, global),
-        ContainerCommand::Rename(args) => return container::rename(&args, global),
         ContainerCommand::Prune(args) => prune::container(&args, global),
         ContainerCommand::Ls(args) => container::ps(&args, global),
-        ContainerCommand::Logs(args) => container::logs(&args, global),
     }
     .map(|()| ExitCode::SUCCESS)
 }
@@ -181,25 +189,15 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             BuilderCommand::Prune(args) => prune::builder(&args, global),
         },
         Command::Container(group) => return container_command(group.command, global),
-        Command::Create(args) => return run::create(&args, global),
-        Command::Start(args) => return container::start_command(&args, global),
-        Command::Stop(args) => return container::stop(&args, global),
-        Command::Restart(args) => return container::restart(&args, global),
-        Command::Kill(args) => return container::kill(&args, global),
-        Command::Pause(args) => return container::pause(&args, global),
-        Command::Unpause(args) => return container::unpause(&args, global),
-        Command::Wait(args) => return container::wait(&args, global),
+        Command::Life(command) => return life_command(command, global),
         Command::Rm(args) => return container::rm(&args, global),
-        Command::Rename(args) => return container::rename(&args, global),
         Command::Ps(args) => container::ps(&args, global),
-        Command::Logs(args) => container::logs(&args, global),
         Command::Registry(group) => registry::run(&group.command, global),
         Command::System(group) => match group.command {
             SystemCommand::Df(args) => df::run(&args, global),
             SystemCommand::Info(args) => info::info(&args, global),
             SystemCommand::Prune(args) => prune::system(&args, global),
         },
-        Command::Run(args) => return run::run(*args, global),
         Command::Images(args) => images::run(&args, global),
         Command::Tag(args) => tag::run(&args, global),
         Command::Tags(args) => tags::run(&args, global),

@@ -30,7 +30,6 @@ const LATER: &[(&str, &[&str])] = &[
     (
         "buildx",
         &[
-            "bake",
             "create",
             "dap",
             "debug",

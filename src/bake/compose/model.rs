@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::load::{BakeFile, Options};
-use super::super::paths;
 use super::interpolate::{LookUp, interpolate};
 use super::merge::{canonical, merge_fields, settle};
 use super::node::{self, Fields, Node};
+use crate::paths;
 
 /// What the files say together.
 #[derive(Debug, Default)]

@@ -117,7 +117,7 @@ fn base(path: &str) -> String {
 /// What is before the last slash, cleaned, as Go's `path.Dir`.
 fn directory(path: &str) -> String {
     let at = path.rfind('/').map_or(0, |at| at + 1);
-    crate::bake::paths::clean(&path[..at])
+    crate::paths::clean(&path[..at])
 }
 
 fn split(a: &Arguments<'_>) -> Result<Value, Fail> {

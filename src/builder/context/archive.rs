@@ -15,13 +15,13 @@ use std::os::unix::fs::FileExt as _;
 use rayon::prelude::*;
 
 use super::error::ContextError;
-use super::path::{ancestors, join, show, split};
 use super::spool;
 use super::tree::{
     Attributes, Child, ContentId, Node, NodeKind, Step, Tree, Wanted, content_id, keeps, resolve_with,
 };
 use crate::fs::Root;
 use crate::layers::{Entry, EntryKind, Format, TarReader, copy_with_holes, decompress};
+use crate::paths::{ancestors, join, show, split};
 
 /// Bytes that a stream shows of itself before it is taken for an archive.
 pub const HEAD: usize = 1024;

@@ -14,12 +14,12 @@ use rayon::prelude::*;
 
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
-use super::path::{join, show};
 use super::tree::{
     Attributes, Child, ContentId, Fetched, Node, NodeKind, Tree, Wanted, keeps, with_attributes,
 };
 use crate::fs::{FileKind, Follow, FsError, Root, Stat, stat_fd};
 use crate::layers::Mtime;
+use crate::paths::{join, show};
 use crate::store::{ContextIndex, FileState};
 
 /// Bytes that are read at once.

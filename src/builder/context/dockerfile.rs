@@ -17,9 +17,9 @@ use super::download::{Download, DownloadOptions, download};
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
 use super::open::{ContextOptions, DockerfileSource};
-use super::path::{below_root, show};
 use super::tree::{Tree, resolve};
 use crate::fs::Root;
+use crate::paths::{below_root, show};
 use crate::progress::TransferId;
 
 /// Most bytes of a Dockerfile or an ignore file.
@@ -177,7 +177,7 @@ fn read_first(
 fn inside(tree: &dyn Tree, name: &str) -> Result<(String, Vec<u8>), ContextError> {
     let path = below_root(name.as_bytes());
     let mut names = vec![path.clone()];
-    if super::path::split(&path).1 == DOCKERFILE.as_bytes() {
+    if crate::paths::split(&path).1 == DOCKERFILE.as_bytes() {
         names.push([&path[..path.len() - DOCKERFILE.len()], b"dockerfile"].concat());
     }
     for candidate in names {

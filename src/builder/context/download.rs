@@ -10,13 +10,13 @@ use std::time::Duration;
 use super::checksum::{Checksum, Hashes};
 use super::error::ContextError;
 use super::http::{Answer, Get, Validators};
-use super::path::show;
 use super::spool;
 use super::tree::{Attributes, Child, Node, NodeKind, Tree};
 use crate::builder::cancel::Cancel;
 use crate::fs::Root;
 use crate::image::Digest;
 use crate::layers::Mtime;
+use crate::paths::show;
 use crate::progress::{Event, Reporter, TransferId};
 
 /// Progress is reported each time so many more bytes are there.

@@ -17,10 +17,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::directory::DirectoryTree;
 use super::error::ContextError;
 use super::git_url::GitSource;
-use super::path::below_root;
 use super::tree::{Attributes, Child, ContentId, Fetched, Node, Tree, Wanted};
 use crate::builder::cancel::Cancel;
 use crate::fs::Root;
+use crate::paths::below_root;
 
 /// What a checkout may use.
 pub struct GitOptions<'a> {

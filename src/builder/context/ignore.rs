@@ -90,7 +90,7 @@ impl PatternMatcher {
     /// Returns the verdict on a path from the root down, as a walk would find it.
     pub fn verdict_of(&self, path: &[u8]) -> Verdict {
         let mut verdict = None;
-        for dir in super::path::ancestors(path) {
+        for dir in crate::paths::ancestors(path) {
             verdict = Some(self.verdict(dir, verdict.as_ref()));
         }
         self.verdict(path, verdict.as_ref())
@@ -130,7 +130,7 @@ fn clean_line(line: &str) -> String {
     if pattern.is_empty() {
         return mark.to_owned();
     }
-    let cleaned = super::path::clean(pattern);
+    let cleaned = crate::paths::clean(pattern);
     let anchored = if cleaned.len() > 1 { cleaned.trim_start_matches('/') } else { &cleaned };
     format!("{mark}{anchored}")
 }

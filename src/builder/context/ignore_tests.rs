@@ -229,7 +229,7 @@ proptest! {
     ) {
         let Ok(matcher) = PatternMatcher::new(&patterns) else { return Ok(()) };
         if !matcher.verdict_of(path.as_bytes()).is_match() {
-            for dir in crate::builder::context::path::ancestors(path.as_bytes()) {
+            for dir in crate::paths::ancestors(path.as_bytes()) {
                 prop_assert!(
                     !matcher.verdict_of(dir).is_match() || matcher.may_reinclude_below(dir),
                     "{:?} hides {}", String::from_utf8_lossy(dir), path

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::error::ContextError;
-use super::path::{below_root, show};
 use super::tree::{Attributes, Child, Node, NodeKind, Tree};
 use crate::layers::Mtime;
+use crate::paths::{below_root, show};
 
 /// A tree of files in memory, owned by root, mode 0644.
 #[derive(Debug, Default)]

@@ -23,7 +23,6 @@ mod http;
 mod ignore;
 mod memory;
 mod open;
-pub mod path;
 mod pattern;
 mod spool;
 mod tree;

@@ -99,7 +99,7 @@ impl Context {
     pub fn shown(&self, argument: &str) -> String {
         let inside = self.directory.is_some() && !self.dockerfile_name.contains('/');
         match inside {
-            true => super::path::clean(&format!("{argument}/{}", self.dockerfile_name)),
+            true => crate::paths::clean(&format!("{argument}/{}", self.dockerfile_name)),
             false => self.dockerfile_name.clone(),
         }
     }

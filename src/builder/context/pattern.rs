@@ -6,7 +6,7 @@
 //! do, kept because people's files rely on it.
 
 use super::glob::{self, BadPattern, decode};
-use super::path::clean;
+use crate::paths::clean;
 
 /// One element of a wildcard pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

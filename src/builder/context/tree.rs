@@ -10,8 +10,8 @@ use std::io::Read;
 
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
-use super::path::{join, show};
 use crate::layers::Mtime;
+use crate::paths::{join, show};
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -253,7 +253,7 @@ pub fn resolve_with<E: From<ContextError>>(
         match look(&next)? {
             Step::Missing => {
                 let rest = pending.into_iter().rev().fold(next, |path, part| join(&path, &part));
-                return Ok(super::path::below_root(&rest));
+                return Ok(crate::paths::below_root(&rest));
             }
             Step::Link(target) if !pending.is_empty() || follow_last => {
                 links += 1;

@@ -16,10 +16,10 @@ use super::error::CopyError;
 use super::plan::{Planner, refuse_whiteout_name};
 use super::select::{Item, Selected};
 use super::view::{Planned, PlannedKind, Seen, metadata};
-use crate::builder::context::path::{join, split};
 use crate::builder::context::{ArchiveTree, Node, NodeKind, Tree};
 use crate::fs::Root;
 use crate::layers::Metadata;
+use crate::paths::{join, split};
 
 /// Opens a selected file as an archive; none if it is no file or no archive.
 pub(super) fn open(selected: &Selected, spool: &Root) -> Result<Option<ArchiveTree>, CopyError> {

@@ -75,8 +75,7 @@ fn find<T>(
     }
     let mut bytes = Vec::new();
     let read_all = parent.open(&path, &node)?.take(LIMIT).read_to_end(&mut bytes);
-    read_all
-        .map_err(|source| CopyError::Read { path: crate::builder::context::path::show(&path), source })?;
+    read_all.map_err(|source| CopyError::Read { path: crate::paths::show(&path), source })?;
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let fields = lines.map(|line| line.split(':').collect::<Vec<_>>());

@@ -22,9 +22,9 @@ use super::owner::Owner;
 use super::request::CopyRequest;
 use super::select::{Item, Selected, Selection};
 use super::view::{Key, Origin, Planned, PlannedKind, Seen, View, metadata};
-use crate::builder::context::path::{join, show, split};
 use crate::builder::context::{Node, NodeKind, Step, Tree, resolve_with};
 use crate::layers::{Metadata, Mtime};
+use crate::paths::{join, show, split};
 
 /// Numbers of files that have several names in one source.
 pub(super) type Links = HashMap<(u64, u64), u64>;

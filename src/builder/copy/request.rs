@@ -106,7 +106,7 @@ impl CopyRequest {
         } else {
             format!("/{}/{}", self.workdir, self.destination)
         };
-        let clean = crate::builder::context::path::clean(&joined);
+        let clean = crate::paths::clean(&joined);
         if directory && clean != "/" { clean + "/" } else { clean }
     }
 }

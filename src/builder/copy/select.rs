@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use super::error::CopyError;
 use super::request::{CopyRequest, CopySource};
-use crate::builder::context::path::{below_root, join, show, split};
 use crate::builder::context::{Child, Node, NodeKind, PatternMatcher, Tree, Verdict, glob, resolve};
+use crate::paths::{below_root, join, show, split};
 
 /// All that a request means.
 #[derive(Debug, Default)]

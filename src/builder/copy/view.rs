@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::error::CopyError;
-use crate::builder::context::path::{ancestors, join, show, split};
 use crate::builder::context::{Node, NodeKind, Step, Tree, resolve_with};
 use crate::layers::Metadata;
+use crate::paths::{ancestors, join, show, split};
 
 /// A path as a key of the plan: `/` sorts before every other byte, so that a directory's entries follow it at once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

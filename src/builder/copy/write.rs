@@ -10,10 +10,10 @@ use super::plan::Planner;
 use super::request::CopyRequest;
 use super::select::Selection;
 use super::view::{Key, Origin, Planned, PlannedKind};
-use crate::builder::context::path::show;
 use crate::builder::context::{NodeKind, Tree};
 use crate::fs::Root;
 use crate::layers::{Entry, EntryKind, LayerSink, Metadata};
+use crate::paths::show;
 
 /// Files up to this size are read as a whole, ahead of the writer.
 const WHOLE: u64 = 1 << 20;

@@ -1,13 +1,13 @@
 //! `RUN`: words, environment, mounts.
 
 use super::{Here, Lowering};
-use crate::builder::context::path::clean;
 use crate::builder::error::{BuildError, ErrorKind, invalid, unsupported};
 use crate::builder::graph::{MountOp, Op, Place, RunOp};
 use crate::builder::options::{Entitlement, NetworkMode};
 use crate::builder::state::StageState;
 use crate::parser::instruction::{Command, Mount, MountKind, Network, Run, Security, Sharing};
 use crate::parser::{Instruction, Span, quoted, words};
+use crate::paths::clean;
 
 /// Host name of RUN steps unless a build argument says otherwise.
 const HOSTNAME: &str = "buildkitsandbox";

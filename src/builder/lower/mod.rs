@@ -254,7 +254,7 @@ impl Lowering<'_> {
         let path = if typed.starts_with('/') {
             typed
         } else {
-            super::context::path::clean(&format!("/{}/{typed}", state.image.config.working_dir))
+            crate::paths::clean(&format!("/{}/{typed}", state.image.config.working_dir))
         };
         state.image.config.working_dir.clone_from(&path);
         let text = format!("WORKDIR {path}");

@@ -11,7 +11,6 @@ use super::agent::Agent;
 use super::copy::MAX_NAMED;
 use crate::builder::cache_key::{Fields, chain_text};
 use crate::builder::cancel::Cancel;
-use crate::builder::context::path::{below_root, show};
 use crate::builder::copy::{CopyError, CopyRequest, CopySource, Selection, content_digest, select};
 use crate::builder::error::{BuildError, ErrorKind, invalid};
 use crate::builder::graph::{MountOp, Place, RunOp};
@@ -21,6 +20,7 @@ use crate::image::DiffId;
 use crate::image::id::to_hex;
 use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
 use crate::parser::instruction::Sharing;
+use crate::paths::{below_root, show};
 use crate::run::{Mount, MountSource};
 use crate::store::{CacheMount, CacheRecord, StepId};
 

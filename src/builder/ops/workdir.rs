@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::Ops;
 use crate::builder::cache_key::{Fields, StepKey};
-use crate::builder::context::path::below_root;
 use crate::builder::context::{DirectoryTree, Tree};
 use crate::builder::copy::Owner;
 use crate::builder::error::{BuildError, invalid};
@@ -15,6 +14,7 @@ use crate::builder::solve::Inputs;
 use crate::fs::{Follow, Root};
 use crate::image::DiffId;
 use crate::layers::{Entry, EntryKind, LayerSink, Metadata, Mtime};
+use crate::paths::below_root;
 
 /// Returns what a WORKDIR depends on.
 pub(super) fn key(op: &WorkdirOp, inputs: &Inputs) -> StepKey {

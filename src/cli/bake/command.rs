@@ -7,7 +7,8 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use super::super::build::{BuildArgs, Call, check_inputs, parse_call};
 use super::super::error::CliError;
 use super::args::BakeArgs;
-use crate::bake::{Entry, Plan, Settings, Target, paths};
+use crate::bake::{Entry, Plan, Settings, Target};
+use crate::paths;
 
 /// A build that is to run.
 pub struct TargetBuild {
