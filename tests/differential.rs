@@ -203,7 +203,12 @@ fn build_both(case: &Case, env: &TestEnv, peer: &Peer, tag: &str) -> Both {
 
 fn build_pair(case: &Case, env: &TestEnv, peer: &Peer) -> Vec<String> {
     let tag = format!("case-{}", case.name.to_lowercase());
-    let Both { ours, theirs } = build_both(case, env, peer, &tag);
+    let mut both = build_both(case, env, peer, &tag);
+    if both.theirs.0 != Some(0) {
+        // An engine that could not once may have had a reason of its own.
+        both = build_both(case, env, peer, &tag);
+    }
+    let Both { ours, theirs } = both;
     if theirs.0 != Some(0) {
         return vec![format!("the peer failed:\n{}", theirs.1)];
     }
@@ -278,9 +283,23 @@ fn skiff_builds_and_refuses_what_buildkit_does() {
 }
 
 /// What is wrong with how both refuse a case.
+///
+/// Where two things are wrong at once the peer names the one that it met first, which is
+/// not the same each time: a peer that changes its words is asked once more.
 fn refuse_pair(case: &Case, env: &TestEnv, peer: &Peer) -> Vec<String> {
+    let first = build_both(case, env, peer, "refused");
+    let found = refusals(case, &first);
+    if found.is_empty() {
+        return found;
+    }
+    let second = build_both(case, env, peer, "refused");
+    if core(&second.theirs.1) == core(&first.theirs.1) { found } else { refusals(case, &second) }
+}
+
+/// What is wrong with one pair of refusals.
+fn refusals(case: &Case, both: &Both) -> Vec<String> {
     let differs = case.lines("differs");
-    let Both { ours, theirs } = build_both(case, env, peer, "refused");
+    let Both { ours, theirs } = both;
     let mut found = Vec::new();
     if differs.iter().any(|line| line == "both build") {
         if (ours.0, theirs.0) != (Some(0), Some(0)) {
