@@ -16,6 +16,7 @@ use super::images::ImagesArgs;
 use super::import::ImportArgs;
 use super::info::{InfoArgs, VersionArgs};
 use super::inspect::InspectArgs;
+use super::later::Later;
 use super::load::LoadArgs;
 use super::login::{LoginArgs, LogoutArgs};
 use super::manifest::ManifestCommand;
@@ -48,45 +49,45 @@ pub struct Cli {
 pub enum Command {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
-    Build(Box<BuildArgs>),
+    Build(Later<BuildArgs>),
     /// Build from a file
-    Bake(Box<BakeArgs>),
+    Bake(Later<BakeArgs>),
     #[command(flatten)]
     Life(LifeCommand),
     /// Remove one or more containers
-    Rm(RmArgs),
+    Rm(Later<RmArgs>),
     /// List containers
-    Ps(PsArgs),
+    Ps(Later<PsArgs>),
     /// List images
-    Images(ImagesArgs),
+    Images(Later<ImagesArgs>),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
-    Tag(TagArgs),
+    Tag(Later<TagArgs>),
     /// List the tags of a repository in its registry
-    Tags(TagsArgs),
+    Tags(Later<TagsArgs>),
     /// Remove one or more images
-    Rmi(RmiArgs),
+    Rmi(Later<RmiArgs>),
     /// Return low-level information on images
-    Inspect(InspectArgs),
+    Inspect(Later<InspectArgs>),
     /// Show the history of an image
-    History(HistoryArgs),
+    History(Later<HistoryArgs>),
     /// Save one or more images to a tar archive (streamed to STDOUT by default)
-    Save(SaveArgs),
+    Save(Later<SaveArgs>),
     /// Load an image from a tar archive or STDIN
-    Load(LoadArgs),
+    Load(Later<LoadArgs>),
     /// Import the contents from a tarball to create a filesystem image
-    Import(ImportArgs),
+    Import(Later<ImportArgs>),
     /// Download an image from a registry
-    Pull(PullArgs),
+    Pull(Later<PullArgs>),
     /// Upload an image to a registry
-    Push(PushArgs),
+    Push(Later<PushArgs>),
     /// Copy an image between registries, OCI layouts, archives and the store without unpacking it
-    Copy(CopyArgs),
+    Copy(Later<CopyArgs>),
     /// Authenticate to a registry
-    Login(LoginArgs),
+    Login(Later<LoginArgs>),
     /// Log out from a registry
-    Logout(LogoutArgs),
+    Logout(Later<LogoutArgs>),
     /// Search a registry for images
-    Search(SearchArgs),
+    Search(Later<SearchArgs>),
     /// Manage image manifests and manifest lists
     Manifest(Group<ManifestCommand>),
     /// Manage images
@@ -102,11 +103,11 @@ pub enum Command {
     /// Manage Skiff
     System(Group<SystemCommand>),
     /// Show the version information
-    Version(VersionArgs),
+    Version(Later<VersionArgs>),
     /// Display system-wide information
-    Info(InfoArgs),
+    Info(Later<InfoArgs>),
     /// Generate the completion script for a shell
-    Completion(CompletionArgs),
+    Completion(Later<CompletionArgs>),
 }
 
 /// A command that only holds others.
@@ -121,31 +122,31 @@ pub struct Group<T: Subcommand> {
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     /// Build an image from a Dockerfile
-    Build(Box<BuildArgs>),
+    Build(Later<BuildArgs>),
     /// List images
     #[command(alias = "list")]
-    Ls(ImagesArgs),
+    Ls(Later<ImagesArgs>),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
-    Tag(TagArgs),
+    Tag(Later<TagArgs>),
     /// Remove one or more images
     #[command(alias = "remove")]
-    Rm(RmiArgs),
+    Rm(Later<RmiArgs>),
     /// Display detailed information on one or more images
-    Inspect(InspectArgs),
+    Inspect(Later<InspectArgs>),
     /// Show the history of an image
-    History(HistoryArgs),
+    History(Later<HistoryArgs>),
     /// Save one or more images to a tar archive (streamed to STDOUT by default)
-    Save(SaveArgs),
+    Save(Later<SaveArgs>),
     /// Load an image from a tar archive or STDIN
-    Load(LoadArgs),
+    Load(Later<LoadArgs>),
     /// Import the contents from a tarball to create a filesystem image
-    Import(ImportArgs),
+    Import(Later<ImportArgs>),
     /// Download an image from a registry
-    Pull(PullArgs),
+    Pull(Later<PullArgs>),
     /// Upload an image to a registry
-    Push(PushArgs),
+    Push(Later<PushArgs>),
     /// Remove unused images
-    Prune(ImagePruneArgs),
+    Prune(Later<ImagePruneArgs>),
 }
 
 /// `builder ...` and `buildx ...`
@@ -153,12 +154,12 @@ pub enum ImageCommand {
 pub enum BuilderCommand {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
-    Build(Box<BuildArgs>),
+    Build(Later<BuildArgs>),
     /// Build from a file
     #[command(visible_alias = "f")]
-    Bake(Box<BakeArgs>),
+    Bake(Later<BakeArgs>),
     /// Remove build cache
-    Prune(BuilderPruneArgs),
+    Prune(Later<BuilderPruneArgs>),
 }
 
 /// What goes by the same name with and without `container`.
@@ -166,28 +167,28 @@ pub enum BuilderCommand {
 pub enum LifeCommand {
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
-    Run(Box<RunArgs>),
+    Run(Later<RunArgs>),
     /// Create a new container
     #[command(disable_help_flag = true)]
-    Create(Box<CreateArgs>),
+    Create(Later<CreateArgs>),
     /// Start one or more stopped containers
-    Start(StartArgs),
+    Start(Later<StartArgs>),
     /// Stop one or more running containers
-    Stop(StopArgs),
+    Stop(Later<StopArgs>),
     /// Restart one or more containers
-    Restart(RestartArgs),
+    Restart(Later<RestartArgs>),
     /// Kill one or more running containers
-    Kill(KillArgs),
+    Kill(Later<KillArgs>),
     /// Pause all processes within one or more containers
-    Pause(NamesArgs),
+    Pause(Later<NamesArgs>),
     /// Unpause all processes within one or more containers
-    Unpause(NamesArgs),
+    Unpause(Later<NamesArgs>),
     /// Block until one or more containers stop, then print their exit codes
-    Wait(NamesArgs),
+    Wait(Later<NamesArgs>),
     /// Rename a container
-    Rename(RenameArgs),
+    Rename(Later<RenameArgs>),
     /// Fetch the logs of a container
-    Logs(LogsArgs),
+    Logs(Later<LogsArgs>),
 }
 
 /// `container ...`
@@ -197,21 +198,21 @@ pub enum ContainerCommand {
     Life(LifeCommand),
     /// Remove one or more containers
     #[command(alias = "remove")]
-    Rm(RmArgs),
+    Rm(Later<RmArgs>),
     /// Remove all stopped containers
-    Prune(ContainerPruneArgs),
+    Prune(Later<ContainerPruneArgs>),
     /// List containers
     #[command(aliases = ["list", "ps"])]
-    Ls(PsArgs),
+    Ls(Later<PsArgs>),
 }
 
 /// `system ...`
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
     /// Show disk usage
-    Df(DfArgs),
+    Df(Later<DfArgs>),
     /// Display system-wide information
-    Info(InfoArgs),
+    Info(Later<InfoArgs>),
     /// Remove unused data
-    Prune(SystemPruneArgs),
+    Prune(Later<SystemPruneArgs>),
 }

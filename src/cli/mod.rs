@@ -29,6 +29,7 @@ mod import;
 mod info;
 mod inspect;
 mod inspect_remote;
+mod later;
 mod load;
 mod login;
 mod manifest;
@@ -140,7 +141,7 @@ fn needs_ids(command: &Command) -> bool {
 /// Carries out a command on containers that goes by the same name with and without the group.
 fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliError> {
     match command {
-        LifeCommand::Run(args) => run::run(*args, global),
+        LifeCommand::Run(args) => run::run(args.into_inner(), global),
         LifeCommand::Create(args) => run::create(&args, global),
         LifeCommand::Start(args) => container::start_command(&args, global),
         LifeCommand::Stop(args) => container::stop(&args, global),

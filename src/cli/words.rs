@@ -4,12 +4,14 @@
 //! given twice has its last value, a value may begin with a dash, `run` stops
 //! reading flags at the image, and mistakes have docker's words and exit codes.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use clap::{Arg, ArgAction, Command};
 
 use super::error::CliError;
 use super::help;
+use super::later;
 use super::usage;
 
 /// What the command line asks for.
@@ -27,6 +29,7 @@ pub enum Read {
 /// A mistake, in docker's words.
 pub fn read(root: &Command, program: &str, words: &[String]) -> Result<Read, CliError> {
     let mut out = vec![program.to_owned()];
+    let leaf = OnceCell::new();
     let mut level = Level { command: root, path: program.to_owned(), above: Vec::new() };
     let mut rest: VecDeque<&str> = words.iter().map(String::as_str).collect();
     // `help a b` is `a b --help`.
@@ -58,6 +61,7 @@ pub fn read(root: &Command, program: &str, words: &[String]) -> Result<Read, Cli
         out.push(next.get_name().to_owned());
         let mut above = level.above.clone();
         above.extend(level.command.get_arguments().filter(|arg| arg.is_global_set()));
+        let next = if next.has_subcommands() { next } else { leaf.get_or_init(|| later::whole(next)) };
         level = Level { command: next, path: format!("{} {name}", level.path), above };
     }
 }
