@@ -8,13 +8,15 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
+
 use super::error::CopyError;
 use super::select::{Item, Selected, Selection};
 use crate::builder::context::{ContentId, NodeKind, Wanted};
 use crate::image::id::to_hex;
 
-/// Bytes of facts that are gathered before they are hashed: enough for the hash's full speed, few enough for the cache.
-const HASHED_AT_ONCE: usize = 64 << 10;
+/// Files whose facts one thread writes down at a time; they are hashed in order, at the hash's full speed.
+const FACTS_AT_ONCE: usize = 1024;
 
 /// The identity of everything that a request copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,26 +115,38 @@ pub fn content_digest(selection: &Selection) -> Result<ContentDigest, CopyError>
     let mut contents = Vec::with_capacity(selection.len());
     let mut hasher = blake3::Hasher::new_derive_key("skiff 2026 content of a copy");
     for source in &selection.sources {
+        let items: Vec<&Item> = copied(source).collect();
         let wanted: Vec<Wanted<'_>> =
-            copied(source).map(|item| Wanted { path: &item.path, node: &item.node }).collect();
+            items.iter().map(|item| Wanted { path: &item.path, node: &item.node }).collect();
         let found = source.tree.content_ids(&wanted)?;
         let mut frames = Frames::default();
         frames.number(source.source as u64);
         frames.field(if source.matched { &source.name } else { b"" });
         frames.number(found.len() as u64);
-        for (item, content) in copied(source).zip(&found) {
-            let fact = fact(source, item, *content);
-            frames.field(fact.name);
-            frames.header(&fact);
-            if frames.bytes.len() >= HASHED_AT_ONCE {
-                hasher.update(&frames.bytes);
-                frames.bytes.clear();
+        hasher.update(&frames.bytes);
+        let written = |(items, ids): (&[&Item], &[ContentId])| facts(source, items, ids).bytes;
+        if items.len() <= FACTS_AT_ONCE {
+            hasher.update(&written((&items, &found)));
+        } else {
+            let pieces = items.par_chunks(FACTS_AT_ONCE).zip(found.par_chunks(FACTS_AT_ONCE));
+            for piece in pieces.map(written).collect::<Vec<_>>() {
+                hasher.update(&piece);
             }
         }
-        hasher.update(&frames.bytes);
         contents.extend(found);
     }
     Ok(ContentDigest { digest: *hasher.finalize().as_bytes(), contents })
+}
+
+/// Writes down what counts about some files of a source.
+fn facts(source: &Selected, items: &[&Item], ids: &[ContentId]) -> Frames {
+    let mut frames = Frames { bytes: Vec::with_capacity(items.len() * 128) };
+    for (item, content) in items.iter().zip(ids) {
+        let fact = fact(source, item, *content);
+        frames.field(fact.name);
+        frames.header(&fact);
+    }
+    frames
 }
 
 /// Returns what of a source is copied: of a directory only its contents.

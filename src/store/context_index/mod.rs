@@ -20,6 +20,7 @@
 //! before any file was read (git's racy rule, with the reader's clock).
 
 mod format;
+mod loaded;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,8 @@ use std::sync::{Arc, RwLock};
 
 use rustix::fd::AsFd;
 
-use self::format::{ENTRY, Entry, HEADER, MAX_FILE, MAX_PROBES, SUM, check, encode, hash, u32_at, u64_at};
+use self::format::{Entry, encode};
+use self::loaded::Loading;
 use super::error::StoreError;
 use super::file::now;
 use super::tmp::Temporary;
@@ -70,19 +72,16 @@ pub struct ContextIndex {
     name: String,
     began: i64,
     coarse: bool,
-    bytes: Vec<u8>,
-    count: usize,
-    slots: usize,
-    seen: Vec<AtomicBool>,
+    loading: Loading,
     any_new: AtomicBool,
     new: RwLock<New>,
 }
 
 impl Store {
-    /// Loads the index of the context in `dir`, which is also known as `path`; an empty one if there is none.
+    /// Begins to load the index of the context in `dir`, which is also known as `path`; an empty one if there is none.
     ///
     /// # Errors
-    /// The directory or the store can't be read.
+    /// The directory can't be examined.
     pub fn context_index(&self, dir: impl AsFd, path: &Path) -> Result<ContextIndex, StoreError> {
         let fail = |action| {
             let path = path.to_owned();
@@ -96,21 +95,12 @@ impl Store {
         hash.update(&stat.st_dev.to_le_bytes()).update(&stat.st_ino.to_le_bytes());
         hash.update(path.as_os_str().as_bytes());
         let name = format!("{}/{}", layout::CONTEXTS, hash.finalize().to_hex());
-        let bytes = match self.inner.root.read(&name, MAX_FILE) {
-            // One that is too large was not written by us.
-            Err(e) if e.is_not_found() || e.kind() == std::io::ErrorKind::FileTooLarge => Vec::new(),
-            other => other?,
-        };
-        let (count, slots) = check(&bytes).unwrap_or((0, 0));
         Ok(ContextIndex {
             inner: Arc::clone(&self.inner),
+            loading: Loading::start(&self.inner, &name),
             name,
             began,
             coarse: is_coarse(kind as u32),
-            bytes,
-            count,
-            slots,
-            seen: (0..count).map(|_| AtomicBool::new(false)).collect(),
             any_new: AtomicBool::new(false),
             new: RwLock::default(),
         })
@@ -125,9 +115,10 @@ impl ContextIndex {
         {
             return (then == state).then_some(*digest);
         }
-        let number = self.find(path)?;
-        let entry = self.entry(number)?;
-        self.seen[number].store(true, Ordering::Relaxed);
+        let loaded = self.loading.get();
+        let number = loaded.find(path)?;
+        let entry = loaded.entry(number)?;
+        loaded.seen[number].store(true, Ordering::Relaxed);
         (entry.state == *state).then_some(entry.digest)
     }
 
@@ -140,12 +131,12 @@ impl ContextIndex {
 
     /// Returns the number of files in the index as it was loaded.
     pub fn len(&self) -> usize {
-        self.count
+        self.loading.get().count
     }
 
     /// Whether the index was loaded without a file in it.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// Writes the index if it has changed, and returns whether it did.
@@ -163,9 +154,10 @@ impl ContextIndex {
             return Ok(false);
         }
         let mut all: BTreeMap<&[u8], Entry<'_>> = BTreeMap::new();
-        for number in 0..self.count {
-            let Some(mut entry) = self.entry(number) else { continue };
-            let seen = self.seen[number].load(Ordering::Relaxed);
+        let loaded = self.loading.get();
+        for number in 0..loaded.count {
+            let Some(mut entry) = loaded.entry(number) else { continue };
+            let seen = loaded.seen[number].load(Ordering::Relaxed);
             entry.age = if seen { 0 } else { entry.age.saturating_add(1) };
             if entry.age <= MAX_AGE {
                 all.insert(entry.path, entry);
@@ -190,7 +182,8 @@ impl ContextIndex {
     }
 
     fn has(&self, path: &[u8], state: &FileState, digest: &[u8; 32]) -> bool {
-        let entry = self.find(path).and_then(|number| self.entry(number));
+        let loaded = self.loading.get();
+        let entry = loaded.find(path).and_then(|number| loaded.entry(number));
         entry.is_some_and(|entry| entry.state == *state && entry.digest == *digest)
     }
 
@@ -204,64 +197,6 @@ impl ContextIndex {
             if self.coarse { nanos(state.ctime).max(nanos(state.mtime)) } else { nanos(state.ctime) };
         let tick = if self.coarse || state.ctime.1 == 0 { COARSE_TICK } else { TICK };
         newest.saturating_add(tick) <= self.began
-    }
-
-    fn find(&self, path: &[u8]) -> Option<usize> {
-        if self.count == 0 {
-            return None;
-        }
-        let table = HEADER + self.count * ENTRY;
-        let mut slot = hash(path, &self.bytes[SUM + 16..HEADER]) as usize & (self.slots - 1);
-        for _ in 0..MAX_PROBES {
-            match u32_at(&self.bytes, table + slot * 4) {
-                0 => return None,
-                number => {
-                    let number = number as usize - 1;
-                    if self.path(number)? == path {
-                        return Some(number);
-                    }
-                }
-            }
-            slot = (slot + 1) & (self.slots - 1);
-        }
-        self.search(path)
-    }
-
-    fn search(&self, path: &[u8]) -> Option<usize> {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.path(middle)?.cmp(path) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
-    }
-
-    fn path(&self, number: usize) -> Option<&[u8]> {
-        let at = HEADER + number * ENTRY;
-        let paths = HEADER + self.count * ENTRY + self.slots * 4;
-        let start = paths.checked_add(u32_at(&self.bytes, at) as usize)?;
-        self.bytes.get(start..start.checked_add(u32_at(&self.bytes, at + 4) as usize)?)
-    }
-
-    fn entry(&self, number: usize) -> Option<Entry<'_>> {
-        let path = self.path(number)?;
-        let e = &self.bytes[HEADER + number * ENTRY..][..ENTRY];
-        Some(Entry {
-            path,
-            state: FileState {
-                size: u64_at(e, 8),
-                mtime: (u64_at(e, 16) as i64, u32_at(e, 32)),
-                ctime: (u64_at(e, 24) as i64, u32_at(e, 36)),
-                ino: u64_at(e, 40),
-                mode: u32_at(e, 48),
-            },
-            age: u32_at(e, 52),
-            digest: e[56..].try_into().expect("an entry ends with 32 bytes"),
-        })
     }
 }
 

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::{Store, StoreOptions};
+use super::format::{HEADER, SUM};
+use super::loaded::Loaded;
 use super::*;
 
 fn open(store: &Store, dir: &Path) -> ContextIndex {
@@ -111,7 +113,7 @@ fn unused_entries_go_in_the_end() {
 }
 
 #[test]
-fn loading_many_entries_is_fast() {
+fn many_entries_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("s"), &StoreOptions::default()).unwrap();
     let index = open(&store, dir.path());
@@ -120,16 +122,11 @@ fn loading_many_entries_is_fast() {
         index.put(path.as_bytes(), &state(1), [3; 32]);
     }
     index.save().unwrap();
-    let start = std::time::Instant::now();
     let index = open(&store, dir.path());
-    let loaded = start.elapsed();
     for path in &paths {
         assert!(index.get(path.as_bytes(), &state(1)).is_some());
     }
-    let found = start.elapsed() - loaded;
-    // Generous, for debug builds on busy machines.
-    assert!(loaded.as_millis() < 200, "{loaded:?}");
-    assert!(found.as_millis() < 2_000, "{found:?}");
+    assert_eq!(index.len(), paths.len());
 }
 
 proptest! {
@@ -141,16 +138,12 @@ proptest! {
             (path.as_slice(), entry)
         }).collect();
         let bytes = encode(&entries).unwrap();
-        let (count, slots) = check(&bytes).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("s"), &StoreOptions::default()).unwrap();
-        let mut index = open(&store, dir.path());
-        index.seen = (0..count).map(|_| AtomicBool::new(false)).collect();
-        (index.bytes, index.count, index.slots) = (bytes, count, slots);
+        let index = Loaded::of(bytes);
         for (path, n) in &paths {
-            prop_assert_eq!(index.get(path, &state(*n)), Some([*n as u8; 32]));
+            let entry = index.find(path).and_then(|number| index.entry(number));
+            prop_assert_eq!(entry.map(|entry| (entry.state, entry.digest)), Some((state(*n), [*n as u8; 32])));
             prop_assert_eq!(index.search(path), index.find(path));
         }
-        prop_assert_eq!(index.get(b"no such path that is longer than forty bytes", &state(1)), None);
+        prop_assert_eq!(index.find(b"no such path that is longer than forty bytes"), None);
     }
 }
