@@ -13,6 +13,7 @@ pub mod fs;
 pub mod image;
 pub mod layers;
 pub mod lint;
+pub mod net;
 pub mod parser;
 pub mod paths;
 pub mod progress;

@@ -261,7 +261,8 @@ fn limits_are_set_where_cgroups_allow() {
 fn what_is_not_there_is_refused_by_name() {
     let env = TestEnv::new().with_busybox();
     for (args, said) in [
-        (&["-p", "80:80", "busybox"][..], "--publish is not available"),
+        (&["--ip6", "fd00::2", "busybox"][..], "--ip6 is not available"),
+        (&["-p", "x:80", "busybox"], "Invalid hostPort: x"),
         (&["--restart", "always", "busybox"], "cannot specify both --restart and --rm"),
         (&["--log-driver", "splunk", "busybox"], "logging driver 'splunk' is not available"),
         (&["--security-opt", "apparmor=x", "busybox"], "--security-opt apparmor=x is not available"),
@@ -274,8 +275,8 @@ fn what_is_not_there_is_refused_by_name() {
         assert!(ran.stderr.starts_with("docker: ") && ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
     }
     run(&env, &["--restart", "no", "-d=false", "--log-driver=none", "busybox", "true"]).success();
-    let bridge = env.run(&["run", "--network", "bridge", "busybox"]).fails_with(125);
-    assert!(bridge.stderr.contains("--network bridge"), "{}", bridge.stderr);
+    let unknown = env.run(&["run", "--network", "nosuch", "busybox"]).fails_with(125);
+    assert!(unknown.stderr.contains("network nosuch not found"), "{}", unknown.stderr);
     let discarded = env.run(&["run", "--network", "host", "-p", "80:80", "busybox", "true"]).success();
     assert!(discarded.stderr.starts_with("WARNING: Published ports are discarded"), "{}", discarded.stderr);
     let piped = env.run(&["run", "-it", "busybox", "true"]).fails_with(1);

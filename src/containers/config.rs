@@ -1,6 +1,7 @@
 //! What a container is: everything needed to start it, again and again.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::image::DiffId;
+use crate::net::Wanted;
 use crate::run::{Limits, Propagation, Seccomp, Sysctl};
 
 /// A container's configuration, fixed when it is created but for its name and what `update` changes.
@@ -108,10 +110,53 @@ pub struct Config {
 /// What network a container has.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NetworkConfig {
-    /// `none`, `host`, or another word of docker's.
+    /// `none`, `host`, `container:ID`, or the network that was asked for.
     pub mode: String,
     /// `PORT/PROTOCOL` that the image or a flag exposes.
     pub exposed: Vec<String>,
+    /// Ports to publish.
+    #[serde(default)]
+    pub publish: Vec<Wanted>,
+    /// The networks it is in, the one of `mode` first.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+    /// Names and addresses for its `/etc/hosts`; an address may be `host-gateway`.
+    #[serde(default)]
+    pub hosts: Vec<(String, String)>,
+    /// Other containers by id, and what it calls them.
+    #[serde(default)]
+    pub links: Vec<(String, String)>,
+    /// Name servers instead of the host's.
+    #[serde(default)]
+    pub dns: Vec<IpAddr>,
+    /// Search domains instead of the host's.
+    #[serde(default)]
+    pub dns_search: Vec<String>,
+    /// Options of the resolver instead of the host's.
+    #[serde(default)]
+    pub dns_options: Vec<String>,
+}
+
+/// A network that a container is in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The network's name.
+    pub network: String,
+    /// Further names of the container in it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The address that it is to have.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
+    /// The hardware address that it is to have.
+    #[serde(default)]
+    pub mac: Option<String>,
+    /// Other containers by id, and what it calls them there.
+    #[serde(default)]
+    pub links: Vec<(String, String)>,
+    /// Among several networks, the one of the highest number has the way to other machines.
+    #[serde(default)]
+    pub priority: i32,
 }
 
 /// Something mounted into a container.

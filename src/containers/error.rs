@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::fs::FsError;
+use crate::net::NetError;
 use crate::run::RunError;
 use crate::store::StoreError;
 
@@ -49,6 +50,15 @@ pub enum ContainerError {
     /// Something of a process could not be done.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Its networks could not be made ready.
+    #[error("failed to set up container networking")]
+    Network(#[source] NetError),
+    /// A port could not be published.
+    #[error(
+        "failed to set up container networking: driver failed programming external connectivity on endpoint {name} \
+         ({id})"
+    )]
+    Publish { name: String, id: String, source: NetError },
     /// A volume could not be filled.
     #[error("cannot fill volume {name}")]
     Fill { name: String, source: Box<dyn std::error::Error + Send + Sync> },

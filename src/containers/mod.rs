@@ -23,14 +23,14 @@
 //!   of the processes is killed, and the state says that it was.
 //! - The container's first process dies with its monitor (`PR_SET_PDEATHSIG`).
 //! - Names are unique: a link is made under a lock on `container-names/`.
-//!
-//! Left out: networks but `none`, the host's and prepared ones; their place is [`Hooks`].
 
 mod config;
+mod connect;
 mod error;
 mod events;
 mod files;
 pub mod log;
+mod managed;
 pub mod monitor;
 mod names;
 mod protocol;
@@ -41,14 +41,15 @@ mod state;
 pub mod volumes;
 
 pub use config::{
-    Config, DeviceConfig, Health, LogConfig, MountPoint, MountSource, NetworkConfig, RestartPolicy,
-    RlimitConfig,
+    Attachment, Config, DeviceConfig, Health, LogConfig, MountPoint, MountSource, NetworkConfig,
+    RestartPolicy, RlimitConfig,
 };
 pub use error::ContainerError;
 pub use events::{Event, EventReader, record};
 pub use files::{Container, Containers, Draft};
+pub use managed::HOSTS;
 pub use names::random_name;
 pub use protocol::{Attach, Frame, Kind, Request};
 pub use remote::{Remote, Reply, spawn_monitor};
-pub use start::{Hooks, view};
+pub use start::view;
 pub use state::{HealthState, Probe, State, Status};

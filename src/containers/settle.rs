@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
+use super::connect;
 use super::error::ContainerError;
 use super::events;
 use super::files::Container;
@@ -50,6 +51,7 @@ impl Container {
         state.status = Status::Exited;
         state.pid = 0;
         state.cgroups.clear();
+        connect::sweep(self, &std::mem::take(&mut state.endpoints));
         self.write_state(&state)?;
         events::container(self, "die", &[("exitCode", &state.exit_code.to_string())]);
         if self.config.auto_remove {

@@ -2,8 +2,10 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::config::{MountPoint, MountSource};
+use super::connect;
 use super::error::ContainerError;
 use super::files::Container;
 use super::volumes;
@@ -14,18 +16,6 @@ use crate::run::{
     lookup_groups, lookup_user, resource,
 };
 use crate::store::Store;
-
-/// What somebody else does before the process starts and after it ended: the place of networks.
-pub trait Hooks {
-    /// Prepares the network that the config names; its namespace, or none for what [`Network`] itself has.
-    ///
-    /// # Errors
-    /// It can't be prepared.
-    fn network(&mut self, container: &Container) -> Result<Option<OwnedFd>, ContainerError>;
-
-    /// Takes away what was prepared.
-    fn ended(&mut self, container: &Container);
-}
 
 /// The files of the managed names, which are the container's own.
 const MANAGED: [(&str, &str); 3] =
@@ -74,20 +64,22 @@ fn view_of(container: &Container, layers: &Layers) -> Result<Root, ContainerErro
 pub(super) fn prepare(
     container: &Container,
     layers: &Layers,
-    network: Option<OwnedFd>,
+    network: Option<Arc<OwnedFd>>,
 ) -> Result<(ProcessSpec, Rootfs), ContainerError> {
     let config = &container.config;
     let mut spec = process(container, layers)?;
     spec.network = match (config.network.mode.as_str(), network) {
-        (_, Some(fd)) => Network::Join(fd.into()),
+        (_, Some(fd)) => Network::Join(fd),
         ("host", None) => Network::Host,
         _ => Network::None,
     };
+    let shown_by = connect::shared_with(container)?;
+    let files = shown_by.as_ref().unwrap_or(container).dir();
     for (file, target) in MANAGED {
         if config.mounts.iter().all(|mount| mount.target != Path::new(target))
-            && container.dir().stat(file, Follow::No)?.is_some()
+            && files.stat(file, Follow::No)?.is_some()
         {
-            let fd = container.dir().open_path(file, Follow::No)?;
+            let fd = files.open_path(file, Follow::No)?;
             spec.mounts.push(Mount::new(target, Source::Bind(fd)));
         }
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::net::Endpoint;
+
 /// Docker's states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +91,9 @@ pub struct State {
     /// What its health check found.
     #[serde(default)]
     pub health: Option<HealthState>,
+    /// Its places in networks.
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// What a health check found.

@@ -32,6 +32,11 @@ impl FsError {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether something on the way is a file.
+    pub fn is_not_directory(&self) -> bool {
+        self.kind() == io::ErrorKind::NotADirectory
+    }
+
     /// Whether the name exists already.
     pub fn is_exists(&self) -> bool {
         self.kind() == io::ErrorKind::AlreadyExists

@@ -10,6 +10,7 @@ mod error;
 mod list;
 pub mod mount;
 mod named;
+mod namespace;
 mod remove;
 mod root;
 mod stat;
@@ -25,5 +26,6 @@ pub use error::FsError;
 pub use named::{
     canonical, is_directory, is_special, is_there, open_for_reading, open_for_writing, open_path,
 };
+pub use namespace::network_namespace;
 pub use root::{DirEntry, Follow, Root, stat_fd};
 pub use stat::{FileKind, Stat, Time};

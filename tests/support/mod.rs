@@ -112,6 +112,24 @@ impl Drop for TestEnv {
             let ids: Vec<&str> = ids.split_whitespace().collect();
             self.run(&[&["rm", "-f", "-v"][..], &ids].concat());
         }
+        self.remove_bridges();
+    }
+}
+
+impl TestEnv {
+    /// Takes away what networks of this store left on the machine.
+    fn remove_bridges(&self) {
+        for network in self.store().join("networks").read_dir().into_iter().flatten().flatten() {
+            let text = fs::read_to_string(network.path().join("config.json")).unwrap_or_default();
+            let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            if let Some(bridge) = config["bridge"].as_str().filter(|name| !name.is_empty()) {
+                let quiet = |program: &str, args: &[&str]| {
+                    let _ = Command::new(program).args(args).stderr(Stdio::null()).status();
+                };
+                quiet("nft", &["delete", "table", "inet", &format!("skiff-{bridge}")]);
+                quiet("ip", &["link", "del", bridge]);
+            }
+        }
     }
 }
 

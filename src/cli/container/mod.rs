@@ -2,10 +2,10 @@
 
 mod life;
 mod logs;
+mod ports;
 mod ps;
 mod row;
 
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,9 +21,7 @@ pub use row::{Images, Style, fields};
 use super::error::{CliError, chain};
 use super::global::Global;
 use super::output;
-use crate::containers::{
-    Attach, Container, ContainerError, Containers, Hooks, Remote, Reply, Request, monitor,
-};
+use crate::containers::{Attach, Container, ContainerError, Containers, Remote, Reply, Request, monitor};
 use crate::layers::ChownPolicy;
 use crate::store::{LayerForm, StoreOptions};
 
@@ -175,17 +173,6 @@ pub fn exit_code(container: &Container) -> Result<u8, CliError> {
     Ok(u8::try_from(state.exit_code).unwrap_or(255))
 }
 
-/// Networks that need nothing: the host's, and none.
-struct NoNetworks;
-
-impl Hooks for NoNetworks {
-    fn network(&mut self, _: &Container) -> Result<Option<OwnedFd>, ContainerError> {
-        Ok(None)
-    }
-
-    fn ended(&mut self, _: &Container) {}
-}
-
 /// Is a container's monitor: the words are its root, its id, the form of layers, and what becomes of owners.
 pub fn monitor_main(words: &[String]) -> ExitCode {
     let [root, id, form, chown] = words else { return ExitCode::FAILURE };
@@ -198,7 +185,7 @@ pub fn monitor_main(words: &[String]) -> ExitCode {
     let store = StoreOptions { form, chown, ..StoreOptions::default() };
     let options = monitor::Options { root: PathBuf::from(root), id: id.clone(), store };
     let Ok(starter) = take_stdin() else { return ExitCode::FAILURE };
-    match monitor::main(&options, Box::new(NoNetworks), starter) {
+    match monitor::main(&options, starter) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::talk(&chain(&error));

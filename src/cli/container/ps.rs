@@ -174,9 +174,9 @@ fn keep(
                 mount_names(container).iter().any(|name| name == value)
                     || config.mounts.iter().any(|mount| mount.target.to_str() == Some(value))
             })
-            && any("network", &|value| config.network.mode == value)
+            && any("network", &|value| in_network(container, state, value))
             && any("expose", &|value| exposes(container, value))
-            && any("publish", &|_| false)
+            && any("publish", &|value| publishes(container, value))
             && any("is-task", &|value| !["true", "1", "t"].contains(&value))
             && bounds.iter().all(|(created, after)| match after {
                 true => config.created > *created,
@@ -202,6 +202,23 @@ fn check_words(filters: &Filters) -> Result<(), CliError> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether a container is in a network of a name or id.
+fn in_network(container: &Container, state: &State, value: &str) -> bool {
+    let config = &container.config.network;
+    config.mode == value
+        || config.attachments.iter().any(|attachment| attachment.network == value)
+        || state.endpoints.iter().any(|endpoint| endpoint.network_id.starts_with(value))
+}
+
+/// Whether a container publishes a port of `PORT[-PORT][/PROTOCOL]`.
+fn publishes(container: &Container, value: &str) -> bool {
+    let Ok(ports) = crate::net::parse_exposed(value) else { return false };
+    let wanted = |port, protocol| {
+        container.config.network.publish.iter().any(|one| (one.container, one.protocol) == (port, protocol))
+    };
+    ports.into_iter().any(|(port, protocol)| wanted(port, protocol))
 }
 
 /// Whether a container exposes a port of `PORT[-PORT][/PROTOCOL]`.

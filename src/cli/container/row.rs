@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::error::CliError;
 use super::super::{containers, human, table};
+use super::ports;
 use crate::containers::{Container, MountSource, State, Status};
 use crate::image::Reference;
 use crate::store::Store;
@@ -94,31 +95,14 @@ pub fn mount_names(container: &Container) -> Vec<String> {
     container.config.mounts.iter().filter_map(|mount| name(&mount.source)).collect()
 }
 
-/// Returns exposed ports as docker lists them, equal consecutive ones together.
-pub fn ports(container: &Container) -> String {
-    let mut all: Vec<(u16, &str)> = container
-        .config
-        .network
-        .exposed
-        .iter()
-        .filter_map(|port| {
-            let (number, protocol) = port.split_once('/')?;
-            Some((number.parse().ok()?, protocol))
-        })
-        .collect();
-    all.sort_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)));
-    let mut groups: Vec<(u16, u16, &str)> = Vec::new();
-    for (port, protocol) in all {
-        match groups.last_mut() {
-            Some((_, last, known)) if *known == protocol && last.checked_add(1) == Some(port) => *last = port,
-            _ => groups.push((port, port, protocol)),
-        }
+/// Returns the names of the networks it is in.
+fn networks(container: &Container) -> String {
+    let config = &container.config.network;
+    match config.attachments.as_slice() {
+        [] if config.mode.starts_with("container:") => String::new(),
+        [] => config.mode.clone(),
+        all => all.iter().map(|attachment| attachment.network.as_str()).collect::<Vec<_>>().join(","),
     }
-    groups.sort();
-    let text = |(first, last, protocol): &(u16, u16, &str)| {
-        if first == last { format!("{first}/{protocol}") } else { format!("{first}-{last}/{protocol}") }
-    };
-    groups.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 /// How rows are made.
@@ -152,9 +136,9 @@ pub fn fields(container: &Container, state: &State, style: &Style<'_>) -> Map<St
         "LocalVolumes": local.to_string(),
         "Mounts": mounts.join(","),
         "Names": config.name,
-        "Networks": config.network.mode,
+        "Networks": networks(container),
         "Platform": config.platform,
-        "Ports": if running { ports(container) } else { String::new() },
+        "Ports": if running { ports::column(container, state) } else { String::new() },
         "RunningFor": human::ago(Some(config.created)),
         "Size": size,
         "State": state.status.word(),

@@ -6,12 +6,9 @@ use clap::Args;
 
 use super::refused::Refused;
 
-/// What is other than docker's.
-const NOTE: &str = "In this version the network is the host's unless --network none is given.";
-
 /// Create and run a new container from an image
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true, after_help = NOTE)]
+#[command(disable_help_flag = true)]
 pub struct RunArgs {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
@@ -31,7 +28,7 @@ pub struct RunArgs {
 
 /// Create a new container
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true, after_help = NOTE)]
+#[command(disable_help_flag = true)]
 pub struct CreateArgs {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
@@ -194,9 +191,21 @@ pub struct FileArgs {
 /// Names and network.
 #[derive(Debug, Default, Args)]
 pub struct NetworkArgs {
-    /// Connect a container to a network: host (the default in this version) or none
+    /// Connect a container to a network: bridge (the default), host, none, container:NAME, or a network of yours
     #[arg(long, alias = "net", value_name = "NETWORK")]
-    pub network: Option<String>,
+    pub network: Vec<String>,
+    /// Add a network-scoped alias for the container
+    #[arg(long, alias = "net-alias", value_name = "NAME")]
+    pub network_alias: Vec<String>,
+    /// IPv4 address (e.g., 172.30.100.104)
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// Container MAC address (e.g., 92:d0:c6:0a:29:33)
+    #[arg(long, value_name = "ADDRESS")]
+    pub mac_address: Option<String>,
+    /// Add link to another container
+    #[arg(long, value_name = "CONTAINER[:ALIAS]")]
+    pub link: Vec<String>,
     /// Container host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
@@ -215,10 +224,13 @@ pub struct NetworkArgs {
     /// Set DNS options
     #[arg(long, alias = "dns-opt", value_name = "OPTION")]
     pub dns_option: Vec<String>,
-    /// Publish a container's port(s) to the host (discarded with --network host)
-    #[arg(short, long, value_name = "PORT")]
+    /// Publish a container's port(s) to the host
+    #[arg(short, long, value_name = "[[IP:]HOST:]PORT")]
     pub publish: Vec<String>,
-    /// Expose a port or a range of ports (says nothing to the host's network)
+    /// Publish all exposed ports to random ports
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Expose a port or a range of ports
     #[arg(long, value_name = "PORT")]
     pub expose: Vec<String>,
 }
@@ -305,6 +317,6 @@ pub struct SecurityArgs {
 impl ContainerArgs {
     /// Whether the container has a network namespace of its own.
     pub fn own_network(&self) -> bool {
-        self.network.network.as_deref() == Some("none")
+        self.network.is_own()
     }
 }

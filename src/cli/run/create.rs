@@ -8,7 +8,7 @@ use super::super::global::Global;
 use super::args::ContainerArgs;
 use super::mount_flags::{Source, Wanted};
 use super::process::{Origin, define};
-use super::{IdFile, check, image, managed, mounts, random_id};
+use super::{IdFile, check, image, managed, mounts, network, random_id};
 use crate::containers::{Config, Container, ContainerError, Containers, random_name, volumes};
 use crate::fs::Root;
 use crate::layers::ChownPolicy;
@@ -53,6 +53,7 @@ pub fn create<'a>(args: &'a ContainerArgs, global: &Global, detached: bool) -> R
             defined.shown_config[key] = false.into();
         }
     }
+    network::resolve(&mut defined, &args.network, &containers)?;
     let mut wanted = mounts::wanted(&args.files, &config.config)?;
     mounts::resolve(&mut wanted)?;
     inherit(&containers, &args.files.volumes_from, &mut wanted)?;

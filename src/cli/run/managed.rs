@@ -5,11 +5,8 @@ use std::path::Path;
 use super::super::error::CliError;
 use super::super::hosts;
 use super::args::NetworkArgs;
+use crate::containers::HOSTS;
 use crate::fs::Root;
-
-/// What a container with a network of its own finds in `/etc/hosts`.
-const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
-    ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 /// Returns the files by their names in the container's directory.
 ///
@@ -40,6 +37,10 @@ pub fn files(
 fn extra_hosts(texts: &[String]) -> Result<String, CliError> {
     let mut lines = String::new();
     for text in texts {
+        if hosts::gateway(text).is_some() {
+            // Known when the container is in its network.
+            continue;
+        }
         let entry = hosts::add_host(text)?;
         for address in &entry.addresses {
             lines.push_str(&format!("{address}\t{}\n", entry.name));

@@ -16,6 +16,7 @@ mod mount_flags;
 #[cfg(test)]
 mod mount_flags_tests;
 mod mounts;
+mod network;
 pub mod process;
 mod refused;
 pub mod session;
@@ -83,7 +84,8 @@ pub fn attached(args: &ProcessArgs) -> Result<Attached, CliError> {
 ///
 /// # Errors
 /// The container could not be started, with docker's exit code for it.
-pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
+pub fn run(mut args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
+    usual_network(&mut args.container, global);
     if !args.detach {
         attach::check(&args.container.process)?;
     }
@@ -94,12 +96,20 @@ pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
 ///
 /// # Errors
 /// The container could not be made.
-pub fn create(args: &CreateArgs, global: &Global) -> Result<ExitCode, CliError> {
+pub fn create(mut args: CreateArgs, global: &Global) -> Result<ExitCode, CliError> {
+    usual_network(&mut args.container, global);
     let made = create::create(&args.container, global, false);
     let created = made.map_err(|error| said_by(error, "create", global))?;
     created.note.keep();
     output::line(&created.container.config.id)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An ordinary user has no bridges, and the host's network unless another is asked for.
+fn usual_network(args: &mut ContainerArgs, global: &Global) {
+    if global.rootless && args.network.network.is_empty() {
+        args.network.network.push("host".to_owned());
+    }
 }
 
 fn said_by(error: CliError, command: &str, global: &Global) -> CliError {
@@ -153,18 +163,6 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
 fn check(args: &ContainerArgs) -> Result<(), CliError> {
     let refuse = |what: String| Err(CliError::new(format!("{what} is not available in this version")));
     args.refused.check()?;
-    let network = args.network.network.as_deref();
-    if let Some(other) = network.filter(|name| !["host", "none"].contains(name)) {
-        return refuse(format!("--network {other} (host and none are there)"));
-    }
-    if !args.network.publish.is_empty() {
-        match network {
-            Some("host") => {
-                output::talk("WARNING: Published ports are discarded when using host network mode");
-            }
-            _ => return refuse("--publish".to_owned()),
-        }
-    }
     match args.process.pull.as_deref() {
         None | Some("always" | "missing" | "never") => {}
         Some(other) => {

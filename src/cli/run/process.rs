@@ -6,8 +6,8 @@ use super::super::error::{CliError, chain};
 use super::super::files;
 use super::args::{ContainerArgs, NetworkArgs};
 use super::environment::{self, Environment};
-use super::{life, limits, shown};
-use crate::containers::{Config, DeviceConfig, NetworkConfig};
+use super::{life, limits, network, shown};
+use crate::containers::{Config, DeviceConfig};
 use crate::fs::{Follow, Root};
 use crate::image::ContainerConfig;
 use crate::run::{CapSet, Device, ProcessSpec, Seccomp, Sysctl};
@@ -62,10 +62,7 @@ pub fn define(args: &ContainerArgs, origin: &Origin<'_>) -> Result<Config, CliEr
         stdin_once: process.interactive && attached.stdin,
         hostname: (!host_uts).then_some(hostname),
         domainname: args.network.domainname.clone(),
-        network: NetworkConfig {
-            mode: args.network.network.clone().unwrap_or_else(|| "host".to_owned()),
-            exposed: exposed(args, config)?,
-        },
+        network: network::config(args, config)?,
         own_pids: security.pid.as_deref() != Some("host"),
         own_ipc: security.ipc.as_deref() != Some("host"),
         own_cgroups: security.cgroupns.as_deref() != Some("host"),
@@ -102,24 +99,6 @@ pub fn define(args: &ContainerArgs, origin: &Origin<'_>) -> Result<Config, CliEr
     defined.shown_config = shown::config(&defined, args, config, attached);
     defined.shown_host = shown::host(&defined, args);
     Ok(defined)
-}
-
-/// Reads `--expose PORT[-PORT][/PROTOCOL]` and adds what the image exposes.
-fn exposed(args: &ContainerArgs, config: &ContainerConfig) -> Result<Vec<String>, CliError> {
-    let mut all: Vec<String> = config.exposed_ports.keys().cloned().collect();
-    for text in &args.network.expose {
-        let bad = || CliError::new(format!("invalid range format for --expose: {text}"));
-        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let (first, last): (u16, u16) = (first.parse().map_err(|_| bad())?, last.parse().map_err(|_| bad())?);
-        if first > last || !["tcp", "udp", "sctp"].contains(&protocol) {
-            return Err(bad());
-        }
-        all.extend((first..=last).map(|port| format!("{port}/{protocol}")));
-    }
-    all.sort();
-    all.dedup();
-    Ok(all)
 }
 
 /// Returns the host name: the flag's, the start of the id, or the host's with its network.

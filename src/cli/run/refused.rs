@@ -16,13 +16,10 @@ impl Unavailable for OfRun {
         ("volume-driver", &["local"]),
         ("runtime", &["runc"]),
         ("disable-content-trust", &["true", "false"]),
-        ("publish-all", &["false"]),
         ("oom-kill-disable", &["false"]),
         ("use-api-socket", &["false"]),
     ];
-    const BOOLEAN: &'static [&'static str] =
-        &["publish-all", "oom-kill-disable", "disable-content-trust", "use-api-socket"];
-    const SHORT: &'static [(&'static str, char)] = &[("publish-all", 'P')];
+    const BOOLEAN: &'static [&'static str] = &["oom-kill-disable", "disable-content-trust", "use-api-socket"];
     const ALWAYS: &'static [(&'static str, &'static str)] = &[
         ("annotation", ""),
         ("blkio-weight", ""),
@@ -38,15 +35,10 @@ impl Unavailable for OfRun {
         ("gpus", ""),
         ("io-maxbandwidth", ""),
         ("io-maxiops", ""),
-        ("ip", ""),
         ("ip6", ""),
         ("kernel-memory", ""),
-        ("link", ""),
         ("link-local-ip", ""),
-        ("mac-address", ""),
         ("memory-swappiness", ""),
-        ("net-alias", ""),
-        ("network-alias", ""),
         ("storage-opt", ""),
     ];
 }

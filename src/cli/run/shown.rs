@@ -109,7 +109,7 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
         "ContainerIDFile": args.process.cidfile.as_ref().map_or(String::new(), |p| p.display().to_string()),
         "LogConfig": { "Type": defined.log.driver, "Config": defined.log.options },
         "NetworkMode": defined.network.mode,
-        "PortBindings": {},
+        "PortBindings": bindings(defined),
         "RestartPolicy": { "Name": policy, "MaximumRetryCount": count },
         "AutoRemove": defined.auto_remove,
         "VolumeDriver": "",
@@ -125,11 +125,11 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
         "GroupAdd": list(&args.process.group_add),
         "IpcMode": security.ipc.clone().unwrap_or_else(|| "private".to_owned()),
         "Cgroup": "",
-        "Links": Value::Null,
+        "Links": list(&network.link),
         "OomScoreAdj": defined.oom_score_adj.unwrap_or(0),
         "PidMode": security.pid.clone().unwrap_or_default(),
         "Privileged": defined.privileged,
-        "PublishAllPorts": false,
+        "PublishAllPorts": network.publish_all,
         "ReadonlyRootfs": defined.read_only,
         "SecurityOpt": list(&security.security_opt),
         "UTSMode": security.uts.clone().unwrap_or_default(),
@@ -184,4 +184,20 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
         shown["Init"] = json!(true);
     }
     shown
+}
+
+/// Returns the ports to publish, in docker's shape.
+fn bindings(defined: &Config) -> Value {
+    let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for wanted in &defined.network.publish {
+        let address = wanted.address.map_or(String::new(), |address| address.to_string());
+        let port = match wanted.host {
+            None => String::new(),
+            Some((first, last)) if first == last => first.to_string(),
+            Some((first, last)) => format!("{first}-{last}"),
+        };
+        let key = format!("{}/{}", wanted.container, wanted.protocol);
+        all.entry(key).or_default().push(json!({ "HostIp": address, "HostPort": port }));
+    }
+    json!(all)
 }

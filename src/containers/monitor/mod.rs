@@ -19,12 +19,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::connect::Connections;
 use super::error::ContainerError;
 use super::files::{Container, Containers};
 use super::log::{self, Writer};
 use super::protocol::{Frame, Kind, Request};
 use super::remote::{Failure, SOCKET, socket_path};
-use super::start::{Hooks, Layers};
+use super::start::Layers;
 use super::state::{State, Status};
 use crate::fs::Root;
 use crate::run::NamespaceExecutor;
@@ -55,7 +56,7 @@ struct Monitor {
     lock: Option<Root>,
     layers: Layers,
     executor: NamespaceExecutor,
-    hooks: Box<dyn Hooks>,
+    connections: Connections,
     log: Writer,
     state: State,
     clients: Vec<Client>,
@@ -75,14 +76,14 @@ struct Monitor {
 ///
 /// # Errors
 /// The starter was told why the container did not start, or is gone.
-pub fn main(options: &Options, hooks: Box<dyn Hooks>, starter: UnixStream) -> Result<(), ContainerError> {
+pub fn main(options: &Options, starter: UnixStream) -> Result<(), ContainerError> {
     // It must not end with the terminal or the command that made it.
     let _ = rustix::process::setsid();
     let terminate = signals::Terminate::take()?;
     let mut starter = starter;
     let Some(Frame { kind: Kind::Request, bytes }) = Frame::read(&mut starter)? else { return Ok(()) };
     let Ok(Request::Start { attach }) = serde_json::from_slice(&bytes) else { return Ok(()) };
-    match Monitor::begin(options, hooks, terminate) {
+    match Monitor::begin(options, terminate) {
         Ok(Begun::Running) => tell(&mut starter, Kind::Done, b""),
         Ok(Begun::Owned(mut monitor)) => {
             let mut client = Client::new(starter)?;
@@ -128,11 +129,7 @@ enum Begun {
 }
 
 impl Monitor {
-    fn begin(
-        options: &Options,
-        hooks: Box<dyn Hooks>,
-        terminate: signals::Terminate,
-    ) -> Result<Begun, ContainerError> {
+    fn begin(options: &Options, terminate: signals::Terminate) -> Result<Begun, ContainerError> {
         let containers = Containers::open(&options.root)?;
         let mut container = containers.find(&options.id)?;
         let Some(lock) = take_lock(&container)? else { return Ok(Begun::Running) };
@@ -154,7 +151,7 @@ impl Monitor {
             lock: Some(lock),
             layers,
             executor,
-            hooks,
+            connections: Connections::default(),
             log,
             state,
             clients: Vec::new(),

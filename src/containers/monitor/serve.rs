@@ -167,6 +167,13 @@ impl Monitor {
     }
 
     fn reload(&mut self) -> Result<(), String> {
-        self.container.reload().map_err(|e| e.to_string())
+        let before = self.container.config.name.clone();
+        self.container.reload().map_err(|e| e.to_string())?;
+        if self.container.config.name != before {
+            self.connections.rename(&self.container.config.name).map_err(|e| e.to_string())?;
+            self.state.endpoints = self.connections.endpoints();
+            self.container.write_state(&self.state).map_err(|e| e.to_string())?;
+        }
+        Ok(())
     }
 }

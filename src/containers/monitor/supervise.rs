@@ -41,10 +41,12 @@ enum Token {
 impl Monitor {
     /// Starts the process, and says so to whoever waits for it.
     pub(super) fn start(&mut self, size: (u16, u16)) -> Result<(), ContainerError> {
-        let network = self.hooks.network(&self.container)?;
+        let network = self.connections.make(&self.container)?;
+        self.state.endpoints = self.connections.endpoints();
         let started = self.start_process(network, size);
         if started.is_err() {
-            self.hooks.ended(&self.container);
+            self.connections.end();
+            self.state.endpoints.clear();
         }
         started?;
         for client in self.clients.iter_mut().filter(|c| matches!(c.role, Role::Starter | Role::Attached)) {
@@ -58,7 +60,7 @@ impl Monitor {
 
     fn start_process(
         &mut self,
-        network: Option<std::os::fd::OwnedFd>,
+        network: Option<std::sync::Arc<std::os::fd::OwnedFd>>,
         size: (u16, u16),
     ) -> Result<(), ContainerError> {
         let (spec, rootfs) = prepare(&self.container, &self.layers, network)?;
@@ -256,7 +258,8 @@ impl Monitor {
         drop(run);
         let _ = self.log.flush();
         self.end_health();
-        self.hooks.ended(&self.container);
+        self.connections.end();
+        self.state.endpoints.clear();
         self.state.pid = 0;
         self.state.pid_start = 0;
         self.state.cgroups.clear();

@@ -1,0 +1,148 @@
+//! A container's networks while it runs, as its monitor keeps them.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::config::Attachment;
+use super::error::ContainerError;
+use super::files::Container;
+use super::managed;
+use crate::fs::{Follow, Root};
+use crate::net::{Endpoint, Joining, NetError, Network, Networks, Sandbox, Wanted, mac_from};
+
+/// What a container joins begins so.
+const CONTAINER: &str = "container:";
+
+/// The networks of one running container.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    made: Option<(Networks, Sandbox)>,
+}
+
+impl Connections {
+    /// Makes the namespace that the config wants; none for what the executor itself has.
+    pub fn make(&mut self, container: &Container) -> Result<Option<Arc<OwnedFd>>, ContainerError> {
+        if let Some(other) = shared_with(container)? {
+            return namespace_of(&other).map(|fd| Some(Arc::new(fd)));
+        }
+        let config = &container.config.network;
+        if config.attachments.is_empty() {
+            return Ok(None);
+        }
+        let networks = open(container)?;
+        let mut found = Vec::new();
+        for attachment in &config.attachments {
+            let network = networks.find(&attachment.network).map_err(ContainerError::Network)?;
+            found.push((attachment, network));
+        }
+        let mut sandbox = Sandbox::new().map_err(ContainerError::Network)?;
+        let mut ports = config.publish.as_slice();
+        for (attachment, network) in &found {
+            let joined = join(container, &networks, &mut sandbox, (attachment, network), ports);
+            if let Err(error) = joined {
+                let _ = sandbox.leave(&networks);
+                return Err(error);
+            }
+            if !network.internal {
+                // Ports lead to the first network that has a way to other machines.
+                ports = &[];
+            }
+        }
+        let namespace = sandbox.namespace();
+        self.made = Some((networks, sandbox));
+        managed::write(container, &self.endpoints(), found.iter().any(|(_, network)| network.has_names()))?;
+        Ok(Some(namespace))
+    }
+
+    /// Returns the container's places.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.made.as_ref().map(|(_, sandbox)| sandbox.endpoints()).unwrap_or_default()
+    }
+
+    /// Lets others find the container by another name.
+    pub fn rename(&mut self, name: &str) -> Result<(), ContainerError> {
+        match &mut self.made {
+            Some((networks, sandbox)) => sandbox.rename(networks, name).map_err(ContainerError::Network),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the container out of its networks; what can't be removed now is swept by the next one.
+    pub fn end(&mut self) {
+        if let Some((networks, sandbox)) = self.made.take() {
+            let _ = sandbox.leave(&networks);
+        }
+    }
+}
+
+fn open(container: &Container) -> Result<Networks, ContainerError> {
+    Networks::open(container.all().store().name()).map_err(ContainerError::Network)
+}
+
+fn join(
+    container: &Container,
+    networks: &Networks,
+    sandbox: &mut Sandbox,
+    (attachment, network): (&Attachment, &Network),
+    ports: &[Wanted],
+) -> Result<(), ContainerError> {
+    let config = &container.config;
+    let mut names = Vec::new();
+    if network.has_names() {
+        names.extend(attachment.aliases.iter().cloned());
+        names.push(container.short_id().to_owned());
+        names.extend(config.hostname.iter().filter(|name| *name != container.short_id()).cloned());
+    }
+    let wanted = Joining {
+        container: config.id.clone(),
+        name: config.name.clone(),
+        address: attachment.address,
+        mac: attachment.mac.as_deref().and_then(mac_from),
+        names,
+        ports: if network.internal { Vec::new() } else { ports.to_vec() },
+        priority: attachment.priority,
+    };
+    let failed = |source: NetError| match source {
+        NetError::PortInUse { .. } | NetError::PortForbidden { .. } | NetError::Port { .. } => {
+            ContainerError::Publish { name: config.name.clone(), id: config.id.clone(), source }
+        }
+        source => ContainerError::Network(source),
+    };
+    sandbox.join(networks, network, &wanted).map(drop).map_err(failed)
+}
+
+/// Returns the container whose network and names a container shares, if it has none of its own.
+///
+/// # Errors
+/// That container is gone.
+pub(super) fn shared_with(container: &Container) -> Result<Option<Container>, ContainerError> {
+    match container.config.network.mode.strip_prefix(CONTAINER) {
+        Some(id) => container.all().find(id).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Returns the network namespace of a running container.
+fn namespace_of(other: &Container) -> Result<OwnedFd, ContainerError> {
+    let state = other.state()?;
+    if !state.status.is_running() {
+        return Err(ContainerError::Refused(format!(
+            "cannot join network namespace of container: container {} is not running",
+            other.config.id
+        )));
+    }
+    let proc = Root::open("/proc".as_ref())?;
+    let path = PathBuf::from(state.pid.to_string()).join("ns/net");
+    Ok(proc.open_path(path, Follow::Yes)?)
+}
+
+/// Takes away what a container left in networks whose monitor was killed.
+pub(super) fn sweep(container: &Container, left: &[Endpoint]) {
+    if !left.is_empty()
+        && let Ok(networks) = open(container)
+    {
+        // What can't be removed now is found by the next change of the network.
+        let _ = networks.sweep(left);
+    }
+}

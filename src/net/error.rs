@@ -1,0 +1,79 @@
+//! Why a container's network could not be made.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::fs::FsError;
+
+/// A network, or a container's place in one, could not be made, found or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The kernel refused a change of interfaces, addresses or routes.
+    #[error("cannot {action}")]
+    Kernel { action: String, source: io::Error },
+    /// `nft` is not there.
+    #[error("cannot run nft, which writes the rules of networks; install the package nftables")]
+    NoFirewall { source: Option<io::Error> },
+    /// `nft` refused the rules.
+    #[error("nft refused the rules of network {network}: {said}")]
+    Firewall { network: String, said: String },
+    /// A file of the networks' own can't be used.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A file of the networks' own does not hold what it should.
+    #[error("{path} is damaged")]
+    Damaged { path: String, source: serde_json::Error },
+    /// No network has the name or id.
+    #[error("network {0} not found")]
+    NotFound(String),
+    /// Several networks' ids begin so.
+    #[error("network {name} is ambiguous ({count} matches found based on ID prefix)")]
+    Ambiguous { name: String, count: usize },
+    /// The name is taken.
+    #[error("network with name {0} already exists")]
+    Exists(String),
+    /// What is built in stays.
+    #[error("{0} is a pre-defined network and cannot be removed")]
+    Predefined(String),
+    /// Containers are in it.
+    #[error("error while removing network: network {network} id {id} has active endpoints ({endpoints})")]
+    InUse { network: String, id: String, endpoints: String },
+    /// The process has no right to change interfaces.
+    #[error(
+        "bridges need root and CAP_NET_ADMIN: use --network host or --network none, or run as a user \
+         with passt or slirp4netns installed"
+    )]
+    MayNot,
+    /// No pool has a free subnet.
+    #[error("all predefined address pools have been fully subnetted")]
+    NoSubnet,
+    /// The subnet overlaps one that is there.
+    #[error("invalid pool request: Pool overlaps with other one on this address space")]
+    Overlaps,
+    /// Every address of the subnet is taken.
+    #[error("no available IPv4 addresses on this network's address pools: {0}")]
+    NoAddress(String),
+    /// The address that was asked for is taken.
+    #[error("Address already in use")]
+    AddressInUse,
+    /// The port of the host is taken.
+    #[error("Bind for {address} failed: port is already allocated")]
+    PortInUse { address: String },
+    /// The port of the host is for privileged users.
+    #[error("cannot listen on {address}: ports below net.ipv4.ip_unprivileged_port_start are for root")]
+    PortForbidden { address: String },
+    /// The port of the host can't be had.
+    #[error("cannot listen on {address}")]
+    Port { address: String, source: io::Error },
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl NetError {
+    /// Returns an error of a kernel request.
+    pub(super) fn kernel(action: impl Into<String>, errno: Errno) -> Self {
+        Self::Kernel { action: action.into(), source: errno.into() }
+    }
+}

@@ -1,0 +1,279 @@
+//! A container's network namespace: made, connected, and taken out of its networks again.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::error::NetError;
+use super::firewall;
+use super::link::Inside;
+use super::netlink::Netlink;
+use super::network::{Endpoint, Mac, Network, mac_of, mac_text};
+use super::networks::{Held, Networks};
+use super::port::{Published, Reserved, Wanted};
+use super::proxy::Proxy;
+use crate::fs::{Root, network_namespace};
+
+/// What a container wants of a network.
+#[derive(Debug, Clone, Default)]
+pub struct Joining {
+    /// The container's id.
+    pub container: String,
+    /// The container's name.
+    pub name: String,
+    /// The address that it is to have.
+    pub address: Option<Ipv4Addr>,
+    /// The hardware address that it is to have.
+    pub mac: Option<Mac>,
+    /// Further names by which others find it.
+    pub names: Vec<String>,
+    /// Ports to publish.
+    pub ports: Vec<Wanted>,
+    /// Networks of a higher number have the way to other machines; among equal ones the first by name.
+    pub priority: i32,
+}
+
+/// A network namespace for one container; it ends when the last process in it and this are gone.
+#[derive(Debug)]
+pub struct Sandbox {
+    namespace: Arc<OwnedFd>,
+    /// Reaches the namespace's interfaces from anywhere.
+    inner: Netlink,
+    joined: Vec<Joined>,
+    /// Which network has the way to other machines.
+    route: Option<String>,
+}
+
+/// A container's place in a network.
+#[derive(Debug)]
+struct Joined {
+    network: Network,
+    endpoint: Endpoint,
+    priority: i32,
+    outside: String,
+    inside: String,
+    _held: Held,
+    _proxy: Option<Proxy>,
+}
+
+impl Sandbox {
+    /// Makes a namespace with the loopback interface up.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn new() -> Result<Self, NetError> {
+        let make = || {
+            let failed = |errno| NetError::kernel("make a network namespace", errno);
+            // Of this thread alone, which ends here.
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+                .map_err(|errno| failed(Errno::from_raw_os_error(errno as i32)))?;
+            without_ipv6();
+            let namespace = network_namespace()?;
+            let mut inner = Netlink::open().map_err(failed)?;
+            inner.set_up(1).map_err(failed)?;
+            Ok(Self { namespace: Arc::new(namespace), inner, joined: Vec::new(), route: None })
+        };
+        std::thread::scope(|scope| scope.spawn(make).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Returns the namespace.
+    pub fn namespace(&self) -> Arc<OwnedFd> {
+        self.namespace.clone()
+    }
+
+    /// Connects it to a network, as `eth0` and so on.
+    ///
+    /// # Errors
+    /// A port or address is taken, or the kernel refuses; the network is as it was then.
+    pub fn join(
+        &mut self,
+        networks: &Networks,
+        network: &Network,
+        wanted: &Joining,
+    ) -> Result<&Endpoint, NetError> {
+        let mut ports = Vec::new();
+        for port in &wanted.ports {
+            ports.extend(port.reserve()?);
+        }
+        let mut outer = Netlink::open().map_err(|errno| NetError::kernel("ask for interfaces", errno))?;
+        let changing = networks.change()?;
+        let (network, bridge) = networks.bring_up(network, &mut outer, &changing)?;
+        let address = networks.free_address(&network, wanted.address, &changing)?;
+        let mac = wanted.mac.unwrap_or_else(|| mac_of(&network.id, address));
+        let endpoint = endpoint(&network, wanted, address, mac, &ports)?;
+        let held = networks.add(&endpoint, &changing)?;
+        drop(changing);
+        let mut joined = Joined {
+            outside: format!("veth{}", &super::random_id()?[..7]),
+            inside: self.free_name(network.prefix()),
+            network,
+            endpoint,
+            priority: wanted.priority,
+            _held: held,
+            _proxy: None,
+        };
+        match self.connect(&mut outer, bridge, mac, &joined).and_then(|()| publish(&joined, ports)) {
+            Ok(proxy) => joined._proxy = proxy,
+            Err(error) => {
+                let _ = outer.remove(&joined.outside);
+                networks.leave(&joined.endpoint)?;
+                return Err(error);
+            }
+        }
+        self.joined.push(joined);
+        self.choose_route()?;
+        Ok(&self.joined[self.joined.len() - 1].endpoint)
+    }
+
+    fn free_name(&self, prefix: &str) -> String {
+        let taken = |name: &String| self.joined.iter().any(|joined| joined.inside == *name);
+        (0..).map(|number| format!("{prefix}{number}")).find(|name| !taken(name)).unwrap_or_default()
+    }
+
+    fn connect(
+        &mut self,
+        outer: &mut Netlink,
+        bridge: u32,
+        mac: Mac,
+        joined: &Joined,
+    ) -> Result<(), NetError> {
+        let (network, name) = (&joined.network, joined.inside.as_str());
+        let failed = |errno| NetError::kernel(format!("connect a container to {}", network.name), errno);
+        let inside = Inside { name, mac, mtu: network.mtu(), namespace: self.namespace.as_fd() };
+        outer.add_pair(&joined.outside, bridge, &inside).map_err(failed)?;
+        let mut finish = || {
+            if !network.option("com.docker.network.bridge.enable_icc") {
+                let port = outer.index(&joined.outside)?.ok_or(Errno::NODEV)?;
+                outer.isolate(port)?;
+            }
+            let index = self.inner.index(name)?.ok_or(Errno::NODEV)?;
+            self.inner.add_address(index, joined.endpoint.address, network.subnet)?;
+            self.inner.set_up(index)
+        };
+        finish().map_err(failed)
+    }
+
+    /// Lets the way to other machines lead through the right network.
+    fn choose_route(&mut self) -> Result<(), NetError> {
+        let order = |joined: &&Joined| (-joined.priority, joined.network.name.clone());
+        let best = self.joined.iter().filter(|joined| !joined.network.internal).min_by_key(order);
+        let best = best.map(|joined| (joined.network.id.clone(), joined.network.gateway));
+        if self.route.as_ref() == best.as_ref().map(|(id, _)| id) {
+            return Ok(());
+        }
+        let failed = |errno| NetError::kernel("set the way to other machines", errno);
+        if self.route.take().is_some() {
+            self.inner.remove_default_route().map_err(failed)?;
+        }
+        if let Some((id, gateway)) = best {
+            self.inner.add_default_route(gateway).map_err(failed)?;
+            self.route = Some(id);
+        }
+        Ok(())
+    }
+
+    /// Returns its places, in the order in which they were taken.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.joined.iter().map(|joined| joined.endpoint.clone()).collect()
+    }
+
+    /// Lets others find the container by another name.
+    ///
+    /// # Errors
+    /// The files can't be written.
+    pub fn rename(&mut self, networks: &Networks, name: &str) -> Result<(), NetError> {
+        for joined in &mut self.joined {
+            name.clone_into(&mut joined.endpoint.name);
+            joined._held = networks.replace(&joined.endpoint)?;
+        }
+        Ok(())
+    }
+
+    /// Takes it out of one network; whether it was in it.
+    ///
+    /// # Errors
+    /// The first thing that could not be removed; the rest is removed all the same.
+    pub fn part(&mut self, networks: &Networks, network: &str) -> Result<bool, NetError> {
+        let Some(place) = self.joined.iter().position(|joined| joined.network.id == network) else {
+            return Ok(false);
+        };
+        let joined = self.joined.remove(place);
+        if self.route.as_deref() == Some(network) {
+            // The kernel takes the route away with the interface.
+            self.route = None;
+        }
+        let left = leave(networks, joined);
+        let routed = self.choose_route();
+        left.and(routed).map(|()| true)
+    }
+
+    /// Takes it out of its networks, whose rules for it go.
+    ///
+    /// # Errors
+    /// The first thing that could not be removed; the rest is removed all the same.
+    pub fn leave(mut self, networks: &Networks) -> Result<(), NetError> {
+        let mut result = Ok(());
+        for joined in self.joined.drain(..) {
+            result = result.and(leave(networks, joined));
+        }
+        result
+    }
+}
+
+/// Publishes the ports of a container that is connected.
+fn publish(joined: &Joined, ports: Vec<Reserved>) -> Result<Option<Proxy>, NetError> {
+    let Endpoint { ports: published, address, .. } = &joined.endpoint;
+    if ports.is_empty() {
+        return Ok(None);
+    }
+    firewall::publish(&joined.network.bridge, published, *address, true)?;
+    Proxy::start(ports, *address).map(Some)
+}
+
+fn leave(networks: &Networks, joined: Joined) -> Result<(), NetError> {
+    let Joined { network, endpoint, outside, .. } = &joined;
+    let unpublished = firewall::publish(&network.bridge, &endpoint.ports, endpoint.address, false);
+    let removed = Netlink::open()
+        .and_then(|mut netlink| netlink.remove(outside))
+        .map_err(|errno| NetError::kernel(format!("remove the interface {outside}"), errno));
+    let left = networks.leave(endpoint);
+    unpublished.and(removed).and(left)
+}
+
+fn endpoint(
+    network: &Network,
+    wanted: &Joining,
+    address: Ipv4Addr,
+    mac: Mac,
+    ports: &[Reserved],
+) -> Result<Endpoint, NetError> {
+    let published: Vec<Published> = ports.iter().map(|port| port.published.clone()).collect();
+    Ok(Endpoint {
+        id: super::random_id()?,
+        network: network.name.clone(),
+        network_id: network.id.clone(),
+        container: wanted.container.clone(),
+        name: wanted.name.clone(),
+        address,
+        prefix: network.subnet.prefix(),
+        gateway: (!network.internal).then_some(network.gateway),
+        mac: mac_text(mac),
+        names: wanted.names.clone(),
+        ports: published,
+    })
+}
+
+/// Interfaces that come into the calling thread's namespace have no IPv6 addresses: the networks have none.
+fn without_ipv6() {
+    let write = || -> Option<()> {
+        let settings = Root::open(Path::new("/proc/sys/net/ipv6/conf/default")).ok()?;
+        let mut file = settings.open_rw("disable_ipv6", false).ok()?;
+        std::io::Write::write_all(&mut file, b"1").ok()
+    };
+    // A kernel without IPv6 has nothing to turn off.
+    let _ = write();
+}
