@@ -70,6 +70,9 @@ class Registry:
             self.process.wait()
             self.process = None
 
+    def size(self):
+        return sum(path.stat().st_size for path in self.data.rglob("data"))
+
     def empty(self):
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
@@ -224,13 +227,14 @@ def timed(action):
     return time.monotonic() - begin
 
 
-def session(tools, registry, archive, work, runs, times):
+def session(tools, registry, archive, work, runs, times, sizes):
     note = lambda row, tool, seconds: times.setdefault(row, {}).setdefault(tool.name, []).append(seconds)
     for run in range(runs):
         for tool in tools:
             tool.load(archive)
             registry.empty()
             note("push, cold", tool, timed(tool.push))
+            sizes[tool.name] = registry.size()
             for _ in range(3):
                 note("push, unchanged", tool, timed(tool.push))
             tool.forget()
@@ -244,7 +248,7 @@ def session(tools, registry, archive, work, runs, times):
             print(f"run {run + 1}: {tool.name} done, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
 
 
-def table(times, tools):
+def table(times, sizes, tools):
     names = [tool.name for tool in tools]
     lines = ["| workload | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for row, by_tool in times.items():
@@ -259,6 +263,7 @@ def table(times, tools):
             ratio = middle[name] / middle["skiff"]
             cells.append(text if name == "skiff" else f"{text} ({ratio:.1f}x)")
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    lines.append("| bytes sent | " + " | ".join(f"{sizes.get(name, 0) / 1e6:.0f} MB" for name in names) + " |")
     return "\n".join(lines)
 
 
@@ -277,7 +282,7 @@ def main():
     registry = Registry(work)
     wanted = lambda name: not args.only or name in args.only.split(",")
     docker = podman = None
-    times = {}
+    times, sizes = {}, {}
     try:
         skiff = Skiff(args.skiff, work, registry.host)
         tools = [skiff]
@@ -291,10 +296,10 @@ def main():
                 tools.append(podman)
             if shutil.which("skopeo") and wanted("skopeo"):
                 tools.append(Skopeo(work, registry.host, podman))
-        session(tools, registry, archive, work, args.runs, times)
+        session(tools, registry, archive, work, args.runs, times, sizes)
     finally:
         if times:
-            text = table(times, tools) + f"\n\nSkiff's peak resident memory: {skiff.peak / 1024:.0f} MB\n"
+            text = table(times, sizes, tools) + f"\n\nSkiff's peak resident memory: {skiff.peak / 1024:.0f} MB\n"
             print(text)
             print(json.dumps(times), file=sys.stderr)
             if args.markdown:

@@ -101,7 +101,8 @@ fn a_login_is_proved_kept_used_and_forgotten() {
     put(&format!("{host}/team/app:1"), "amd64");
     let denied = env.run(&["tags", &format!("{host}/team/app")]).fails_with(1);
     assert!(
-        denied.stderr.contains("401 Unauthorized: unauthorized: authentication required"),
+        denied.stderr.contains(&format!("pull access denied for {host}/team/app, "))
+            && denied.stderr.contains("unauthorized: authentication required"),
         "{}",
         denied.stderr
     );

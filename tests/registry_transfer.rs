@@ -75,7 +75,8 @@ fn pull_and_push_print_what_docker_prints() {
     env.ok(&["tag", &format!("{host}/app:1"), &format!("{host}/app:2")]);
     assert_eq!(
         env.ok(&["push", "-a", "-q", &format!("{host}/app")]),
-        format!("{host}/app:1\n{host}/app:2\n")
+        format!("{host}/app\n"),
+        "docker names the repository once"
     );
     assert_eq!(env.ok(&["push", "-q", &format!("{host}/app:1")]), format!("{host}/app:1\n"));
     let none = env.run(&["push", &format!("{host}/none")]).fails_with(1);

@@ -7,6 +7,11 @@ pub fn size(bytes: u64) -> String {
     scaled(bytes as f64, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"], 3)
 }
 
+/// Returns a size in powers of 1000 with four digits, as what moves is counted: `8.608MB`.
+pub fn transferred(bytes: u64) -> String {
+    scaled(bytes as f64, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"], 4)
+}
+
 /// Returns a size in powers of 1024 with four digits: `5.629MiB`.
 pub fn memory(bytes: u64) -> String {
     scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], 4)

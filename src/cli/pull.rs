@@ -10,7 +10,7 @@ use super::render::{Out, Way, layers};
 use super::{output, registries};
 use crate::image::{Platform, Reference};
 use crate::registry::pull::{PullOptions, Pulled, pull};
-use crate::registry::{Repository, Transfer};
+use crate::registry::{Repository, Transfer, TransferError};
 
 /// Download an image from a registry
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub fn run(args: &PullArgs, global: &Global) -> Result<(), CliError> {
         let client = registries::client(global)?;
         let mut tags = runtime
             .block_on(client.tags(&Repository::of(&reference)))
-            .map_err(|error| CliError::engine(&error))?;
+            .map_err(|error| CliError::engine(&TransferError::manifest(&reference, error)))?;
         tags.sort();
         for tag in tags {
             let one = reference.with_tag(&tag)?;

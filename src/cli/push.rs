@@ -1,7 +1,5 @@
 //! `push`
 
-use std::sync::Arc;
-
 use clap::Args;
 
 use super::error::CliError;
@@ -58,33 +56,29 @@ pub fn run(args: &PushArgs, global: &Global) -> Result<(), CliError> {
         output::line(&format!("The push refers to repository [{}]", reference.repository()))?;
     }
     let runtime = registries::runtime()?;
-    let reporter = layers(Out::Stdout, Way::Up, args.quiet);
     let client = registries::client(global)?;
-    let transfer = Transfer { client, store: global.store()?.clone(), reporter: Arc::clone(&reporter) };
+    let store = global.store()?;
     for one in &references {
+        let reporter = layers(Out::Stdout, Way::Up, args.quiet);
+        let transfer = Transfer { client: client.clone(), store: store.clone(), reporter };
         let pushed = runtime.block_on(push(&transfer, one, &options));
-        let pushed = match pushed {
-            Ok(pushed) => pushed,
-            Err(error) => {
-                // What was drawn stays above the error.
-                drop((transfer, reporter));
-                return Err(CliError::new(super::error::chain(&error)));
-            }
-        };
+        // What was drawn stays above what is said next.
+        drop(transfer);
+        let pushed = pushed.map_err(|error| CliError::new(super::error::chain(&error)))?;
         for note in &pushed.notes {
             output::talk(&format!("NOTE: {note}"));
         }
-        match args.quiet {
-            true => output::line(&one.to_string())?,
-            false => output::line(&format!(
-                "{}: digest: {} size: {}",
-                one.tag().unwrap_or_default(),
-                pushed.digest,
-                pushed.size
-            ))?,
+        if !args.quiet {
+            let tag = one.tag().unwrap_or_default();
+            output::line(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size))?;
         }
     }
-    Ok(())
+    match args.quiet {
+        // The name as it was meant: with its tag, or all of them.
+        true if args.all_tags => output::line(&reference.to_string()),
+        true => output::line(&reference.or_latest().to_string()),
+        false => Ok(()),
+    }
 }
 
 /// Returns the names to push, and says which tag was meant where none was given.

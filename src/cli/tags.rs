@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::global::Global;
 use super::{output, registries};
 use crate::image::Reference;
-use crate::registry::Repository;
+use crate::registry::{Repository, TransferError};
 
 /// List the tags of a repository in its registry
 #[derive(Debug, Args)]
@@ -24,6 +24,6 @@ pub fn run(args: &TagsArgs, global: &Global) -> Result<(), CliError> {
     }
     let client = registries::client(global)?;
     let tags = registries::runtime()?.block_on(client.tags(&Repository::of(&reference)));
-    let tags = tags.map_err(|error| CliError::engine(&error))?;
+    let tags = tags.map_err(|error| CliError::engine(&TransferError::manifest(&reference, error)))?;
     output::data(&tags.iter().map(|tag| format!("{tag}\n")).collect::<String>())
 }

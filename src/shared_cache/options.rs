@@ -104,7 +104,7 @@ impl CacheSpec {
         // A folder is read by this program alone; registries are also read by others' garbage collectors and mirrors.
         let compression = match kind {
             CacheKind::Local(_) => Compression::Zstd { level: 3 },
-            _ => Compression::Gzip { level: 4 },
+            _ => Compression::default(),
         };
         Self { kind, mode: Mode::Min, compression, ignore_error: false }
     }
@@ -127,7 +127,7 @@ impl CacheSpec {
         };
         self.compression = match (fields.take("compression").as_deref(), self.compression) {
             (Some("gzip"), _) | (None, Compression::Gzip { .. }) => {
-                Compression::Gzip { level: level.unwrap_or(4).clamp(1, 12) }
+                level.map_or(Compression::default(), |level| Compression::Gzip { level: level.clamp(1, 12) })
             }
             (Some("zstd"), _) | (None, Compression::Zstd { .. }) => {
                 Compression::Zstd { level: level.unwrap_or(3).clamp(1, 22) }

@@ -117,6 +117,22 @@ impl Store {
         target: ManifestDigest,
     ) -> Result<(), StoreError> {
         let _gc = GcLock::take(&self.inner.root, false)?;
+        let repository = repository.repository();
+        // What is noted already costs no sync.
+        let noted = self.inner.meta(|db| {
+            db.read("cannot look up a repository digest", |t| {
+                let named = t
+                    .prepare_cached("SELECT target FROM repo_digest WHERE repository = ?1 AND digest = ?2")?
+                    .query_row(params![repository, digest.as_bytes()], |row| {
+                        row.get(0).map(ManifestDigest::from_bytes)
+                    })
+                    .optional()?;
+                Ok(named == Some(target) && is_known(t, target)?)
+            })
+        })?;
+        if noted {
+            return Ok(());
+        }
         let known = self.inner.meta(|db| {
             db.write("cannot note a repository digest", |t| {
                 if !is_known(t, target)? {
@@ -126,11 +142,7 @@ impl Store {
                     "INSERT INTO repo_digest(repository, digest, target) VALUES (?1, ?2, ?3)
                      ON CONFLICT DO UPDATE SET target = excluded.target",
                 )?
-                .execute(params![
-                    repository.repository(),
-                    digest.as_bytes(),
-                    target.as_bytes()
-                ])?;
+                .execute(params![repository, digest.as_bytes(), target.as_bytes()])?;
                 Ok(true)
             })
         })?;

@@ -1,7 +1,7 @@
 //! Layers on their way from and to a registry, in docker's words: a line a state, or a live line a layer.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,8 +10,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::super::human;
 use crate::progress::{Event, NullReporter, Reporter, TransferId, TransferState};
 
-/// Width of docker's bar.
+/// Widths of docker's bar: the usual one, and the least that is worth its place.
 const BAR: usize = 50;
+const LEAST_BAR: usize = 8;
 
 /// Where the lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +37,16 @@ pub fn layers(out: Out, way: Way, quiet: bool) -> Arc<dyn Reporter> {
     if quiet {
         return Arc::new(NullReporter);
     }
-    let (terminal, target) = match out {
-        Out::Stdout => (std::io::stdout().is_terminal(), ProgressDrawTarget::stdout_with_hz(10)),
-        Out::Stderr => (std::io::stderr().is_terminal(), ProgressDrawTarget::stderr_with_hz(10)),
+    let term = match out {
+        Out::Stdout => console::Term::stdout(),
+        Out::Stderr => console::Term::stderr(),
     };
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-    if !terminal || dumb {
+    if !term.is_term() || dumb {
         return Arc::new(Lines(out));
     }
-    let all = MultiProgress::with_draw_target(target);
-    Arc::new(Live { way, all, lines: Mutex::default() })
+    let all = MultiProgress::with_draw_target(ProgressDrawTarget::term(term.clone(), 10));
+    Arc::new(Live { way, term, all, lines: Mutex::default() })
 }
 
 /// Returns docker's word for a state; none where it says nothing.
@@ -86,6 +87,7 @@ impl Reporter for Lines {
 /// A line for each layer, drawn over.
 struct Live {
     way: Way,
+    term: console::Term,
     all: MultiProgress,
     lines: Mutex<HashMap<TransferId, Line>>,
 }
@@ -100,57 +102,79 @@ struct Line {
 }
 
 impl Line {
-    fn show(&self, text: &str) {
-        self.bar.set_message(format!("{}: {text}", self.label));
+    /// Shows as much as fits: a line that became two would leave its first one behind.
+    fn show(&self, text: &str, width: usize) {
+        let whole = format!("{}: {text}", self.label);
+        self.bar.set_message(whole.chars().take(width.saturating_sub(1)).collect::<String>());
     }
 
-    fn moving(&mut self, verb: &str, done: u64) {
+    fn moving(&mut self, verb: &str, done: u64, width: usize) {
         let first = *self.first.get_or_insert(done);
         let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
-        let speed = human::size((done.saturating_sub(first) as f64 / seconds) as u64);
-        let text = match self.total.filter(|total| *total > 0) {
-            Some(total) => {
-                let done = done.min(total);
-                let bar = bar(done, total);
-                format!("{verb}  {bar}  {}/{}  {speed}/s", human::size(done), human::size(total))
-            }
-            None => format!("{verb}  {}  {speed}/s", human::size(done)),
-        };
-        self.show(&text);
+        let speed = (done.saturating_sub(first) as f64 / seconds) as u64;
+        let room = width.saturating_sub(self.label.len() + 3);
+        self.show(&moved(verb, done, self.total, speed, room), width);
     }
 }
 
-fn bar(done: u64, total: u64) -> String {
-    let filled = (done as f64 / total as f64 * BAR as f64) as usize;
-    let head = if filled < BAR { ">" } else { "" };
-    format!("[{}{head}{}]", "=".repeat(filled), " ".repeat(BAR - filled - head.len()))
+/// What is said of a layer on its way: as much of it as there is room for.
+fn moved(verb: &str, done: u64, total: Option<u64>, speed: u64, room: usize) -> String {
+    let speed = format!("{}/s", human::transferred(speed));
+    let Some(total) = total.filter(|total| *total > 0) else {
+        return format!("{verb}  {}  {speed}", human::transferred(done));
+    };
+    let done = done.min(total);
+    let numbers = format!("{}/{}", human::transferred(done), human::transferred(total));
+    let rest = verb.len() + 2 + 2 + 2 + numbers.len() + 2 + speed.len();
+    match room.saturating_sub(rest).min(BAR) {
+        width @ LEAST_BAR.. => format!("{verb}  {}  {numbers}  {speed}", bar(done, total, width)),
+        _ => format!("{verb}  {numbers}  {speed}"),
+    }
+}
+
+fn bar(done: u64, total: u64, width: usize) -> String {
+    let filled = (done as f64 / total as f64 * width as f64) as usize;
+    let head = if filled < width { ">" } else { "" };
+    format!("[{}{head}{}]", "=".repeat(filled), " ".repeat(width - filled - head.len()))
 }
 
 impl Live {
-    fn with(&self, id: TransferId, label: &str, change: impl FnOnce(&mut Line)) {
+    fn width(&self) -> usize {
+        usize::from(self.term.size().1)
+    }
+
+    /// Changes a line that is there: what has no state, such as an image's config, has none.
+    fn with(&self, id: TransferId, change: impl FnOnce(&mut Line)) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get_mut(&id) {
+            change(line);
+        }
+    }
+
+    fn state(&self, id: TransferId, label: &str, state: &TransferState) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.entry(id).or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg}").expect("the template is fixed");
             let bar = self.all.add(ProgressBar::new(0).with_style(style));
             Line { bar, label: super::clean::name(label), total: None, begun: Instant::now(), first: None }
         });
-        change(line);
+        line.show(&words(state), self.width());
     }
 }
 
 impl Reporter for Live {
     fn report(&self, event: Event) {
         match event {
-            Event::TransferState { id, label, state } => self.with(id, &label, |line| {
-                line.show(&words(&state));
-            }),
-            Event::TransferStarted { id, label, total } => self.with(id, &label, |line| {
+            Event::TransferState { id, label, state } => self.state(id, &label, &state),
+            Event::TransferStarted { id, total, .. } => self.with(id, |line| {
                 line.total = total;
                 line.begun = Instant::now();
+                line.first = None;
             }),
             Event::TransferProgress { id, done } => {
                 let verb = if self.way == Way::Down { "Downloading" } else { "Pushing" };
-                self.with(id, "", |line| line.moving(verb, done));
+                let width = self.width();
+                self.with(id, |line| line.moving(verb, done, width));
             }
             _ => {}
         }
@@ -171,8 +195,19 @@ mod tests {
 
     #[test]
     fn the_bar_is_as_wide_as_dockers() {
-        assert_eq!(bar(0, 10), format!("[>{}]", " ".repeat(49)));
-        assert_eq!(bar(5, 10), format!("[{}>{}]", "=".repeat(25), " ".repeat(24)));
-        assert_eq!(bar(10, 10), format!("[{}]", "=".repeat(50)));
+        assert_eq!(bar(0, 10, BAR), format!("[>{}]", " ".repeat(49)));
+        assert_eq!(bar(5, 10, BAR), format!("[{}>{}]", "=".repeat(25), " ".repeat(24)));
+        assert_eq!(bar(10, 10, BAR), format!("[{}]", "=".repeat(50)));
+    }
+
+    #[test]
+    fn a_line_fits_its_terminal() {
+        let text = |room| moved("Downloading", 8_608_000, Some(26_690_000), 12_340_000, room);
+        let numbers = "8.608MB/26.69MB  12.34MB/s";
+        assert_eq!(text(200), format!("Downloading  [{}>{}]  {numbers}", "=".repeat(16), " ".repeat(33)));
+        assert_eq!(text(60), format!("Downloading  [{}>{}]  {numbers}", "=".repeat(5), " ".repeat(11)));
+        assert_eq!(text(60).len(), 60);
+        assert_eq!(text(50), format!("Downloading  {numbers}"));
+        assert_eq!(moved("Pushing", 5, None, 1, 200), "Pushing  5B  1B/s");
     }
 }

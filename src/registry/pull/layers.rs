@@ -1,5 +1,6 @@
 //! The layers of an image: those that are not here are fetched, checked and unpacked, several at once.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
@@ -122,12 +123,15 @@ impl Job<'_> {
     async fn attempt(&self) -> Result<(), Failed> {
         let digest = &self.blob.digest;
         let fetching = Box::pin(self.fetch());
-        let unpacking = Box::pin(self.unpack());
+        let at_work = Cell::new(false);
+        let unpacking = Box::pin(self.unpack(&at_work));
         match select(fetching, unpacking).await {
             Either::Left((Ok(()), unpacking)) => {
                 self.transfer.done(digest, false);
                 self.transfer.state(digest, TransferState::Fetched);
-                self.transfer.state(digest, TransferState::Unpacking);
+                if at_work.get() {
+                    self.transfer.state(digest, TransferState::Unpacking);
+                }
                 unpacking.await
             }
             Either::Left((Err(error), unpacking)) => {
@@ -182,8 +186,9 @@ impl Job<'_> {
         }
     }
 
-    async fn unpack(&self) -> Result<(), Failed> {
+    async fn unpack(&self, at_work: &Cell<bool>) -> Result<(), Failed> {
         let _permit = self.gates.workers.acquire().await.expect("the gate is never closed");
+        at_work.set(true);
         let store = self.transfer.store.clone();
         let reader = self.partial.reader(Some(self.blob.size));
         let (blob, diff_id) = (self.blob.clone(), self.diff_id);

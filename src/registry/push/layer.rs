@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::image::family;
+use super::scale::Scale;
 use super::upload::Found;
 use super::{LayerBytes, Push};
 use crate::image::manifest::media_type;
@@ -11,7 +12,7 @@ use crate::image::{Descriptor, DiffId};
 use crate::layers::{self, Compression, HashingWriter};
 use crate::progress::TransferState;
 use crate::registry::transfer::TransferError;
-use crate::store::{Partial, Store, StoreError};
+use crate::store::{Layer, Partial, StoreError};
 
 impl Push<'_> {
     /// Sees to it that a layer is there and returns the blob that it is there.
@@ -73,10 +74,12 @@ impl Push<'_> {
         let partial = Arc::new(partial);
         let closing = Closing(Arc::clone(&partial));
         let what = format!("{id} {settings} {}", env!("CARGO_PKG_VERSION"));
-        let (store, into, how) =
-            (self.transfer.store.clone(), Arc::clone(&partial), self.options.compression);
+        let (into, how) = (Arc::clone(&partial), self.options.compression);
+        let layer = self.transfer.store.layer(id)?.ok_or(StoreError::NoLayer(id))?;
+        let scale = Scale::new(layer.size());
+        let counts = Arc::clone(&scale);
         let compressing = async {
-            let work = tokio::task::spawn_blocking(move || compress(&store, id, &into, how));
+            let work = tokio::task::spawn_blocking(move || compress(&layer, &into, how, &counts));
             let made = work.await.expect("compressing does not panic");
             partial.close();
             drop(permit);
@@ -92,7 +95,7 @@ impl Push<'_> {
             }
             Ok(made)
         };
-        let made = self.send_growing(&what, &id.as_digest(), &partial, compressing).await?;
+        let made = self.send_growing(&what, &id.as_digest(), &partial, &scale, compressing).await?;
         drop(closing);
         if let Ok(partial) = Arc::try_unwrap(partial) {
             partial.finish()?;
@@ -119,15 +122,14 @@ pub fn settings_of(how: Compression) -> String {
 }
 
 fn compress(
-    store: &Store,
-    id: DiffId,
+    layer: &Layer,
     into: &Partial,
     how: Compression,
+    scale: &Scale,
 ) -> Result<Descriptor, TransferError> {
-    let layer = store.layer(id)?.ok_or(StoreError::NoLayer(id))?;
-    let failed = |source| TransferError::Store(StoreError::Compress { layer: id, source });
-    let mut out = HashingWriter::new(into.writer(0)?);
-    layers::compress(&mut *layer.tar()?, &mut out, how).map_err(failed)?;
+    let failed = |source| TransferError::Store(StoreError::Compress { layer: layer.diff_id(), source });
+    let mut out = HashingWriter::new(scale.writer(into.writer(0)?));
+    layers::compress(&mut scale.reader(layer.tar()?), &mut out, how).map_err(failed)?;
     out.flush().map_err(|source| failed(layers::LayerError::Io { action: "write compressed", source }))?;
     let (digest, size) = out.finish().map_err(failed)?;
     let kind = match how {

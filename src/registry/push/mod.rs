@@ -15,6 +15,7 @@ mod bytes;
 mod image;
 mod index;
 mod layer;
+mod scale;
 mod upload;
 
 use std::sync::Arc;
@@ -28,19 +29,12 @@ use crate::image::{Descriptor, Digest, Document, ManifestDigest, Platform, Refer
 use crate::layers::Compression;
 
 /// How an image is pushed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PushOptions {
     /// How layers are compressed that were not.
     pub compression: Compression,
     /// Push this platform of an index alone.
     pub platform: Option<Platform>,
-}
-
-impl Default for PushOptions {
-    /// Gzip at the level that is fastest for its size here.
-    fn default() -> Self {
-        Self { compression: Compression::Gzip { level: 4 }, platform: None }
-    }
 }
 
 /// What a push made.

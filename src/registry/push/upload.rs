@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::layer::Closing;
+use super::scale::Scale;
 use super::{LayerBytes, Push};
 use crate::image::{Descriptor, Digest};
 use crate::progress::TransferState;
 use crate::registry::client::{ByteStream, MountOutcome, Repository, Upload, UploadBody};
 use crate::registry::error::RegistryError;
 use crate::registry::pull::Fetch;
-use crate::registry::transfer::{Transfer, TransferError};
+use crate::registry::transfer::TransferError;
 use crate::store::Partial;
 
 /// Attempts without a byte of progress.
@@ -119,18 +120,20 @@ impl Push<'_> {
         what: &str,
         shown: &Digest,
         partial: &Arc<Partial>,
+        scale: &Arc<Scale>,
         made: impl Future<Output = Result<Descriptor, TransferError>>,
     ) -> Result<Descriptor, TransferError> {
         let _permit = self.gates.connections.acquire().await.expect("the gate is never closed");
-        self.transfer.started(shown, None);
         let bytes = LayerBytes::Partial(Arc::clone(partial), None);
         let (made, sent) = if self.is_begun(what)? {
             // Where an upload goes on, what is sent needs its place, and so its length.
             let made = made.await?;
+            self.transfer.started(shown, Some(made.size));
             let sent = self.send(&made.digest.to_string(), shown, &bytes, Some(&made), None).await?;
             (made, sent)
         } else {
-            let sending = self.send(what, shown, &bytes, None, None);
+            self.transfer.started(shown, Some(scale.plain));
+            let sending = self.send_scaled(what, shown, &bytes, scale);
             futures_util::future::try_join(made, sending).await?
         };
         if let Err(error) = sent.finish(self, &made.digest).await {
@@ -156,6 +159,31 @@ impl Push<'_> {
         blob: Option<&Descriptor>,
         begun: Option<Upload>,
     ) -> Result<Sending, TransferError> {
+        let (transfer, shown) = (self.transfer.clone(), *shown);
+        self.send_told(what, bytes, blob, begun, move |done| transfer.progress(&shown, done)).await
+    }
+
+    /// Sends a blob whose size is not known yet: what is told is how much of the layer that was.
+    async fn send_scaled(
+        &self,
+        what: &str,
+        shown: &Digest,
+        bytes: &LayerBytes,
+        scale: &Arc<Scale>,
+    ) -> Result<Sending, TransferError> {
+        let (transfer, shown, scale) = (self.transfer.clone(), *shown, Arc::clone(scale));
+        let tell = move |done| transfer.progress(&shown, scale.plain_of(done));
+        self.send_told(what, bytes, None, None, tell).await
+    }
+
+    async fn send_told(
+        &self,
+        what: &str,
+        bytes: &LayerBytes,
+        blob: Option<&Descriptor>,
+        begun: Option<Upload>,
+        tell: impl Fn(u64) + Clone + Send + 'static,
+    ) -> Result<Sending, TransferError> {
         let place = self.repo.to_string();
         let mut upload = self.begin(what, begun).await?;
         let mut failures = 0;
@@ -163,7 +191,7 @@ impl Push<'_> {
         loop {
             let offset = upload.offset();
             let reader = bytes.open(offset)?;
-            let stream = pieces(reader, self.transfer.clone(), *shown, offset);
+            let stream = pieces(reader, tell.clone(), offset);
             let length = blob.map(|blob| blob.size.saturating_sub(offset));
             let body = UploadBody::once(length, stream);
             let error = match upload.patch_stream(body).await {
@@ -331,7 +359,7 @@ fn is_wrong_bytes(error: &RegistryError) -> bool {
 }
 
 /// Turns a reader that may wait into pieces, read on a thread beside.
-fn pieces(mut reader: Box<dyn Read + Send>, transfer: Transfer, shown: Digest, from: u64) -> ByteStream {
+fn pieces(mut reader: Box<dyn Read + Send>, tell: impl Fn(u64) + Send + 'static, from: u64) -> ByteStream {
     let (to, from_reader) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut done = from;
@@ -350,7 +378,7 @@ fn pieces(mut reader: Box<dyn Read + Send>, transfer: Transfer, shown: Digest, f
             if to.blocking_send(piece).is_err() || last {
                 return;
             }
-            transfer.progress(&shown, done);
+            tell(done);
         }
     });
     Box::pin(futures_util::stream::unfold(from_reader, |mut from_reader| async move {

@@ -134,7 +134,7 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Puts the failure of asking for a manifest into docker's words.
+    /// Puts the failure of asking for a manifest or the tags into docker's words.
     pub(crate) fn manifest(reference: &Reference, error: RegistryError) -> Self {
         match error.status() {
             Some(_) => Self::Refusal { said: pull_text(&error, reference), status: error.status() },
