@@ -198,3 +198,331 @@ fn published_ports_lead_to_containers() {
     let found = Host::shell(&host.other, "curl -s --max-time 5 http://10.99.0.1:8080/; echo $?");
     assert_eq!(found, "7\n", "nobody listens any more");
 }
+
+#[test]
+fn ports_are_published_as_the_flags_say() {
+    let Some(host) = Host::new() else { return };
+    host.env.write("app/Dockerfile", "FROM busybox\nEXPOSE 80 53/udp\n");
+    host.ok(&["build", "-q", "-t", "app", "app"]);
+    for (flags, shown) in [
+        (&["-p", "127.0.0.1:8080:80"][..], "53/udp, 127.0.0.1:8080->80/tcp"),
+        (&["-p", "[::1]:8080:80"], "53/udp, [::1]:8080->80/tcp"),
+        (&["-p", "10.99.0.1:8080-8082:80-82"], "53/udp, 10.99.0.1:8080-8082->80-82/tcp"),
+        (&["-p", "published=53,target=53,protocol=udp"], "0.0.0.0:53->53/udp, [::]:53->53/udp, 80/tcp"),
+        (&["--expose", "81-82"], "53/udp, 80-82/tcp"),
+    ] {
+        host.ok(&[&["run", "-d", "--name", "it"][..], flags, &["app", "sleep", "1000"]].concat());
+        assert_eq!(host.ok(&["ps", "--format", "{{.Ports}}"]).trim(), shown, "{flags:?}");
+        host.ok(&["rm", "-f", "it"]);
+    }
+    host.ok(&["run", "-d", "--name", "all", "-P", "app", "sleep", "1000"]);
+    let port = |what: &str| -> u16 {
+        let line = host.ok(&["port", "all", what]);
+        let first = line.lines().next().and_then(|line| line.strip_prefix("0.0.0.0:")).expect("a port");
+        first.parse().expect("a number")
+    };
+    assert!(port("80") >= 1024 && port("53/udp") >= 1024);
+    let all = host.ok(&["port", "all"]);
+    assert!(all.contains(&format!("80/tcp -> 0.0.0.0:{}\n80/tcp -> [::]:", port("80/tcp"))), "{all}");
+    let none = host.run(&["port", "all", "81"]).fails_with(1);
+    assert_eq!(none.stderr, "Error: No public port '81/tcp' published for all\n");
+    host.ok(&["run", "-d", "--name", "range", "-p", "8000-8010:80", "app", "sleep", "1000"]);
+    host.ok(&["run", "-d", "--name", "next", "-p", "8000-8010:80", "app", "sleep", "1000"]);
+    assert_eq!(host.ok(&["port", "next", "80"]), "0.0.0.0:8001\n[::]:8001\n");
+    host.ok(&["restart", "-t", "0", "next"]);
+    assert_eq!(host.ok(&["port", "next", "80"]), "0.0.0.0:8001\n[::]:8001\n");
+}
+
+#[test]
+fn datagrams_reach_published_ports_and_come_back() {
+    let Some(host) = Host::new() else { return };
+    let tar = support::base("debian.tar");
+    host.ok(&["import", tar.to_str().expect("a plain path"), "debian"]);
+    let echo = "$s = IO::Socket::INET->new(LocalPort => 9000, Proto => 'udp') or die; \
+                while (defined $s->recv($b, 999)) { $s->send(\"re:$b\") }";
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "echo",
+        "-p",
+        "9001:9000/udp",
+        "debian",
+        "perl",
+        "-MIO::Socket::INET",
+        "-e",
+        echo,
+    ];
+    host.ok(&run);
+    let ask = |from: &str, address: &str| {
+        let family = if address.contains(':') { "AF_INET6" } else { "AF_INET" };
+        let script = format!(
+            "python3 -c 'import socket; s = socket.socket(socket.{family}, socket.SOCK_DGRAM); s.settimeout(5); \
+             s.connect((\"{address}\", 9001)); s.send(b\"hi\"); print(s.recv(99).decode())' 2>/dev/null"
+        );
+        let answered = || Host::shell(from, &script) == "re:hi\n";
+        wait_until(&format!("an answer from {address}"), LONG, answered);
+    };
+    ask(&host.other, "10.99.0.1");
+    ask(&host.other, "fd99::1");
+    ask(&host.name, "127.0.0.1");
+    ask(&host.name, "::1");
+}
+
+#[test]
+fn names_resolve_in_networks_of_ones_own() {
+    let Some(host) = Host::new() else { return };
+    let id = host.ok(&["network", "create", "--subnet", "10.88.0.0/24", "--label", "a=b", "mine"]);
+    assert_eq!(id.trim().len(), 64);
+    let twice = host.run(&["network", "create", "mine"]).fails_with(1);
+    assert_eq!(twice.stderr, "Error response from daemon: network with name mine already exists\n");
+    host.web("web", &["--network", "mine", "--network-alias", "www", "--ip", "10.88.0.80"]);
+    host.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "two",
+        "--net",
+        "mine",
+        "--net-alias",
+        "www",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let inside = |script: &str| host.ok(&["run", "--rm", "--network", "mine", "busybox", "sh", "-c", script]);
+    let resolv = inside("cat /etc/resolv.conf");
+    assert!(resolv.starts_with("nameserver 127.0.0.11\n") && resolv.contains("ndots:0"), "{resolv}");
+    for name in ["web", "WEB", "web.mine", "www"] {
+        let answer = inside(&format!("nslookup -type=a {name}"));
+        assert!(answer.contains("Address: 10.88.0.80"), "{name}: {answer}");
+    }
+    assert_eq!(inside("nslookup -type=a www").matches("Address: 10.88.0.").count(), 2);
+    assert!(inside("nslookup 10.88.0.80").contains("name = web.mine"));
+    assert!(inside("ping -c 1 -W 10 web").contains("1 packets received"));
+    host.ok(&["rename", "web", "renamed"]);
+    assert!(inside("nslookup -type=a renamed").contains("10.88.0.80"));
+    assert!(inside("ping -c 1 -W 2 web || echo gone").contains("gone"), "an old name means nothing");
+    let used = host.run(&["network", "rm", "mine"]).fails_with(1);
+    assert!(used.stderr.contains("error while removing network: network mine id "), "{}", used.stderr);
+    assert!(used.stderr.contains("has active endpoints (name:\"two\" id:"), "{}", used.stderr);
+    let shown = host.ok(&[
+        "network",
+        "inspect",
+        "-f",
+        "{{json .IPAM.Config}} {{.Labels.a}} {{len .Containers}}",
+        "mine",
+    ]);
+    assert_eq!(shown, "[{\"Subnet\":\"10.88.0.0/24\",\"Gateway\":\"10.88.0.1\"}] b 2\n");
+    host.ok(&["rm", "-f", "renamed", "two"]);
+    assert_eq!(host.ok(&["network", "rm", "mine"]), "mine\n");
+    let gone = host.run(&["network", "rm", "mine"]).fails_with(1);
+    assert_eq!(gone.stderr, "Error response from daemon: network mine not found\n");
+}
+
+#[test]
+fn other_names_are_asked_where_the_host_or_a_flag_says() {
+    let Some(host) = Host::new() else { return };
+    host.ok(&["network", "create", "mine"]);
+    let server = host.env.write("dns.py", include_str!("support/dns.py"));
+    let mut command = Command::new("python3");
+    command.args([server.to_str().expect("a plain path"), "10.99.0.2", "outside.example", "10.9.8.7"]);
+    let mut serving = Host::inside(&host.other, &command).spawn().expect("python starts");
+    let ask = |network: &str, name: &str| {
+        let script = format!("nslookup -type=a {name}");
+        host.run(&["run", "--rm", "--network", network, "--dns", "10.99.0.2", "busybox", "sh", "-c", &script])
+            .stdout
+    };
+    wait_until("the server's answer", LONG, || ask("bridge", "outside.example").contains("10.9.8.7"));
+    let through = ask("mine", "outside.example");
+    let resolv = host.ok(&[
+        "run",
+        "--rm",
+        "--dns",
+        "10.99.0.2",
+        "--dns-search",
+        "x.y",
+        "--dns-option",
+        "ndots:3",
+        "busybox",
+        "cat",
+        "/etc/resolv.conf",
+    ]);
+    serving.kill().expect("it runs");
+    serving.wait().expect("it is a child");
+    assert!(through.contains("10.9.8.7"), "{through}");
+    assert_eq!(resolv, "nameserver 10.99.0.2\nsearch x.y\noptions ndots:3\n");
+}
+
+#[test]
+fn networks_are_listed_filtered_and_pruned() {
+    let Some(host) = Host::new() else { return };
+    assert_eq!(
+        host.ok(&["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"]),
+        "bridge bridge local\nhost host local\nnone null local\n"
+    );
+    let table = host.ok(&["network", "ls"]);
+    assert!(table.starts_with("NETWORK ID     NAME      DRIVER    SCOPE\n"), "{table}");
+    for name in ["first", "second"] {
+        host.ok(&["network", "create", "--label", &format!("name={name}"), name]);
+    }
+    assert_eq!(host.ok(&["network", "ls", "-q", "--filter", "type=custom"]).lines().count(), 2);
+    assert_eq!(
+        host.ok(&["network", "ls", "--filter", "label=name=first", "--format", "{{.Name}}"]),
+        "first\n"
+    );
+    let pools = host.ok(&[
+        "network",
+        "inspect",
+        "-f",
+        "{{(index .IPAM.Config 0).Subnet}}",
+        "bridge",
+        "first",
+        "second",
+    ]);
+    assert_eq!(pools, "172.17.0.0/16\n172.18.0.0/16\n172.19.0.0/16\n");
+    let kept = host.run(&["network", "rm", "bridge"]).fails_with(1);
+    assert_eq!(
+        kept.stderr,
+        "Error response from daemon: bridge is a pre-defined network and cannot be removed\n"
+    );
+    let overlap = host.run(&["network", "create", "--subnet", "172.18.5.0/24", "over"]).fails_with(1);
+    assert!(
+        overlap.stderr.contains("Pool overlaps with other one on this address space"),
+        "{}",
+        overlap.stderr
+    );
+    let driver = host.run(&["network", "create", "-d", "overlay", "over"]).fails_with(1);
+    assert!(driver.stderr.contains("overlay is not available"), "{}", driver.stderr);
+    host.ok(&["run", "-d", "--name", "used", "--network", "first", "busybox", "sleep", "1000"]);
+    assert_eq!(host.ok(&["network", "prune", "-f"]), "Deleted Networks:\nsecond\n\n");
+    host.ok(&["rm", "-f", "used"]);
+    assert_eq!(host.ok(&["network", "prune", "-f"]), "Deleted Networks:\nfirst\n\n");
+    assert_eq!(host.here("ip -o link show type bridge"), "", "no bridge that nobody needs");
+    assert_eq!(host.here("nft list tables"), "");
+    let missing = host.run(&["network", "inspect", "first"]).fails_with(1);
+    assert_eq!(
+        (missing.stdout.as_str(), missing.stderr.as_str()),
+        ("[]\n", "Error response from daemon: network first not found\n")
+    );
+}
+
+#[test]
+fn a_running_container_changes_networks() {
+    let Some(host) = Host::new() else { return };
+    for name in ["first", "second"] {
+        host.ok(&["network", "create", name]);
+    }
+    host.web("web", &["--network", "first", "-p", "8080:80"]);
+    host.ok(&["network", "connect", "--alias", "also", "second", "web"]);
+    let ask = |network: &str, name: &str| {
+        let script = format!("ping -c 1 -W 10 {name} >/dev/null 2>&1 && echo reached || echo unknown");
+        host.ok(&["run", "--rm", "--network", network, "busybox", "sh", "-c", &script])
+    };
+    assert_eq!((ask("second", "also").as_str(), ask("second", "web").as_str()), ("reached\n", "reached\n"));
+    let again = host.run(&["network", "connect", "second", "web"]).fails_with(1);
+    assert!(
+        again.stderr.contains("endpoint with name web already exists in network second"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(host.ok(&["ps", "--format", "{{.Networks}}"]), "first,second\n");
+    host.ok(&["restart", "-t", "0", "web"]);
+    assert_eq!(ask("second", "also"), "reached\n", "it stays connected");
+    host.ok(&["network", "disconnect", "first", "web"]);
+    assert_eq!((ask("first", "web").as_str(), ask("second", "web").as_str()), ("unknown\n", "reached\n"));
+    let twice = host.run(&["network", "disconnect", "first", "web"]).fails_with(1);
+    assert!(twice.stderr.contains("is not connected to network first"), "{}", twice.stderr);
+    // A stopped one is connected when it starts.
+    host.ok(&["stop", "-t", "0", "web"]);
+    host.ok(&["network", "connect", "first", "web"]);
+    host.ok(&["start", "web"]);
+    assert_eq!(ask("first", "web"), "reached\n");
+    Host::page(&host.other, "http://10.99.0.1:8080/", "hello web\n");
+}
+
+#[test]
+fn a_container_joins_another_ones_network() {
+    let Some(host) = Host::new() else { return };
+    host.web("web", &["-h", "shown"]);
+    let script =
+        "hostname; tail -n 1 /etc/hosts; printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc 127.0.0.1 80 | tail -n 1";
+    let said = host.ok(&["run", "--rm", "--network", "container:web", "busybox", "sh", "-c", script]);
+    assert_eq!(said, "shown\n172.17.0.2\tshown\nhello web\n");
+    for (flags, said) in [
+        (&["-p", "80:80"][..], "conflicting options: port publishing and the container type network mode"),
+        (&["-h", "x"], "conflicting options: hostname and the network mode"),
+        (&["--dns", "1.1.1.1"], "conflicting options: dns and the network mode"),
+    ] {
+        let ran = host.run(&[&["run", "--network", "container:web"][..], flags, &["busybox"]].concat());
+        let ran = ran.fails_with(125);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    host.ok(&["stop", "-t", "0", "web"]);
+    let stopped = host.run(&["run", "--rm", "--network", "container:web", "busybox"]).fails_with(125);
+    assert!(stopped.stderr.contains("is not running"), "{}", stopped.stderr);
+    let missing = host.run(&["run", "--rm", "--network", "container:nosuch", "busybox"]).fails_with(125);
+    assert!(missing.stderr.contains("No such container: nosuch"), "{}", missing.stderr);
+}
+
+#[test]
+fn hosts_and_links_and_addresses_follow_the_flags() {
+    let Some(host) = Host::new() else { return };
+    let hosts = host.ok(&[
+        "run",
+        "--rm",
+        "-h",
+        "me",
+        "--domainname",
+        "example.org",
+        "--add-host",
+        "db:10.1.2.3",
+        "--add-host",
+        "gw:host-gateway",
+        "--mac-address",
+        "92:d0:c6:0a:29:33",
+        "busybox",
+        "sh",
+        "-c",
+        "cat /etc/hosts /etc/hostname; cat /sys/class/net/eth0/address",
+    ]);
+    let expected = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n10.1.2.3\tdb\n172.17.0.1\tgw\n172.17.0.2\tme.example.org me\nme.example.org\n92:d0:c6:0a:29:33\n";
+    assert_eq!(hosts, expected);
+    host.web("web", &[]);
+    host.ok(&["create", "--name", "linked", "--link", "web:alias", "busybox", "grep", "alias", "/etc/hosts"]);
+    let line = host.ok(&["start", "-a", "linked"]);
+    assert!(line.starts_with("172.17.0.2\talias ") && line.ends_with(" web\n"), "{line}");
+    host.ok(&["rm", "--link", "/linked/alias"]);
+    assert_eq!(host.run(&["start", "-a", "linked"]).fails_with(1).stdout, "");
+    let ip = host.run(&["run", "--ip", "172.17.0.9", "busybox"]).fails_with(125);
+    assert!(
+        ip.stderr.contains("user specified IP address is supported on user defined networks only"),
+        "{}",
+        ip.stderr
+    );
+    host.ok(&["network", "create", "--subnet", "10.77.0.0/29", "small"]);
+    let taken = ["run", "-d", "--network", "small", "--ip", "10.77.0.3", "busybox", "sleep", "1000"];
+    host.ok(&taken);
+    let again = host.run(&taken).fails_with(125);
+    assert!(again.stderr.contains("Address already in use"), "{}", again.stderr);
+}
+
+#[test]
+fn internal_networks_have_no_way_out() {
+    let Some(host) = Host::new() else { return };
+    host.ok(&["network", "create", "--internal", "closed"]);
+    host.ok(&["network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart"]);
+    host.ok(&["run", "-d", "--name", "closed", "--network", "closed", "busybox", "sleep", "1000"]);
+    host.ok(&["run", "-d", "--name", "apart", "--network", "apart", "busybox", "sleep", "1000"]);
+    let reach = |network: &str, name: &str| {
+        let script = format!(
+            "ip route | grep -c default; ping -c 1 -W 2 {name} >/dev/null 2>&1 && echo yes || echo no"
+        );
+        host.ok(&["run", "--rm", "--network", network, "busybox", "sh", "-c", &script])
+    };
+    assert_eq!(reach("closed", "closed"), "0\nyes\n");
+    assert_eq!(reach("closed", "10.99.0.2"), "0\nno\n");
+    assert_eq!(reach("apart", "apart"), "1\nno\n");
+    assert_eq!(reach("apart", "10.99.0.2"), "1\nyes\n");
+    assert_eq!(reach("bridge", "10.99.0.2"), "1\nyes\n");
+}

@@ -6,7 +6,7 @@ use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::completion::CompletionArgs;
 use super::container::{
-    KillArgs, LogsArgs, NamesArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs,
+    KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs,
 };
 use super::copy::CopyArgs;
 use super::df::DfArgs;
@@ -20,6 +20,7 @@ use super::later::Later;
 use super::load::LoadArgs;
 use super::login::{LoginArgs, LogoutArgs};
 use super::manifest::ManifestCommand;
+use super::network::NetworkCommand;
 use super::prune::{BuilderPruneArgs, ContainerPruneArgs, ImagePruneArgs, SystemPruneArgs};
 use super::pull::PullArgs;
 use super::push::PushArgs;
@@ -98,6 +99,8 @@ pub enum Command {
     Buildx(Group<BuilderCommand>),
     /// Manage containers
     Container(Group<ContainerCommand>),
+    /// Manage networks
+    Network(Group<NetworkCommand>),
     /// Serve images to other machines
     Registry(Group<RegistryCommand>),
     /// Manage Skiff
@@ -187,6 +190,8 @@ pub enum LifeCommand {
     Wait(Later<NamesArgs>),
     /// Rename a container
     Rename(Later<RenameArgs>),
+    /// List port mappings or a specific mapping for the container
+    Port(Later<PortArgs>),
     /// Fetch the logs of a container
     Logs(Later<LogsArgs>),
 }

@@ -104,7 +104,7 @@ fn stored(
 }
 
 /// JSON indented by four blanks, as docker prints it.
-fn indented(values: &[Value]) -> String {
+pub fn indented(values: &[Value]) -> String {
     use serde::Serialize as _;
     let mut out = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");

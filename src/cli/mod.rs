@@ -33,6 +33,7 @@ mod later;
 mod load;
 mod login;
 mod manifest;
+mod network;
 mod output;
 mod prune;
 mod pull;
@@ -151,6 +152,7 @@ fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliEr
         LifeCommand::Unpause(args) => container::unpause(&args, global),
         LifeCommand::Wait(args) => container::wait(&args, global),
         LifeCommand::Rename(args) => container::rename(&args, global),
+        LifeCommand::Port(args) => container::port(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Logs(args) => container::logs(&args, global).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -193,6 +195,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Life(command) => return life_command(command, global),
         Command::Rm(args) => return container::rm(&args, global),
         Command::Ps(args) => container::ps(&args, global),
+        Command::Network(group) => return network::run(group.command, global),
         Command::Registry(group) => registry::run(&group.command, global),
         Command::System(group) => match group.command {
             SystemCommand::Df(args) => df::run(&args, global),

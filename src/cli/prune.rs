@@ -7,7 +7,7 @@ use clap::Args;
 use super::error::CliError;
 use super::filter::{Filters, has_label};
 use super::global::Global;
-use super::{containers, human, output};
+use super::{containers, human, network, output};
 use crate::store::{CachePolicy, ImagePolicy, ImageRecord, Plan, Removed, Store};
 
 /// Remove unused data
@@ -90,7 +90,8 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
     };
     let filters = Filters::parse(&args.filter, &["until", "label", "label!"])?;
     let mut question = format!(
-        "WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  - unused build cache\n"
+        "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one \
+         container\n  - {images}\n  - unused build cache\n"
     );
     if !args.filter.is_empty() {
         question.push_str("\n  Items to be pruned will be filtered with:\n");
@@ -103,6 +104,7 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
     }
     let store = global.store()?;
     let freed = container_step(global, &filters, args.dry_run)?;
+    network::prune_step(global, &filters, args.dry_run)?;
     let mut total = image_step(global, args.all, &filters, args.dry_run)?;
     total.bytes += freed;
     if filters.values("label").is_empty() && filters.values("label!").is_empty() {
@@ -245,7 +247,10 @@ fn report(removed: &Removed, dry_run: bool) -> Result<(), CliError> {
 }
 
 /// Asks on the terminal; without one the answer is no.
-fn confirmed(force: bool, question: &str) -> Result<bool, CliError> {
+///
+/// # Errors
+/// Nothing can be asked.
+pub fn confirmed(force: bool, question: &str) -> Result<bool, CliError> {
     if force {
         return Ok(true);
     }

@@ -16,15 +16,11 @@ const LATER: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "attach", "commit", "compose", "context", "cp", "diff", "events", "exec", "export", "network",
-            "node", "plugin", "port", "secret", "service", "stack", "stats", "swarm", "top", "trust",
-            "update", "volume",
+            "attach", "commit", "compose", "context", "cp", "diff", "events", "exec", "export", "node",
+            "plugin", "secret", "service", "stack", "stats", "swarm", "top", "trust", "update", "volume",
         ],
     ),
-    (
-        "container",
-        &["attach", "commit", "cp", "diff", "exec", "export", "inspect", "port", "stats", "top", "update"],
-    ),
+    ("container", &["attach", "commit", "cp", "diff", "exec", "export", "inspect", "stats", "top", "update"]),
     ("system", &["dial-stdio", "events", "service"]),
     ("builder", &["du"]),
     (

@@ -327,7 +327,7 @@ mod tests {
                 1,
                 "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information",
             ),
-            ("network ls", 1, "docker: 'docker network' is not available in this version"),
+            ("compose ls", 1, "docker: 'docker compose' is not available in this version"),
             ("container commit", 1, "docker: 'docker container commit' is not available in this version"),
             (
                 "images --nosuch=1",

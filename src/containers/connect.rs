@@ -1,14 +1,13 @@
 //! A container's networks while it runs, as its monitor keeps them.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::config::Attachment;
 use super::error::ContainerError;
 use super::files::Container;
 use super::managed;
-use crate::fs::{Follow, Root};
+use crate::fs::network_namespace_of;
 use crate::net::{Endpoint, Joining, NetError, Network, Networks, Sandbox, Wanted, mac_from};
 
 /// What a container joins begins so.
@@ -27,7 +26,8 @@ impl Connections {
             return namespace_of(&other).map(|fd| Some(Arc::new(fd)));
         }
         let config = &container.config.network;
-        if config.attachments.is_empty() {
+        // One that was taken out of all its networks may come into another while it runs.
+        if config.attachments.is_empty() && ["host", "none"].contains(&config.mode.as_str()) {
             return Ok(None);
         }
         let networks = open(container)?;
@@ -51,8 +51,46 @@ impl Connections {
         }
         let namespace = sandbox.namespace();
         self.made = Some((networks, sandbox));
-        managed::write(container, &self.endpoints(), found.iter().any(|(_, network)| network.has_names()))?;
-        Ok(Some(namespace))
+        let told = self.tell(container);
+        if told.is_err() {
+            self.end();
+        }
+        told.map(|()| Some(namespace))
+    }
+
+    /// Lets the container know its addresses, and others' by name.
+    fn tell(&mut self, container: &Container) -> Result<(), ContainerError> {
+        let Some((networks, sandbox)) = &mut self.made else { return Ok(()) };
+        let servers = managed::upstream(&container.config.network);
+        let names = sandbox.serve_names(networks, &servers).map_err(ContainerError::Network)?;
+        managed::write(container, &sandbox.endpoints(), names)
+    }
+
+    /// Joins and leaves networks until they are those of the config.
+    pub fn adapt(&mut self, container: &Container) -> Result<(), ContainerError> {
+        let Some((networks, sandbox)) = &mut self.made else {
+            return Err(ContainerError::Refused(format!(
+                "container {} has no network of its own that could be changed",
+                container.config.id
+            )));
+        };
+        let mut wanted = Vec::new();
+        for attachment in &container.config.network.attachments {
+            wanted.push((attachment, networks.find(&attachment.network).map_err(ContainerError::Network)?));
+        }
+        for endpoint in sandbox.endpoints() {
+            if wanted.iter().all(|(_, network)| network.id != endpoint.network_id) {
+                sandbox.part(networks, &endpoint.network_id).map_err(ContainerError::Network)?;
+            }
+        }
+        for (attachment, network) in &wanted {
+            if !sandbox.is_in(&network.id) {
+                let published = sandbox.endpoints().iter().any(|endpoint| !endpoint.ports.is_empty());
+                let ports = if published { &[][..] } else { &container.config.network.publish };
+                join(container, networks, sandbox, (attachment, network), ports)?;
+            }
+        }
+        self.tell(container)
     }
 
     /// Returns the container's places.
@@ -132,9 +170,7 @@ fn namespace_of(other: &Container) -> Result<OwnedFd, ContainerError> {
             other.config.id
         )));
     }
-    let proc = Root::open("/proc".as_ref())?;
-    let path = PathBuf::from(state.pid.to_string()).join("ns/net");
-    Ok(proc.open_path(path, Follow::Yes)?)
+    Ok(network_namespace_of(state.pid)?)
 }
 
 /// Takes away what a container left in networks whose monitor was killed.

@@ -88,13 +88,27 @@ fn replace(container: &Container, name: &str, text: &str) -> Result<(), Containe
         .map_err(|e| ContainerError::io(format!("write {name}"), e))
 }
 
-/// Returns the name servers that a host's `resolv.conf` names and that containers can reach.
-fn servers(host: &str) -> Vec<IpAddr> {
-    let server = |line: &str| -> Option<IpAddr> {
+/// Returns the servers that are asked for names that are no containers'.
+pub(super) fn upstream(config: &NetworkConfig) -> Vec<IpAddr> {
+    if !config.dns.is_empty() {
+        return config.dns.clone();
+    }
+    let host = Root::open(Path::new("/")).and_then(|root| root.read("etc/resolv.conf", 1 << 20));
+    let host = host.unwrap_or_default();
+    // They are asked from the host, where its loopback addresses mean something.
+    all_servers(&String::from_utf8_lossy(&host)).collect()
+}
+
+fn all_servers(host: &str) -> impl Iterator<Item = IpAddr> + '_ {
+    host.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("nameserver")).then(|| words.next())??.parse().ok()
-    };
-    host.lines().filter_map(server).filter(|address| !address.is_loopback() && address.is_ipv4()).collect()
+    })
+}
+
+/// Returns the name servers that a host's `resolv.conf` names and that containers can reach.
+fn servers(host: &str) -> Vec<IpAddr> {
+    all_servers(host).filter(|address| !address.is_loopback() && address.is_ipv4()).collect()
 }
 
 fn lines_of(host: &str, kind: &str) -> Option<String> {

@@ -70,6 +70,8 @@ pub enum Request {
     Unpause,
     /// The config was changed and is to be read again.
     Reload,
+    /// The networks of the config were changed and are to be joined and left.
+    Networks,
     /// The size of the terminal, without being attached.
     Resize { rows: u16, columns: u16 },
 }

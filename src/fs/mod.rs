@@ -26,6 +26,6 @@ pub use error::FsError;
 pub use named::{
     canonical, is_directory, is_special, is_there, open_for_reading, open_for_writing, open_path,
 };
-pub use namespace::network_namespace;
+pub use namespace::{network_namespace, network_namespace_of};
 pub use root::{DirEntry, Follow, Root, stat_fd};
 pub use stat::{FileKind, Stat, Time};

@@ -11,7 +11,19 @@ use super::error::FsError;
 /// # Errors
 /// `/proc` is not there.
 pub fn network_namespace() -> Result<OwnedFd, FsError> {
-    const PATH: &str = "/proc/thread-self/ns/net";
+    open("/proc/thread-self/ns/net".to_owned())
+}
+
+/// Returns the network namespace of a process.
+///
+/// # Errors
+/// The process is gone.
+pub fn network_namespace_of(pid: i32) -> Result<OwnedFd, FsError> {
+    open(format!("/proc/{pid}/ns/net"))
+}
+
+/// Opens one of the links that lead to namespaces, which [`super::Root`] would not follow.
+fn open(path: String) -> Result<OwnedFd, FsError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, PATH, flags, Mode::empty()).map_err(|e| FsError::new("open", PATH, e))
+    rustix::fs::openat(CWD, &path, flags, Mode::empty()).map_err(|e| FsError::new("open", path, e))
 }

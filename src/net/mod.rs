@@ -3,6 +3,7 @@
 //! - `networks` is what is there ([`Networks`]), `network` what is kept of each;
 //! - `sandbox` is one container's namespace and its places ([`Sandbox`]);
 //! - `bridge` makes bridges, `firewall` their nftables rules, `proxy` carries what those can't;
+//! - `resolver` answers what containers ask about names;
 //! - `netlink` and `link` speak with the kernel;
 //! - `subnet` and `port` are addresses and flags as data.
 //!
@@ -21,6 +22,7 @@ mod network;
 mod networks;
 mod port;
 mod proxy;
+mod resolver;
 mod sandbox;
 mod subnet;
 

@@ -1,6 +1,6 @@
 //! A container's network namespace: made, connected, and taken out of its networks again.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::network::{Endpoint, Mac, Network, mac_of, mac_text};
 use super::networks::{Held, Networks};
 use super::port::{Published, Reserved, Wanted};
 use super::proxy::Proxy;
+use super::resolver::Resolver;
 use crate::fs::{Root, network_namespace};
 
 /// What a container wants of a network.
@@ -45,6 +46,7 @@ pub struct Sandbox {
     joined: Vec<Joined>,
     /// Which network has the way to other machines.
     route: Option<String>,
+    resolver: Option<Resolver>,
 }
 
 /// A container's place in a network.
@@ -74,7 +76,13 @@ impl Sandbox {
             let namespace = network_namespace()?;
             let mut inner = Netlink::open().map_err(failed)?;
             inner.set_up(1).map_err(failed)?;
-            Ok(Self { namespace: Arc::new(namespace), inner, joined: Vec::new(), route: None })
+            Ok(Self {
+                namespace: Arc::new(namespace),
+                inner,
+                joined: Vec::new(),
+                route: None,
+                resolver: None,
+            })
         };
         std::thread::scope(|scope| scope.spawn(make).join())
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -174,6 +182,31 @@ impl Sandbox {
             self.route = Some(id);
         }
         Ok(())
+    }
+
+    /// Answers questions about names in it, if one of its networks knows names; `servers` are asked for all others.
+    /// Whether it does.
+    ///
+    /// # Errors
+    /// The place where questions are asked can't be had.
+    pub fn serve_names(&mut self, networks: &Networks, servers: &[IpAddr]) -> Result<bool, NetError> {
+        let knowing = self.joined.iter().filter(|joined| joined.network.has_names());
+        let ids: Vec<String> = knowing.map(|joined| joined.network.id.clone()).collect();
+        match &self.resolver {
+            Some(resolver) => resolver.serve(ids),
+            None if ids.is_empty() => return Ok(false),
+            None => {
+                let outward = self.joined.iter().any(|joined| !joined.network.internal);
+                let servers = if outward { servers.to_vec() } else { Vec::new() };
+                self.resolver = Some(Resolver::start(&self.namespace, networks, ids, servers)?);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether it is in a network.
+    pub fn is_in(&self, network: &str) -> bool {
+        self.joined.iter().any(|joined| joined.network.id == network)
     }
 
     /// Returns its places, in the order in which they were taken.

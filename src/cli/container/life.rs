@@ -262,7 +262,10 @@ fn wait_for_end(container: &Container) -> Result<(), CliError> {
 }
 
 /// Asks the monitor for something; none if there is no monitor, an error text if it refuses.
-fn ask(container: &Container, request: &Request) -> Result<Option<Result<(), String>>, CliError> {
+///
+/// # Errors
+/// The monitor can't be reached, or its state not be read.
+pub fn ask(container: &Container, request: &Request) -> Result<Option<Result<(), String>>, CliError> {
     while state(container)?.status.has_monitor() {
         let Some(mut remote) = connect(container)? else {
             std::thread::sleep(std::time::Duration::from_millis(2));
@@ -353,7 +356,7 @@ fn wait_one(container: &Container) -> Result<i32, CliError> {
 /// A container runs, or can't be removed.
 pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     if args.link {
-        return Err(CliError::new("--link is not available in this version: there are no links yet"));
+        return remove_links(args, global);
     }
     let containers = all(global)?;
     let mut failures = Vec::new();
@@ -371,6 +374,24 @@ pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
     failures.iter().for_each(|text| output::talk(text));
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Removes links, each named `/CONTAINER/ALIAS`; their lines in a running container's file stay until it ends.
+fn remove_links(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
+    let containers = all(global)?;
+    each(&args.names, |name| {
+        let none =
+            || CliError::new(format!("Error response from daemon: Cannot get parent / for name {name}"));
+        let (parent, alias) = name.trim_start_matches('/').rsplit_once('/').ok_or_else(none)?;
+        let mut container = find(&containers, parent, global)?;
+        let links = &mut container.config.network.links;
+        let before = links.len();
+        links.retain(|(_, known)| known != alias);
+        if links.len() == before {
+            return Err(none());
+        }
+        container.write_config().map_err(|e| engine(&e))
+    })
 }
 
 /// Removes a container, by force a running one too.

@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use life::{
-    KillArgs, NamesArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs, kill, pause, rename, restart,
-    rm, start_command, stop, unpause, wait,
+    KillArgs, NamesArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs, ask, kill, pause, rename,
+    restart, rm, start_command, stop, unpause, wait,
 };
 pub use logs::{LogsArgs, logs};
+pub use ports::{PortArgs, port};
 pub use ps::{PsArgs, ps};
 pub use row::{Images, Style, fields};
 

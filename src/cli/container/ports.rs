@@ -3,6 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use clap::Args;
+
+use super::super::error::CliError;
+use super::super::global::Global;
+use super::super::output;
 use crate::containers::{Container, State};
 use crate::net::{Protocol, Published};
 
@@ -79,4 +84,43 @@ pub fn published(state: &State) -> Vec<&Published> {
     let mut all: Vec<&Published> = state.endpoints.iter().flat_map(|endpoint| &endpoint.ports).collect();
     all.sort_by_key(|port| (port.container, port.protocol, port.address, port.host));
     all
+}
+
+/// List port mappings or a specific mapping for the container
+#[derive(Debug, Args)]
+pub struct PortArgs {
+    /// Container
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+    /// Port of the container
+    #[arg(value_name = "PRIVATE_PORT[/PROTO]")]
+    port: Option<String>,
+}
+
+/// Runs `port`.
+///
+/// # Errors
+/// There is no such container, or the port is not published.
+pub fn port(args: &PortArgs, global: &Global) -> Result<(), CliError> {
+    let containers = super::all(global)?;
+    let container = super::find(&containers, &args.container, global)?;
+    let state = container.state().map_err(|e| CliError::engine(&e))?;
+    let published = published(&state);
+    let host = |port: &Published| SocketAddr::new(port.address, port.host).to_string();
+    let Some(wanted) = &args.port else {
+        let line = |port: &&Published| format!("{}/{} -> {}\n", port.container, port.protocol, host(port));
+        return output::data(&published.iter().map(line).collect::<String>());
+    };
+    let bad = || CliError::new(format!("Error: invalid port '{wanted}'"));
+    let (number, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
+    let number: u16 = number.parse().map_err(|_| bad())?;
+    let fits = |port: &&&Published| port.container == number && port.protocol.to_string() == protocol;
+    let lines: Vec<String> = published.iter().filter(fits).map(|port| host(port)).collect();
+    if lines.is_empty() {
+        return Err(CliError::new(format!(
+            "Error: No public port '{number}/{protocol}' published for {}",
+            args.container
+        )));
+    }
+    output::line(&lines.join("\n"))
 }

@@ -91,6 +91,7 @@ impl Monitor {
             Request::Pause => self.freeze(true).map(|()| true),
             Request::Unpause => self.freeze(false).map(|()| true),
             Request::Reload => self.reload().map(|()| true),
+            Request::Networks => self.change_networks().map(|()| true),
             Request::Resize { rows, columns } => {
                 self.resize(&[rows.to_le_bytes(), columns.to_le_bytes()].concat());
                 Ok(true)
@@ -164,6 +165,18 @@ impl Monitor {
         self.state.status = if freeze { Status::Paused } else { Status::Running };
         self.container.event(if freeze { "pause" } else { "unpause" }, &[]);
         self.container.write_state(&self.state).map_err(|e| e.to_string())
+    }
+
+    fn change_networks(&mut self) -> Result<(), String> {
+        self.container.reload().map_err(|e| e.to_string())?;
+        // Between two runs, the next one begins in the right networks.
+        let changed = match &self.run {
+            Some(_) => self.connections.adapt(&self.container),
+            None => Ok(()),
+        };
+        self.state.endpoints = self.connections.endpoints();
+        self.container.write_state(&self.state).map_err(|e| e.to_string())?;
+        changed.map_err(|error| super::failure(&error).text)
     }
 
     fn reload(&mut self) -> Result<(), String> {
