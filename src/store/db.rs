@@ -17,6 +17,8 @@ use super::error::StoreError;
 const BUSY: Duration = Duration::from_secs(10);
 /// Pages in the log after which a commit moves them into the database.
 const CHECKPOINT_PAGES: i64 = 400;
+/// Bytes of the log after which the end of a command empties it: whoever opens the database first reads all of it.
+const LONG_LOG: u64 = 400 << 10;
 
 const META_SCHEMA: &str = "
 CREATE TABLE image(
@@ -248,6 +250,22 @@ impl Db {
     }
 }
 
+impl Drop for Db {
+    /// Empties a long log.
+    ///
+    /// A process that opens the database alone can't know what of the log was moved already, so
+    /// that the log of many short commands would only grow, and each of them move all of it again.
+    fn drop(&mut self) {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let is_long = rustix::fs::lstat(log.as_os_str()).is_ok_and(|stat| stat.st_size as u64 > LONG_LOG);
+        // Others who read or write keep it, without being waited for; the last of them empties it.
+        if is_long && self.connection.busy_timeout(Duration::ZERO).is_ok() {
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+        }
+    }
+}
+
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
@@ -262,4 +280,44 @@ fn remove_database(root: &Path, file: &str) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_many_short_commands_stays_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Db::open(dir.path(), Which::Cache, true, true).unwrap();
+        open().with("make", |c| c.execute_batch("CREATE TABLE t(n INTEGER, filler BLOB)")).unwrap();
+        let log = dir.path().join("cache.db-wal");
+        for n in 0..40 {
+            let mut db = open();
+            db.write("fill", |t| t.execute("INSERT INTO t VALUES (?1, zeroblob(50000))", [n])).unwrap();
+            drop(db);
+            let length = std::fs::metadata(&log).map_or(0, |log| log.len());
+            assert!(length <= LONG_LOG, "{length} bytes after {n} commands");
+        }
+        let count: i64 =
+            open().with("count", |c| c.query_row("SELECT count(*) FROM t", (), |row| row.get(0))).unwrap();
+        assert_eq!(count, 40);
+    }
+
+    #[test]
+    fn a_log_that_somebody_reads_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Db::open(dir.path(), Which::Cache, true, true).unwrap();
+        let writer = open();
+        writer.with("make", |c| c.execute_batch("CREATE TABLE t(filler BLOB)")).unwrap();
+        writer.with("fill", |c| c.execute("INSERT INTO t VALUES (zeroblob(600000))", ())).unwrap();
+        let mut reader = open();
+        let count = reader.read("count", |t| {
+            drop(writer);
+            t.query_row("SELECT count(*) FROM t", (), |row| row.get::<_, i64>(0))
+        });
+        assert_eq!(count.unwrap(), 1);
+        drop(reader);
+        assert_eq!(std::fs::metadata(dir.path().join("cache.db-wal")).map_or(0, |log| log.len()), 0);
+    }
 }
