@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use support::user::User;
 use support::{Ran, TestEnv, is_root, wait_until};
 
 /// How long anything may take on a busy machine.
@@ -111,6 +112,16 @@ impl Host {
     fn page(host: &str, url: &str, expected: &str) {
         let script = format!("curl -sg --max-time 5 {url}");
         wait_until(&format!("{expected:?} from {url}"), LONG, || Self::shell(host, &script) == expected);
+    }
+
+    /// Asks for a page from here; nothing if nobody listens.
+    fn ask(address: &str) -> String {
+        use std::io::{Read as _, Write as _};
+        let Ok(mut stream) = std::net::TcpStream::connect(address) else { return String::new() };
+        let mut answer = String::new();
+        let _ = stream.set_read_timeout(Some(LONG));
+        let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n").and_then(|()| stream.read_to_string(&mut answer));
+        answer
     }
 
     fn interfaces(&self) -> usize {
@@ -525,4 +536,139 @@ fn internal_networks_have_no_way_out() {
     assert_eq!(reach("apart", "apart"), "1\nno\n");
     assert_eq!(reach("apart", "10.99.0.2"), "1\nyes\n");
     assert_eq!(reach("bridge", "10.99.0.2"), "1\nyes\n");
+}
+
+#[test]
+fn each_container_has_a_namespace_and_runs_when_its_address_is_there() {
+    let Some(host) = Host::new() else { return };
+    let own = |args: &[&str]| {
+        let tail = ["busybox", "sh", "-c", "readlink /proc/self/ns/net; ip -4 -o addr show eth0"];
+        let said = host.ok(&[&["run", "--rm"][..], args, &tail].concat());
+        let (namespace, address) = said.split_once('\n').expect("two lines");
+        assert!(address.contains(" 172.17.0."), "an address on the very first command: {said}");
+        namespace.to_owned()
+    };
+    let (first, second) = (own(&[]), own(&["-p", "80"]));
+    let hosts = host.here("readlink /proc/self/ns/net");
+    assert!(first != second && first != hosts.trim() && second != hosts.trim(), "{first} {second} {hosts}");
+    let shown = host.ok(&["run", "--name", "steps", "busybox", "sh", "-c", "touch /n; ip addr"]);
+    assert!(shown.contains("inet 172.17.0.2/16"), "{shown}");
+    let status = host.ok(&["ps", "-a", "--filter", "name=steps", "--format", "{{.Status}}"]);
+    assert!(status.starts_with("Exited (0) "), "{status}");
+}
+
+#[test]
+fn steps_of_builds_use_a_network() {
+    let Some(host) = Host::new() else { return };
+    host.ok(&["network", "create", "mine"]);
+    host.web("web", &["--network", "mine"]);
+    let file = "FROM busybox\nARG ASK\nRUN ip -4 -o addr show eth0 > /address; eval \"$ASK\" > /answer\n";
+    host.env.write("app/Dockerfile", file);
+    let build = |network: &str, ask: &str| {
+        host.ok(&[
+            "build",
+            "-q",
+            "-t",
+            "it",
+            "--network",
+            network,
+            "--build-arg",
+            &format!("ASK={ask}"),
+            "app",
+        ]);
+        host.ok(&["run", "--rm", "--network", "none", "it", "cat", "/address", "/answer"])
+    };
+    let said = build("mine", "ping -c 1 -W 10 web");
+    assert!(said.contains(" 172.18.0.") && said.contains("1 packets received"), "{said}");
+    let said = build("bridge", "ping -c 1 -W 10 10.99.0.2");
+    assert!(said.contains(" 172.17.0.") && said.contains("1 packets received"), "{said}");
+    let unknown = host.run(&["build", "--network", "nosuch", "app"]).fails_with(1);
+    assert!(
+        unknown.stderr.contains("network mode \"nosuch\" not supported by the builder"),
+        "{}",
+        unknown.stderr
+    );
+    host.ok(&["rm", "-f", "web"]);
+    assert_eq!(host.ok(&["network", "rm", "mine"]), "mine\n", "no step is left in it");
+}
+
+#[test]
+fn killed_monitors_leave_nothing() {
+    let Some(host) = Host::new() else { return };
+    let before = host.interfaces() + 1;
+    host.web("web", &["-p", "8080:80"]);
+    Host::page(&host.other, "http://10.99.0.1:8080/", "hello web\n");
+    let id = host.ok(&["ps", "-q", "--no-trunc"]);
+    let monitor = host.here(&format!("pgrep -f '[c]ontainer-monitor .* {}'", id.trim()));
+    assert_eq!(monitor.lines().count(), 1, "{monitor}");
+    host.here(&format!("kill -9 {}", monitor.trim()));
+    let ended = || host.ok(&["ps", "-a", "--format", "{{.Status}}"]).starts_with("Exited (137)");
+    wait_until("the truth", LONG, ended);
+    assert!(!host.here("nft list ruleset").contains("8080"));
+    wait_until("the end of the interface", LONG, || host.interfaces() == before);
+    // Address and port are free again.
+    host.web("next", &["-p", "8080:80"]);
+    Host::page(&host.other, "http://10.99.0.1:8080/", "hello next\n");
+}
+
+#[test]
+fn two_hundred_containers_at_once_leave_nothing() {
+    let Some(host) = Host::new() else { return };
+    host.ok(&["run", "--rm", "busybox", "true"]);
+    let before = (host.interfaces(), host.here("nft list ruleset"));
+    std::thread::scope(|scope| {
+        for worker in 0..8 {
+            let host = &host;
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let publish = if number % 5 == 0 { &["-p", "80"][..] } else { &[] };
+                    let check = ["busybox", "sh", "-c", "ip -4 -o addr show eth0 | grep -q 172.17.0."];
+                    let ran = host.run(&[&["run", "--rm"][..], publish, &check].concat());
+                    assert_eq!(ran.code, Some(0), "{worker} {number}: {}", ran.stderr);
+                }
+            });
+        }
+    });
+    assert_eq!(host.here("nft list ruleset"), before.1);
+    wait_until("the end of all interfaces", LONG, || host.interfaces() == before.0);
+    let endpoints = host.env.store().join("networks").read_dir().expect("networks").flatten();
+    let left: usize =
+        endpoints.map(|n| n.path().join("endpoints").read_dir().map_or(0, Iterator::count)).sum();
+    assert_eq!(left, 0);
+    let shown = host.ok(&["run", "--rm", "busybox", "ip", "-4", "addr", "show", "eth0"]);
+    assert!(shown.contains("172.17.0.2/16"), "all addresses are free: {shown}");
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says why")]
+fn ordinary_users_have_networks_and_publish_ports() {
+    let Some(user) = User::new(true) else { return };
+    if !std::path::Path::new("/dev/net/tun").exists() {
+        eprintln!("skipped: there is no /dev/net/tun");
+        return;
+    }
+    user.ok(&["import", "--change", "CMD [\"sh\"]", &user.file("busybox.tar"), "busybox"]);
+    let shown = user.ok(&[
+        "run",
+        "--rm",
+        "busybox",
+        "sh",
+        "-c",
+        "ip -4 -o addr show eth0; cat /etc/resolv.conf; tail -n 1 /etc/hosts",
+    ]);
+    assert!(shown.contains("10.0.2.100/24") && shown.contains("nameserver 10.0.2.3\n"), "{shown}");
+    let script = "mkdir /w; echo hello > /w/index.html; exec httpd -f -p 80 -h /w";
+    user.ok(&["run", "-d", "--name", "web", "-p", "127.0.0.1::80", "busybox", "sh", "-c", script]);
+    let address = user.ok(&["port", "web", "80"]).trim().to_owned();
+    wait_until("the page", LONG, || Host::ask(&address).ends_with("hello\n"));
+    let low = user.run(&["run", "--rm", "-p", "80:80", "busybox"]);
+    let said = String::from_utf8_lossy(&low.stderr).into_owned();
+    assert_eq!(low.status.code(), Some(125), "{said}");
+    assert!(said.contains("ports below net.ipv4.ip_unprivileged_port_start are for root"), "{said}");
+    user.ok(&["rm", "-f", "web"]);
+    assert_eq!(Host::ask(&address), "", "nobody listens any more");
+    user.ok(&["network", "create", "mine"]);
+    let mine = user.run(&["run", "--rm", "--network", "mine", "busybox"]);
+    let said = String::from_utf8_lossy(&mine.stderr).into_owned();
+    assert!(said.contains("network mine needs root"), "{said}");
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::network::StepNetworksRef;
 use crate::parser::instruction::MountFlag;
 use crate::run::{CapSet, Seccomp};
 
@@ -71,6 +72,8 @@ pub struct Sandbox {
 /// Everything beyond docker; by default nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
+    /// `--network NAME`: where steps are connected.
+    pub networks: Option<StepNetworksRef>,
     /// `--from`: in place of the first FROM's image.
     pub from: Option<String>,
     /// `--env`: set at the beginning of every stage.

@@ -36,6 +36,7 @@ mod failed;
 mod frontend;
 pub mod graph;
 mod lower;
+mod network;
 mod ops;
 mod options;
 mod predict;
@@ -55,6 +56,7 @@ pub use explain::{Difference, Explanation, Reason};
 pub use extras::{Extras, HostDevice, HostVolume, Sandbox, Squash};
 pub use failed::{Aftermath, OnFailure, StartShell};
 pub use lower::{Plan, context_name};
+pub use network::{StepNetwork, StepNetworks, StepNetworksRef};
 pub use options::{
     AddHost, BuildOptions, Entitlement, Input, Limits, LogLimits, NetworkMode, Secret, SecretValue, SshAgent,
     Ulimit, is_true,

@@ -22,6 +22,8 @@ pub enum NetworkMode {
     None,
     /// The host's; needs [`Entitlement::NetworkHost`].
     Host,
+    /// A place in the network of [`Extras::networks`].
+    Bridge,
 }
 
 /// A right that steps may be given.

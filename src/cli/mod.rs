@@ -143,7 +143,7 @@ fn needs_ids(command: &Command) -> bool {
 fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliError> {
     match command {
         LifeCommand::Run(args) => run::run(args.into_inner(), global),
-        LifeCommand::Create(args) => run::create(args.into_inner(), global),
+        LifeCommand::Create(args) => run::create(&args, global),
         LifeCommand::Start(args) => container::start_command(&args, global),
         LifeCommand::Stop(args) => container::stop(&args, global),
         LifeCommand::Restart(args) => container::restart(&args, global),

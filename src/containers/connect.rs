@@ -8,7 +8,9 @@ use super::error::ContainerError;
 use super::files::Container;
 use super::managed;
 use crate::fs::network_namespace_of;
-use crate::net::{Endpoint, Joining, NetError, Network, Networks, Sandbox, Wanted, mac_from};
+use crate::net::{
+    DEFAULT, Endpoint, Joining, NetError, Network, Networks, Sandbox, Wanted, is_rootless, mac_from,
+};
 
 /// What a container joins begins so.
 const CONTAINER: &str = "container:";
@@ -31,6 +33,9 @@ impl Connections {
             return Ok(None);
         }
         let networks = open(container)?;
+        if is_rootless().map_err(ContainerError::Network)? {
+            return self.make_by_helper(container, networks);
+        }
         let mut found = Vec::new();
         for attachment in &config.attachments {
             let network = networks.find(&attachment.network).map_err(ContainerError::Network)?;
@@ -58,12 +63,36 @@ impl Connections {
         told.map(|()| Some(namespace))
     }
 
+    /// Makes the namespace of an ordinary user's container.
+    fn make_by_helper(
+        &mut self,
+        container: &Container,
+        networks: Networks,
+    ) -> Result<Option<Arc<OwnedFd>>, ContainerError> {
+        let config = &container.config.network;
+        if let Some(other) = config.attachments.iter().find(|one| one.network != DEFAULT) {
+            return Err(ContainerError::Network(NetError::NotForUsers(other.network.clone())));
+        }
+        let mut sandbox = Sandbox::new().map_err(ContainerError::Network)?;
+        let wanted = Joining {
+            container: container.config.id.clone(),
+            name: container.config.name.clone(),
+            ports: config.publish.clone(),
+            ..Joining::default()
+        };
+        sandbox.join_by_helper(&wanted).map_err(|source| failed(container, source))?;
+        let namespace = sandbox.namespace();
+        self.made = Some((networks, sandbox));
+        self.tell(container)?;
+        Ok(Some(namespace))
+    }
+
     /// Lets the container know its addresses, and others' by name.
     fn tell(&mut self, container: &Container) -> Result<(), ContainerError> {
         let Some((networks, sandbox)) = &mut self.made else { return Ok(()) };
         let servers = managed::upstream(&container.config.network);
         let names = sandbox.serve_names(networks, &servers).map_err(ContainerError::Network)?;
-        managed::write(container, &sandbox.endpoints(), names)
+        managed::write(container, &sandbox.endpoints(), names, sandbox.server())
     }
 
     /// Joins and leaves networks until they are those of the config.
@@ -141,13 +170,18 @@ fn join(
         ports: if network.internal { Vec::new() } else { ports.to_vec() },
         priority: attachment.priority,
     };
-    let failed = |source: NetError| match source {
+    sandbox.join(networks, network, &wanted).map(drop).map_err(|source| failed(container, source))
+}
+
+/// Says of a port that could not be published what docker says.
+fn failed(container: &Container, source: NetError) -> ContainerError {
+    let config = &container.config;
+    match source {
         NetError::PortInUse { .. } | NetError::PortForbidden { .. } | NetError::Port { .. } => {
             ContainerError::Publish { name: config.name.clone(), id: config.id.clone(), source }
         }
         source => ContainerError::Network(source),
-    };
-    sandbox.join(networks, network, &wanted).map(drop).map_err(failed)
+    }
 }
 
 /// Returns the container whose network and names a container shares, if it has none of its own.

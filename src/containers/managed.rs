@@ -1,6 +1,6 @@
 //! What a container with a network of its own finds in `/etc/hosts` and `/etc/resolv.conf`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use super::config::NetworkConfig;
@@ -25,6 +25,7 @@ pub(super) fn write(
     container: &Container,
     endpoints: &[Endpoint],
     names: bool,
+    server: Option<Ipv4Addr>,
 ) -> Result<(), ContainerError> {
     let config = &container.config;
     let gateway = endpoints.first().and_then(|endpoint| endpoint.gateway);
@@ -44,8 +45,24 @@ pub(super) fn write(
         text.push_str(&format!("{}\t{own}\n", endpoint.address));
     }
     replace(container, "hosts", &text)?;
+    resolver(container, &resolver_text(&config.network, names, server)?)
+}
+
+/// Returns what belongs into `resolv.conf`; `names` tells that containers' names are to be known, `server` where names
+/// are asked for if not where the host asks.
+pub(super) fn resolver_text(
+    config: &NetworkConfig,
+    names: bool,
+    server: Option<Ipv4Addr>,
+) -> Result<String, ContainerError> {
     let host = Root::open(Path::new("/"))?.read("etc/resolv.conf", 1 << 20).unwrap_or_default();
-    resolver(container, &resolv_conf(&config.network, &String::from_utf8_lossy(&host), names))
+    let mut host = String::from_utf8_lossy(&host).into_owned();
+    if let Some(server) = server {
+        let others = host.lines().filter(|line| !line.starts_with("nameserver"));
+        host = others.map(|line| format!("{line}\n")).collect();
+        host.push_str(&format!("nameserver {server}\n"));
+    }
+    Ok(resolv_conf(config, &host, names))
 }
 
 /// Returns the lines of the containers that it is linked to and that run.

@@ -38,6 +38,7 @@ mod remote;
 mod settle;
 mod start;
 mod state;
+mod step;
 pub mod volumes;
 
 pub use config::{
@@ -53,3 +54,4 @@ pub use protocol::{Attach, Frame, Kind, Request};
 pub use remote::{Remote, Reply, spawn_monitor};
 pub use start::view;
 pub use state::{HealthState, Probe, State, Status};
+pub use step::Joined;

@@ -36,6 +36,18 @@ pub enum NetError {
     /// What is built in stays.
     #[error("{0} is a pre-defined network and cannot be removed")]
     Predefined(String),
+    /// No program is there that serves an ordinary user.
+    #[error(
+        "an ordinary user's containers need slirp4netns for a network: install the package slirp4netns, or use \
+         --network host or --network none"
+    )]
+    NoHelper,
+    /// The program that serves an ordinary user failed.
+    #[error("{program} made no network: {said}")]
+    Helper { program: String, said: String },
+    /// An ordinary user has no bridges.
+    #[error("network {0} needs root: an ordinary user's containers have --network bridge, host or none")]
+    NotForUsers(String),
     /// Containers are in it.
     #[error("error while removing network: network {network} id {id} has active endpoints ({endpoints})")]
     InUse { network: String, id: String, endpoints: String },

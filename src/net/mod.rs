@@ -4,6 +4,7 @@
 //! - `sandbox` is one container's namespace and its places ([`Sandbox`]);
 //! - `bridge` makes bridges, `firewall` their nftables rules, `proxy` carries what those can't;
 //! - `resolver` answers what containers ask about names;
+//! - `helper` is the program that carries an ordinary user's packets;
 //! - `netlink` and `link` speak with the kernel;
 //! - `subnet` and `port` are addresses and flags as data.
 //!
@@ -16,6 +17,7 @@
 mod bridge;
 mod error;
 mod firewall;
+mod helper;
 mod link;
 mod netlink;
 mod network;
@@ -27,6 +29,7 @@ mod sandbox;
 mod subnet;
 
 pub use error::NetError;
+pub use helper::is_rootless;
 pub use network::{Driver, Endpoint, Mac, Network, NewNetwork, mac_from, mac_text};
 pub use networks::{DEFAULT, Networks};
 pub use port::{Protocol, Published, Wanted, parse as parse_ports, parse_exposed};

@@ -8,6 +8,7 @@ mod udp;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -52,7 +53,13 @@ struct Carrier {
 
 impl Proxy {
     /// Serves ports on behalf of a container with an address.
-    pub fn start(ports: Vec<Reserved>, address: Ipv4Addr) -> Result<Self, NetError> {
+    ///
+    /// With `inside` it is reached from there alone; otherwise from this process's own network.
+    pub fn start(
+        ports: Vec<Reserved>,
+        address: Ipv4Addr,
+        inside: Option<Arc<OwnedFd>>,
+    ) -> Result<Self, NetError> {
         let failed = |errno: Errno| NetError::kernel("serve published ports", errno);
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(failed)?;
         let own = rustix::io::fcntl_dupfd_cloexec(&stop, 0).map_err(failed)?;
@@ -69,7 +76,16 @@ impl Proxy {
         let thread = std::thread::Builder::new()
             .name("proxy".to_owned())
             .stack_size(STACK)
-            .spawn(move || carrier.run())
+            .spawn(move || {
+                // Sockets made from now on are of that network; those that listen stay where they are.
+                if let Some(namespace) = inside {
+                    let kind = rustix::thread::LinkNameSpaceType::Network;
+                    if rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind)).is_err() {
+                        return;
+                    }
+                }
+                carrier.run();
+            })
             .map_err(|source| NetError::Kernel { action: "start a thread".to_owned(), source })?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -157,7 +173,7 @@ mod tests {
         let wanted = Wanted { address: Some(loopback), host: None, container: target, protocol };
         let reserved = wanted.reserve().expect("a free port");
         let port = reserved[0].published.host;
-        (Proxy::start(reserved, Ipv4Addr::LOCALHOST).expect("a thread"), port)
+        (Proxy::start(reserved, Ipv4Addr::LOCALHOST, None).expect("a thread"), port)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::error::NetError;
 use super::firewall;
+use super::helper::{self, Helper};
 use super::link::Inside;
 use super::netlink::Netlink;
 use super::network::{Endpoint, Mac, Network, mac_of, mac_text};
@@ -47,6 +48,16 @@ pub struct Sandbox {
     /// Which network has the way to other machines.
     route: Option<String>,
     resolver: Option<Resolver>,
+    /// What serves it instead of networks.
+    helped: Option<Helped>,
+}
+
+/// What serves an ordinary user's container.
+#[derive(Debug)]
+struct Helped {
+    endpoint: Endpoint,
+    _helper: Helper,
+    _proxy: Option<Proxy>,
 }
 
 /// A container's place in a network.
@@ -82,6 +93,7 @@ impl Sandbox {
                 joined: Vec::new(),
                 route: None,
                 resolver: None,
+                helped: None,
             })
         };
         std::thread::scope(|scope| scope.spawn(make).join())
@@ -135,6 +147,42 @@ impl Sandbox {
         self.joined.push(joined);
         self.choose_route()?;
         Ok(&self.joined[self.joined.len() - 1].endpoint)
+    }
+
+    /// Lets a program of the user's carry its packets, where there are no bridges.
+    ///
+    /// # Errors
+    /// There is no such program, or a port is taken.
+    pub fn join_by_helper(&mut self, wanted: &Joining) -> Result<(), NetError> {
+        let mut ports = Vec::new();
+        for port in &wanted.ports {
+            ports.extend(port.reserve()?);
+        }
+        let helper = Helper::start(&self.namespace)?;
+        let endpoint = Endpoint {
+            id: super::random_id()?,
+            network: super::DEFAULT.to_owned(),
+            network_id: String::new(),
+            container: wanted.container.clone(),
+            name: wanted.name.clone(),
+            address: helper::ADDRESS,
+            prefix: helper::PREFIX,
+            gateway: Some(helper::GATEWAY),
+            mac: String::new(),
+            names: Vec::new(),
+            ports: ports.iter().map(|port| port.published.clone()).collect(),
+        };
+        let proxy = match ports.is_empty() {
+            true => None,
+            false => Some(Proxy::start(ports, helper::ADDRESS, Some(self.namespace()))?),
+        };
+        self.helped = Some(Helped { endpoint, _helper: helper, _proxy: proxy });
+        Ok(())
+    }
+
+    /// Returns where names are asked for in it, if that is not where the host asks.
+    pub fn server(&self) -> Option<Ipv4Addr> {
+        self.helped.as_ref().map(|_| helper::SERVER)
     }
 
     fn free_name(&self, prefix: &str) -> String {
@@ -211,7 +259,8 @@ impl Sandbox {
 
     /// Returns its places, in the order in which they were taken.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        self.joined.iter().map(|joined| joined.endpoint.clone()).collect()
+        let helped = self.helped.iter().map(|helped| &helped.endpoint);
+        self.joined.iter().map(|joined| &joined.endpoint).chain(helped).cloned().collect()
     }
 
     /// Lets others find the container by another name.
@@ -264,7 +313,7 @@ fn publish(joined: &Joined, ports: Vec<Reserved>) -> Result<Option<Proxy>, NetEr
         return Ok(None);
     }
     firewall::publish(&joined.network.bridge, published, *address, true)?;
-    Proxy::start(ports, *address).map(Some)
+    Proxy::start(ports, *address, None).map(Some)
 }
 
 fn leave(networks: &Networks, joined: Joined) -> Result<(), NetError> {

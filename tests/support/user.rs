@@ -40,7 +40,8 @@ impl User {
     }
 
     /// Runs the binary as the user. Subordinate ids are given by files bound over
-    /// `/etc/subuid`, `/etc/subgid` and `/etc/passwd` in a mount namespace of the command's own.
+    /// `/etc/subuid`, `/etc/subgid` and `/etc/passwd` in a mount namespace of the command's own; `/dev/net/tun` can be
+    /// opened there as on machines with udev.
     pub fn run(&self, args: &[&str]) -> Output {
         let ids = if self.subordinate { "tester:600100000:65536" } else { "" };
         let script = format!(
@@ -48,6 +49,7 @@ impl User {
              (cat /etc/passwd; echo tester:x:{USER}:{USER}::/nonexistent:/bin/sh) > $d/passwd\n\
              mount --bind $d/passwd /etc/passwd\n\
              for f in /etc/subuid /etc/subgid; do mount --bind $d/sub $f; done\n\
+             if [ -c /dev/net/tun ]; then mknod -m 666 $d/tun c 10 200; mount --bind $d/tun /dev/net/tun; fi\n\
              cd \"$WORK\"\nexec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\""
         );
         let mut command = Command::new("unshare");

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Ops, process};
 use crate::builder::cache_key::{Fields, StepKey};
@@ -10,6 +11,7 @@ use crate::builder::cancel::Cancel;
 use crate::builder::error::{BuildError, ErrorKind, invalid};
 use crate::builder::extras::HostDevice;
 use crate::builder::graph::{RunOp, VertexIndex};
+use crate::builder::network::StepNetwork;
 use crate::builder::options::NetworkMode;
 use crate::builder::solve::Inputs;
 use crate::fs::{Follow, Root};
@@ -86,8 +88,12 @@ impl Ops<'_> {
             list.push(Mount::new(&volume.target, source).read_only(volume.read_only));
         }
         let mut list = visible(list);
-        self.add_files(op, &mut list)?;
-        let spec = self.spec(op, user, env, list)?;
+        let joined = self.join(op)?;
+        self.add_files(op, joined.as_ref(), &mut list)?;
+        let mut spec = self.spec(op, user, env, list)?;
+        if let Some(joined) = &joined {
+            spec.network = Network::Join(Arc::clone(&joined.namespace));
+        }
         let ran = process::run(
             self.env.executor,
             &spec,
@@ -106,6 +112,18 @@ impl Ops<'_> {
         drop(spec);
         drop(mounts);
         self.snapshot(draft)
+    }
+
+    /// Connects a step whose network is neither the host's nor none.
+    fn join(&self, op: &RunOp) -> Result<Option<StepNetwork>, BuildError> {
+        match (&self.options.extras.networks, op.network) {
+            (Some(networks), NetworkMode::Bridge) => networks
+                .0
+                .join()
+                .map(Some)
+                .map_err(|source| ErrorKind::Start { command: op.args.join(" "), source }.into()),
+            _ => Ok(None),
+        }
     }
 
     /// Makes a layer of what the process changed.
@@ -151,12 +169,13 @@ impl Ops<'_> {
         mounts: Vec<Mount>,
     ) -> Result<ProcessSpec, BuildError> {
         let network = match op.network {
-            NetworkMode::None => Network::None,
+            // A step in a network of its own is joined to it later.
+            NetworkMode::None | NetworkMode::Bridge => Network::None,
             NetworkMode::Default | NetworkMode::Host => Network::Host,
         };
         let sandbox = &self.options.extras.sandbox;
         let sysctls = match op.network {
-            NetworkMode::None => Sysctl::network_defaults(),
+            NetworkMode::None | NetworkMode::Bridge => Sysctl::network_defaults(),
             _ => Vec::new(),
         };
         Ok(ProcessSpec {
@@ -207,9 +226,14 @@ impl Ops<'_> {
     }
 
     /// Adds the files that every process sees, unless its own mounts stand in their place or cover them.
-    fn add_files(&self, op: &RunOp, mounts: &mut Vec<Mount>) -> Result<(), BuildError> {
+    fn add_files(
+        &self,
+        op: &RunOp,
+        joined: Option<&StepNetwork>,
+        mounts: &mut Vec<Mount>,
+    ) -> Result<(), BuildError> {
         let hosts = (!self.options.extras.sandbox.no_hosts).then(|| ("/etc/hosts", self.hosts(op)));
-        let files = hosts.into_iter().chain([("/etc/resolv.conf", self.resolv_conf()?)]);
+        let files = hosts.into_iter().chain([("/etc/resolv.conf", self.resolv_conf(joined)?)]);
         for (target, bytes) in files {
             if !mounts.iter().any(|mount| Path::new(target).starts_with(&mount.target)) {
                 mounts.push(Mount::file(target, bytes, 0o644).read_only(true));
@@ -223,9 +247,12 @@ impl Ops<'_> {
     }
 
     /// Returns the host's resolv.conf with what the command line puts in its place.
-    fn resolv_conf(&self) -> Result<Vec<u8>, BuildError> {
+    fn resolv_conf(&self, joined: Option<&StepNetwork>) -> Result<Vec<u8>, BuildError> {
         let sandbox = &self.options.extras.sandbox;
-        let host = host_resolv_conf()?;
+        let host = match joined {
+            Some(joined) => joined.resolv_conf.clone().into_bytes(),
+            None => host_resolv_conf()?,
+        };
         let lines = [
             ("nameserver", sandbox.dns.iter().map(ToString::to_string).collect::<Vec<_>>()),
             ("search", sandbox.dns_search.clone()),

@@ -46,7 +46,7 @@ pub struct BuildArgs {
     /// Always attempt to pull all referenced images
     #[arg(long)]
     pub pull: bool,
-    /// Set the networking mode for RUN instructions: default, none, host
+    /// Set the networking mode for RUN instructions: default (the host's), none, host, bridge, or a network of yours
     #[arg(long, value_name = "MODE")]
     pub network: Option<String>,
     /// Secret to expose to the build (format: id=mysecret[,src=/local/secret] or [,env=VARIABLE])

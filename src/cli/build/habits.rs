@@ -119,6 +119,7 @@ impl HabitArgs {
     /// Returns what the flags ask of the build.
     pub fn extras(&self) -> Result<Extras, CliError> {
         Ok(Extras {
+            networks: None,
             from: self.from.clone(),
             env: self.env.iter().filter_map(|text| variable(text)).collect(),
             unset_env: self.unsetenv.clone(),

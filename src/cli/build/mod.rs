@@ -15,6 +15,7 @@ mod habits;
 mod images;
 mod layouts;
 mod metadata;
+mod network;
 mod on_failure;
 mod options;
 mod outline;
@@ -168,6 +169,7 @@ pub fn run_in(
         Given { tags, build_args, secrets, ssh: agents.by_id.clone() },
         store,
     )?;
+    options.extras.networks = network::networks(args.network.as_deref(), global)?;
     let attested = AttestOptions::of(args, &options.build_args)?;
     let client = super::registries::client(global).map_err(|error| error.text);
     let images = images::StoredImages::new(store, client);

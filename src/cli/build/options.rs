@@ -154,14 +154,13 @@ fn vcs_labels(args: &BuildArgs) -> Vec<(String, String)> {
     vcs::look(context, args.file.first().map(Path::new), dirty).labels().collect()
 }
 
+/// Which network steps have; that one of a name is there is checked with [`super::network::networks`].
 fn network(args: &BuildArgs) -> Result<NetworkMode, CliError> {
     match args.network.as_deref() {
         None | Some("" | "default") => Ok(NetworkMode::Default),
         Some("none") => Ok(NetworkMode::None),
         Some("host") => Ok(NetworkMode::Host),
-        Some(other) => Err(CliError::new(format!(
-            "ERROR: network mode {other:?} not supported by the builder: use default, none or host"
-        ))),
+        Some(_) => Ok(NetworkMode::Bridge),
     }
 }
 

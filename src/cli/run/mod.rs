@@ -84,8 +84,7 @@ pub fn attached(args: &ProcessArgs) -> Result<Attached, CliError> {
 ///
 /// # Errors
 /// The container could not be started, with docker's exit code for it.
-pub fn run(mut args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
-    usual_network(&mut args.container, global);
+pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
     if !args.detach {
         attach::check(&args.container.process)?;
     }
@@ -96,20 +95,12 @@ pub fn run(mut args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
 ///
 /// # Errors
 /// The container could not be made.
-pub fn create(mut args: CreateArgs, global: &Global) -> Result<ExitCode, CliError> {
-    usual_network(&mut args.container, global);
+pub fn create(args: &CreateArgs, global: &Global) -> Result<ExitCode, CliError> {
     let made = create::create(&args.container, global, false);
     let created = made.map_err(|error| said_by(error, "create", global))?;
     created.note.keep();
     output::line(&created.container.config.id)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// An ordinary user has no bridges, and the host's network unless another is asked for.
-fn usual_network(args: &mut ContainerArgs, global: &Global) {
-    if global.rootless && args.network.network.is_empty() {
-        args.network.network.push("host".to_owned());
-    }
 }
 
 fn said_by(error: CliError, command: &str, global: &Global) -> CliError {

@@ -238,7 +238,7 @@ impl Attest<'_> {
         set(
             "force-network-mode",
             match options.network {
-                NetworkMode::Default => None,
+                NetworkMode::Default | NetworkMode::Bridge => None,
                 NetworkMode::None => Some("none".to_owned()),
                 NetworkMode::Host => Some("host".to_owned()),
             },

@@ -111,7 +111,8 @@ impl Steps {
         exec.insert("meta".to_owned(), meta);
         exec.insert("mounts".to_owned(), Value::Array(mounts));
         let network = match run.network {
-            NetworkMode::Default => 0,
+            // A network of a name is one of the builder's own, as the default is for BuildKit.
+            NetworkMode::Default | NetworkMode::Bridge => 0,
             NetworkMode::Host => 1,
             NetworkMode::None => 2,
         };
