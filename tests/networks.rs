@@ -541,18 +541,22 @@ fn internal_networks_have_no_way_out() {
 #[test]
 fn each_container_has_a_namespace_and_runs_when_its_address_is_there() {
     let Some(host) = Host::new() else { return };
-    let own = |args: &[&str]| {
-        let tail = ["busybox", "sh", "-c", "readlink /proc/self/ns/net; ip -4 -o addr show eth0"];
-        let said = host.ok(&[&["run", "--rm"][..], args, &tail].concat());
+    let ask = "readlink /proc/self/ns/net; ip -4 -o addr show eth0";
+    let parted = |said: String| {
         let (namespace, address) = said.split_once('\n').expect("two lines");
         assert!(address.contains(" 172.17.0."), "an address on the very first command: {said}");
         namespace.to_owned()
     };
-    let (first, second) = (own(&[]), own(&["-p", "80"]));
+    // The first one lives on, for numbers of namespaces are used again.
+    host.ok(&["run", "-d", "--name", "first", "busybox", "sh", "-c", &format!("{ask}; exec sleep 1000")]);
+    let said = || host.ok(&["logs", "first"]);
+    wait_until("what the first one says", LONG, || said().lines().count() == 2);
+    let first = parted(said());
+    let second = parted(host.ok(&["run", "--rm", "-p", "80", "busybox", "sh", "-c", ask]));
     let hosts = host.here("readlink /proc/self/ns/net");
     assert!(first != second && first != hosts.trim() && second != hosts.trim(), "{first} {second} {hosts}");
     let shown = host.ok(&["run", "--name", "steps", "busybox", "sh", "-c", "touch /n; ip addr"]);
-    assert!(shown.contains("inet 172.17.0.2/16"), "{shown}");
+    assert!(shown.contains("inet 172.17.0.3/16"), "{shown}");
     let status = host.ok(&["ps", "-a", "--filter", "name=steps", "--format", "{{.Status}}"]);
     assert!(status.starts_with("Exited (0) "), "{status}");
 }
@@ -590,6 +594,28 @@ fn steps_of_builds_use_a_network() {
     );
     host.ok(&["rm", "-f", "web"]);
     assert_eq!(host.ok(&["network", "rm", "mine"]), "mine\n", "no step is left in it");
+}
+
+#[test]
+fn the_hosts_own_firewall_is_left_alone_and_may_be_loaded_anew() {
+    let Some(host) = Host::new() else { return };
+    let own = "table inet own { chain input { type filter hook input priority 0; tcp dport 9 drop; }; }";
+    let load = || host.here(&format!("nft '{own}'"));
+    load();
+    let before = host.here("nft list table inet own");
+    host.web("web", &["-p", "8080:80"]);
+    Host::page(&host.other, "http://10.99.0.1:8080/", "hello web\n");
+    assert_eq!(host.here("nft list table inet own"), before);
+    // As `systemctl restart nftables` does.
+    host.here("nft flush ruleset");
+    load();
+    host.ok(&["run", "--rm", "busybox", "true"]);
+    let rules = host.here("nft list ruleset");
+    assert!(rules.contains("tcp . 8080"), "the next start brings the rules back: {rules}");
+    Host::page(&host.other, "http://10.99.0.1:8080/", "hello web\n");
+    host.ok(&["rm", "-f", "web"]);
+    host.ok(&["network", "prune", "-f"]);
+    assert_eq!(host.here("nft list ruleset"), before);
 }
 
 #[test]

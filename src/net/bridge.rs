@@ -49,15 +49,20 @@ fn set_up(
     netlink.add_address(index, network.gateway, network.subnet).map_err(failed)?;
     netlink.set_owner(index, &format!("{OWNER}{}", store.display())).map_err(failed)?;
     forward()?;
+    install(network, inside)?;
+    Ok(index)
+}
+
+/// Writes the rules of a network, with the ports of those who are in it.
+pub(super) fn install(network: &Network, inside: &[Endpoint]) -> Result<(), NetError> {
     let rules = Rules {
-        bridge,
+        bridge: &network.bridge,
         subnet: network.subnet,
         internal: network.internal,
         masquerade: network.option("com.docker.network.bridge.enable_ip_masquerade"),
         talk: network.option("com.docker.network.bridge.enable_icc"),
     };
-    rules.install(inside.iter().flat_map(|e| e.ports.iter().map(|port| (port, e.address))))?;
-    Ok(index)
+    rules.install(inside.iter().flat_map(|e| e.ports.iter().map(|port| (port, e.address))))
 }
 
 /// Removes the bridge and the rules of a network; the network stays.

@@ -8,6 +8,11 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::process::{Command, Stdio};
 
+use netlink_packet_core::NLM_F_REQUEST;
+use rustix::io::Errno;
+use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
 use super::error::NetError;
 use super::port::Published;
 use super::subnet::Subnet;
@@ -92,6 +97,46 @@ pub fn publish(bridge: &str, ports: &[Published], address: Ipv4Addr, there: bool
     let verb = if there { "add" } else { "delete" };
     let script: String = ports.iter().map(|port| element(verb, bridge, port, address)).collect();
     if script.is_empty() { Ok(()) } else { nft(bridge, &script) }
+}
+
+/// Whether a network's rules are there. Where the kernel does not tell, they are taken to be.
+pub fn is_there(bridge: &str) -> bool {
+    !matches!(ask_for(&table(bridge)), Err(Errno::NOENT))
+}
+
+/// Asks the kernel for a table by name (nfnetlink, `NFT_MSG_GETTABLE`): a tenth of a millisecond, where `nft` takes ten.
+fn ask_for(table: &str) -> Result<(), Errno> {
+    /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE`
+    const GET_TABLE: u16 = 10 << 8 | 1;
+    /// `NFPROTO_INET`, version 0, no resource.
+    const FAMILY: [u8; 4] = [1, 0, 0, 0];
+    /// `NFTA_TABLE_NAME`
+    const NAME: u16 = 1;
+    let name = [table.as_bytes(), &[0]].concat();
+    let mut body = FAMILY.to_vec();
+    body.extend_from_slice(&(4 + name.len() as u16).to_ne_bytes());
+    body.extend_from_slice(&NAME.to_ne_bytes());
+    body.extend_from_slice(&name);
+    body.resize(body.len().next_multiple_of(4), 0);
+    let mut message = (16 + body.len() as u32).to_ne_bytes().to_vec();
+    message.extend_from_slice(&GET_TABLE.to_ne_bytes());
+    message.extend_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    // Sequence and sender.
+    message.extend_from_slice(&[0; 8]);
+    message.extend_from_slice(&body);
+    let family = AddressFamily::NETLINK;
+    let socket = rustix::net::socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(NETFILTER))?;
+    rustix::net::sendto(&socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    let mut answer = [0; 4096];
+    let (length, _) = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
+    match (answer.get(4..6), answer.get(16..20).filter(|_| length >= 20)) {
+        // `NLMSG_ERROR` and its number, which is negative.
+        (Some([2, 0]), Some(&[a, b, c, d])) => match i32::from_ne_bytes([a, b, c, d]) {
+            0 => Ok(()),
+            code => Err(Errno::from_raw_os_error(-code)),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// Removes a network's rules.

@@ -270,6 +270,10 @@ impl Networks {
             .index(&network.bridge)
             .map_err(|errno| NetError::kernel(format!("look for the bridge {}", network.bridge), errno))?
         {
+            if !firewall::is_there(&network.bridge) {
+                // Somebody has flushed all rules of the machine, as a firewall that is loaded anew does.
+                bridge::install(network, &self.endpoints(network, changing)?)?;
+            }
             return Ok((network.clone(), index));
         }
         let inside = self.endpoints(network, changing)?;
