@@ -4,7 +4,9 @@
     benches/registry.py [--runs N] [--skiff BINARY] [--layers N] [--megabytes N] [--markdown FILE]
 
 One Debian `docker-registry` on loopback serves all of them in one session; the
-tools take turns, and medians are compared. Cold means: an empty registry for a
+tools take turns, and medians are compared. Processor time is that of the tool,
+its daemon and the registry together: on a busy machine it says more than the
+clock, and no push is faster than its half on two cores. Cold means: an empty registry for a
 push, no layer in the store for a pull; Skiff gets a new store each time, so that
 nothing it remembers of an earlier push helps it. Needs root, docker-registry,
 podman, skopeo and the peer engine (SKIFF_PEER, scripts/peer-engine make); what
@@ -14,6 +16,7 @@ is not there is left out of the table.
 import argparse
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -120,6 +123,7 @@ class Docker:
         version = self.docker("version", "--format", "{{.Server.Version}}")
         self.name = f"docker {version.split('+')[0]}"
         self.root = Path(sh(PEER, "root"))
+        self.daemon = int((self.root.parent / "outer").read_text())
 
     def docker(self, *args):
         return sh(PEER, "docker", *args)
@@ -220,30 +224,57 @@ def make(skiff, work, layers, megabytes):
     return archive
 
 
-def timed(action):
+def processor(*trees):
+    """Returns the seconds that ended children and these processes with all below them have used."""
+    ticks, parents = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+            # Its own time and that of the children it has waited for.
+            ticks[int(entry.name)] = sum(map(int, fields[11:15]))
+    wanted, total = [pid for pid in trees if pid], 0
+    while wanted:
+        pid = wanted.pop()
+        total += ticks.get(pid, 0)
+        wanted += parents.get(pid, [])
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return total / os.sysconf("SC_CLK_TCK") + own.ru_utime + own.ru_stime
+
+
+def timed(action, *trees):
     os.sync()
-    begin = time.monotonic()
+    before, begin = processor(*trees), time.monotonic()
     action()
-    return time.monotonic() - begin
+    return time.monotonic() - begin, processor(*trees) - before
 
 
 def session(tools, registry, archive, work, runs, times, sizes):
-    note = lambda row, tool, seconds: times.setdefault(row, {}).setdefault(tool.name, []).append(seconds)
+
+    def note(row, tool, action):
+        clock, used = timed(action, registry.process.pid, getattr(tool, "daemon", None))
+        times.setdefault(row, {}).setdefault(tool.name, []).append(clock)
+        if row.endswith("cold"):
+            times.setdefault(f"{row}: processor time", {}).setdefault(tool.name, []).append(used)
+
     for run in range(runs):
         for tool in tools:
             tool.load(archive)
             registry.empty()
-            note("push, cold", tool, timed(tool.push))
+            note("push, cold", tool, tool.push)
             sizes[tool.name] = registry.size()
             for _ in range(3):
-                note("push, unchanged", tool, timed(tool.push))
+                note("push, unchanged", tool, tool.push)
             tool.forget()
-            note("pull, cold", tool, timed(tool.pull))
+            note("pull, cold", tool, tool.pull)
             for _ in range(3):
-                note("pull, unchanged", tool, timed(tool.pull))
+                note("pull, unchanged", tool, tool.pull)
             if hasattr(tool, "copy"):
                 shutil.rmtree(work / "layout", ignore_errors=True)
-                note("copy to an OCI layout, cold", tool, timed(lambda: tool.copy(work / "layout")))
+                note("copy to an OCI layout, cold", tool, lambda: tool.copy(work / "layout"))
             tool.forget()
             print(f"run {run + 1}: {tool.name} done, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
 

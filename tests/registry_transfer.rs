@@ -102,6 +102,8 @@ fn pull_and_push_print_what_docker_prints() {
         by_digest.ok(&["pull", "-q", &format!("{host}/app@{digest}")]),
         format!("{host}/app@{digest}\n")
     );
+    let told = by_digest.ok(&["pull", &format!("{host}/app@{digest}")]);
+    assert!(told.starts_with(&format!("{host}/app@{digest}: Pulling from app\n")), "{told}");
     let shown = by_digest.ok(&["images", "--digests", "--format", "{{.Tag}} {{.Digest}}"]);
     assert_eq!(shown, format!("<none> {digest}\n"));
     let all = TestEnv::new();
@@ -114,6 +116,41 @@ fn pull_and_push_print_what_docker_prints() {
         gone.stderr.contains(&format!("manifest for {host}/app:9 not found: manifest unknown")),
         "{gone:?}"
     );
+}
+
+#[test]
+fn what_did_not_change_waits_for_no_disk() {
+    let (registry, env) = (DebianRegistry::start(), builder());
+    let name = format!("{}/app:1", registry.address);
+    build(&env, &name, &[5], MB);
+    env.ok(&["push", "-q", &name]);
+    env.ok(&["pull", "-q", &name]);
+    for verb in ["push", "pull"] {
+        let calls = env.work().join("calls");
+        let ran = std::process::Command::new("strace")
+            .args([
+                "-f",
+                "-qq",
+                "-e",
+                "trace=fsync,fdatasync,sync_file_range,syncfs",
+                "-e",
+                "signal=none",
+                "-o",
+            ])
+            .arg(&calls)
+            .arg(env!("CARGO_BIN_EXE_skiff"))
+            .args([verb, "-q", &name])
+            .env("SKIFF_ROOT", env.store())
+            .output()
+            .expect("strace is installed (scripts/packages test)");
+        if !ran.status.success() && String::from_utf8_lossy(&ran.stderr).contains("PTRACE") {
+            eprintln!("skipped: processes can't be traced here");
+            return;
+        }
+        assert!(ran.status.success(), "{ran:?}");
+        let calls = std::fs::read_to_string(calls).unwrap();
+        assert!(!calls.contains("sync"), "an unchanged {verb} syncs: {calls}");
+    }
 }
 
 #[test]

@@ -78,9 +78,11 @@ pub fn pull_one(
             Ok(())
         }
     };
-    let what = reference
-        .digest()
-        .map_or_else(|| reference.tag().unwrap_or_default().to_owned(), |digest| digest.to_string());
+    // A digest is shown with its whole name, as docker does.
+    let what = match reference.digest() {
+        Some(_) => reference.to_string(),
+        None => reference.tag().unwrap_or_default().to_owned(),
+    };
     let reporter = layers(out, Way::Down, quiet);
     let client = registries::client(global)?;
     let store = global.store()?.clone();
