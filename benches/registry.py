@@ -329,20 +329,22 @@ def main():
                 tools.append(Skopeo(work, registry.host, podman))
         session(tools, registry, archive, work, args.runs, times, sizes)
     finally:
-        if times:
-            text = table(times, sizes, tools) + f"\n\nSkiff's peak resident memory: {skiff.peak / 1024:.0f} MB\n"
-            print(text)
-            print(json.dumps(times), file=sys.stderr)
-            if args.markdown:
-                args.markdown.write_text(text)
-        registry.stop()
-        if podman:
-            subprocess.run(["podman", *map(str, podman.storage), "rmi", "-af"], capture_output=True)
-            subprocess.run(["umount", "-l", work / "podman/overlay"], capture_output=True)
-        if docker:
-            docker.forget()
-            sh(PEER, "stop")
-        shutil.rmtree(work, ignore_errors=True)
+        try:
+            if times:
+                text = table(times, sizes, tools) + f"\n\nSkiff's peak resident memory: {skiff.peak / 1024:.0f} MB\n"
+                print(text)
+                print(json.dumps(times), file=sys.stderr)
+                if args.markdown:
+                    args.markdown.write_text(text)
+        finally:
+            registry.stop()
+            if podman:
+                subprocess.run(["podman", *map(str, podman.storage), "rmi", "-af"], capture_output=True)
+                subprocess.run(["umount", "-l", work / "podman/overlay"], capture_output=True)
+            if docker:
+                docker.forget()
+                sh(PEER, "stop")
+            shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

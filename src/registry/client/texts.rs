@@ -65,6 +65,10 @@ pub fn pull_text(error: &RegistryError, reference: &Reference) -> String {
             "pull access denied for {name}, repository does not exist or may require 'docker login'"
         ));
     }
+    // A server that fails says nothing of what there is, whatever code it gives.
+    if status >= 500 {
+        return chain(error);
+    }
     if code("NAME_UNKNOWN") {
         return with(format!("repository {name} not found"));
     }
@@ -136,6 +140,11 @@ mod tests {
         assert_eq!(text(404, "", "").0, "manifest for debian:nope not found");
         assert_eq!(text(429, "TOOMANYREQUESTS", "slow").0, "toomanyrequests: slow");
         assert_eq!(text(500, "", "").0, "GET https://r.test/v2/: 500 Internal Server Error");
+        let behind = "the registry behind failed";
+        assert_eq!(
+            text(502, "MANIFEST_UNKNOWN", behind).0,
+            format!("GET https://r.test/v2/: 502 Bad Gateway: manifest unknown: {behind}")
+        );
         assert_eq!(text(401, "", "").1, "unauthorized: authentication required");
     }
 }

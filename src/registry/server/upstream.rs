@@ -36,6 +36,9 @@ const PIECE: u64 = 256 << 10;
 /// How often a client following a transfer looks for more.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// What an answer says when the registry behind can't be asked: that says nothing of what there is.
+const UNAVAILABLE: &str = "UNAVAILABLE";
+
 /// The registry behind a cache.
 pub struct Upstream {
     client: RegistryClient,
@@ -187,8 +190,8 @@ impl Upstream {
         let ended = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
         match ended {
             Some(Ok(())) => serve_blob(registry, ask, digest, fetch.size).await,
-            Some(Err(text)) => Err(Failure::new(StatusCode::BAD_GATEWAY, "BLOB_UNKNOWN", text)),
-            None => Err(Failure::new(StatusCode::BAD_GATEWAY, "BLOB_UNKNOWN", "the transfer was given up")),
+            Some(Err(text)) => Err(Failure::new(StatusCode::BAD_GATEWAY, UNAVAILABLE, text)),
+            None => Err(Failure::new(StatusCode::BAD_GATEWAY, UNAVAILABLE, "the transfer was given up")),
         }
     }
 
@@ -212,7 +215,7 @@ impl Upstream {
         let size = stream.total().ok_or_else(|| {
             Failure::new(
                 StatusCode::BAD_GATEWAY,
-                "BLOB_UNKNOWN",
+                UNAVAILABLE,
                 "the registry behind does not say the blob's size",
             )
         })?;
@@ -257,10 +260,10 @@ impl From<super::storage::StorageError> for Fetched {
 }
 
 fn gateway(code: &'static str, error: &RegistryError) -> Failure {
-    let status = match error.status() {
+    let (status, code) = match error.status() {
         // Registries say so of repositories that may not exist.
-        Some(401 | 403) => StatusCode::NOT_FOUND,
-        _ => StatusCode::BAD_GATEWAY,
+        Some(401 | 403) => (StatusCode::NOT_FOUND, code),
+        _ => (StatusCode::BAD_GATEWAY, UNAVAILABLE),
     };
     Failure::new(status, code, format!("the registry behind failed: {}", super::answer::chain(error)))
 }
