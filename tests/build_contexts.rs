@@ -5,9 +5,11 @@ mod support;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use support::TestEnv;
 use support::http::{Page, Server};
+use support::script::{Reply, Script};
+use support::{TestEnv, wait_until};
 
 /// Builds, saves, and returns the files of the image with their text.
 fn built(env: &TestEnv, args: &[&str]) -> support::image::Archived {
@@ -567,4 +569,33 @@ fn the_epoch_may_be_the_contexts() {
     assert!(created("c", &["--build-arg", "SOURCE_DATE_EPOCH=context"]).starts_with("20"));
     let ran = env.run(&["build", "--build-arg", "SOURCE_DATE_EPOCH=soon", "c"]).fails_with(1);
     assert!(ran.stderr.contains("invalid SOURCE_DATE_EPOCH: soon"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_interruption_ends_what_is_fetched() {
+    let env = TestEnv::new();
+    env.write("c/x", "x");
+    // A server that begins an answer and never ends it.
+    let server = Script::start(|_, _| Reply::new(200).body(vec![b'x'; 9000]).hang(4500));
+    let url = |path: &str| format!("http://{}/{path}", server.host);
+    for args in [
+        vec![url("context.tar")],
+        vec![url("repository.git#main:sub")],
+        vec!["-f".to_owned(), url("D"), "c".to_owned()],
+    ] {
+        let args: Vec<&str> = ["build"].into_iter().chain(args.iter().map(String::as_str)).collect();
+        let before = server.asked().len();
+        let child = env.skiff(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        wait_until("a request", Duration::from_secs(30), || server.asked().len() > before);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(130), "{args:?} {said}");
+        assert!(
+            said.contains("ERROR: failed to build: failed to solve: Canceled: context canceled"),
+            "{said}"
+        );
+        let left: Vec<_> = std::fs::read_dir(env.store().join("tmp")).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{args:?} leaves {left:?}");
+    }
 }

@@ -7,7 +7,7 @@
 //! | WORKDIR | `path`, `user`, `epoch`, `parent` |
 //! | content of unchanging files | paths, patterns, the stages' chains, checksums of downloads: a memo, so that an unchanged stage is not read and nothing is asked again |
 //!
-//! Left out: proxy variables, values of secrets, agents, contents and sharing of
+//! Left out: proxy variables, values of secrets, what an agent is, contents and sharing of
 //! cache mounts, addresses of hosts, CPU and memory limits, names and times of
 //! anything, how an input came to be.
 //!

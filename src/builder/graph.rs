@@ -126,14 +126,10 @@ pub enum MountOp {
         sharing: Sharing,
         /// What it holds at first.
         from: Place,
-        /// Path there.
+        /// Path there, absolute and clean.
         source: String,
-        /// Mode of the first, empty directory.
-        mode: u32,
-        /// Its owner.
-        uid: u32,
-        /// Its group.
-        gid: u32,
+        /// How it begins where `mode`, `uid` or `gid` are given for a whole root: empty, of this mode and owner.
+        shape: Option<CacheShape>,
         /// Whether writes fail.
         read_only: bool,
     },
@@ -186,6 +182,17 @@ impl MountOp {
             _ => None,
         }
     }
+}
+
+/// The first, empty directory of a cache mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheShape {
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
 }
 
 /// Files into a layer.

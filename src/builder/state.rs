@@ -6,6 +6,9 @@ use super::env::Env;
 use super::graph::VertexIndex;
 use crate::image::{History, ImageConfig, Platform};
 
+/// Arguments that say what a bill of materials covers; no process and no expansion sees them.
+const NO_VARIABLES: &[&str] = &["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
 /// `PATH` where an image sets none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Comment of history entries, as BuildKit's Dockerfile frontend writes it.
@@ -118,9 +121,13 @@ impl StageState {
     }
 
     /// Declares an argument; without a value it changes nothing but the history of later RUNs.
+    ///
+    /// Arguments that only say what a bill of materials covers are never variables.
     pub fn declare(&mut self, name: &str, value: Option<&str>) {
-        self.arguments.set(name, "");
-        if let Some(value) = value {
+        self.arguments.set(name, value.unwrap_or_default());
+        if let Some(value) = value
+            && !NO_VARIABLES.contains(&name)
+        {
             self.env.set(name, value);
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn sources(
         if let SourceSpec::Heredoc(heredoc) = source
             && heredoc.expand
         {
-            word(&heredoc.body, Form::Heredoc)?;
+            word(&heredoc.content(), Form::Heredoc)?;
         }
     }
     Ok(paths)

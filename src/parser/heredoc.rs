@@ -44,15 +44,10 @@ pub(super) struct RawHeredoc {
 }
 
 impl RawHeredoc {
-    /// Returns the heredoc with the tabs dropped that `<<-` drops.
+    /// Returns the heredoc of an instruction.
     pub(super) fn finish(&self) -> Heredoc {
-        let body = if self.opener.chomp {
-            self.body.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
-        } else {
-            self.body.clone()
-        };
         let Opener { name, expand, chomp, fd, .. } = self.opener.clone();
-        Heredoc { name, body, expand, chomp, fd }
+        Heredoc { name, body: self.body.clone(), expand, chomp, fd }
     }
 
     /// Returns body and terminator, as a trigger's text holds them behind its line.

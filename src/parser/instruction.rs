@@ -3,6 +3,8 @@
 //! Values are as written: nothing is expanded, looked up or resolved. Words
 //! that the language expands later are [`Word`]s, kept with their quotes.
 
+use std::borrow::Cow;
+
 use super::source::Span;
 
 /// Text in which variables are still to be expanded, quotes and escapes included.
@@ -331,7 +333,7 @@ pub struct AddInstruction {
 pub struct Heredoc {
     /// Name without quotes; the file's name in `COPY` and `ADD`.
     pub name: String,
-    /// Body, every line with its end; leading tabs dropped already for `<<-`.
+    /// Body as it stands in the file, every line with its end.
     pub body: String,
     /// Whether variables of the body are expanded in `COPY` and `ADD`.
     pub expand: bool,
@@ -339,4 +341,14 @@ pub struct Heredoc {
     pub chomp: bool,
     /// File descriptor before `<<`.
     pub fd: Option<u32>,
+}
+
+impl Heredoc {
+    /// Returns the body without the leading tabs that `<<-` drops: what a file holds, and a script.
+    pub fn content(&self) -> Cow<'_, str> {
+        if !self.chomp {
+            return Cow::Borrowed(&self.body);
+        }
+        self.body.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
+    }
 }

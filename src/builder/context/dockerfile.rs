@@ -216,7 +216,7 @@ pub(super) fn fetch(url: &str, options: &ContextOptions<'_>) -> Result<Download,
         reporter: options.reporter,
         transfer: TransferId::Number(0),
         spool: options.spool,
-        cancel: None,
+        cancel: options.cancel,
     };
     download(url, &options)
 }

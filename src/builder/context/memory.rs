@@ -57,7 +57,7 @@ impl MemoryTree {
 
 impl Tree for MemoryTree {
     fn label(&self) -> Cow<'_, str> {
-        Cow::Borrowed("heredoc")
+        Cow::Borrowed("context")
     }
 
     fn stat(&self, path: &[u8]) -> Result<Option<Node>, ContextError> {

@@ -21,6 +21,7 @@ use super::git::{GitOptions, checkout};
 use super::git_url::GitSource;
 use super::memory::MemoryTree;
 use super::tree::Tree;
+use crate::builder::cancel::Cancel;
 use crate::fs::Root;
 use crate::progress::Reporter;
 use crate::store::Store;
@@ -55,6 +56,24 @@ pub enum DockerfileSource {
     Several(Vec<DockerfileSource>),
 }
 
+impl ContextSource {
+    /// Whether it is fetched from elsewhere.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Git(_) | Self::Url(_))
+    }
+}
+
+impl DockerfileSource {
+    /// Whether some of it is fetched from elsewhere.
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Url(_) => true,
+            Self::Several(all) => all.iter().any(Self::is_remote),
+            Self::Default | Self::Path(_) | Self::Stdin(_) | Self::Text(_) => false,
+        }
+    }
+}
+
 /// What opening a context may use.
 pub struct ContextOptions<'a> {
     /// The store that keeps what is known of the files; none reads them all.
@@ -71,6 +90,8 @@ pub struct ContextOptions<'a> {
     pub ssh: Option<PathBuf>,
     /// An ignore file that stands in for those of the context.
     pub ignore_file: Option<PathBuf>,
+    /// Stops what is fetched.
+    pub cancel: Option<&'a Cancel>,
 }
 
 /// A context ready for `COPY`, and the Dockerfile's text.
@@ -153,7 +174,7 @@ pub fn open_context(
                 secret: options.secret,
                 ssh: options.ssh.clone(),
                 allow_file: false,
-                cancel: None,
+                cancel: options.cancel,
             };
             let tree = checkout(&source, &git)?;
             let time = Some(tree.time);

@@ -40,6 +40,7 @@ fn open_reporting(
         keep_git_dir: false,
         ssh: None,
         ignore_file: None,
+        cancel: None,
     };
     let opened = open_context(context, dockerfile, &options);
     assert_eq!(std::fs::read_dir(spool.path()).expect("readable").count(), 0, "no temporary file has a name");
@@ -236,6 +237,7 @@ fn urls_are_archives_or_dockerfiles() {
             keep_git_dir: false,
             ssh: None,
             ignore_file: None,
+            cancel: None,
         },
     );
     assert_eq!(mixed.expect("both are there").dockerfile, b"FROM b");

@@ -139,11 +139,7 @@ impl Change {
         match self.action {
             Action::Add => mode | bits,
             Action::Remove => mode & !bits,
-            // The special bits of a directory stay unless named, as chmod(1) leaves them.
-            Action::Set => {
-                let kept = if is_dir { self.who & 0o7000 } else { 0 };
-                mode & !(self.who & !kept) | bits
-            }
+            Action::Set => mode & !self.who | bits,
         }
     }
 }
@@ -175,6 +171,8 @@ mod tests {
             ("u+x-w", 0o644, false, 0o544),
             ("=", 0o755, false, 0),
             ("a=r", 0o4755, false, 0o444),
+            ("u=rwX,go=rX", 0o2750, true, 0o755),
+            ("o=", 0o2750, true, 0o2750),
         ];
         for (text, before, is_dir, after) in table {
             let chmod = Chmod::parse(text).expect(text);

@@ -130,7 +130,12 @@ fn named_paths(source: &CopySource) -> Result<Vec<(Vec<u8>, bool)>, CopyError> {
         glob::check(part)
             .map_err(|error| CopyError::Pattern { pattern: source.path.clone(), source: error })?;
     }
-    let (base, _) = resolve(&*source.tree, &components[..first].join(&b'/'), true)?;
+    let before = components[..first].join(&b'/');
+    let (base, node) = resolve(&*source.tree, &before, true)?;
+    if node.is_none() && !before.is_empty() {
+        // Nothing below a directory may match, but the directory is named.
+        return Err(not_found(source, &before));
+    }
     let mut found = Vec::new();
     expand(&*source.tree, &base, &components[first..], &mut found)?;
     Ok(found.into_iter().map(|path| (path, true)).collect())

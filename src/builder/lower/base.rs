@@ -200,9 +200,7 @@ impl Lowering<'_> {
         let image = if name.starts_with("oci-layout://") || name.starts_with("target:") {
             self.images.resolve_layout(name, key.1.as_ref()).map_err(failed(name.to_owned()))?
         } else {
-            let reference = Reference::parse(name)
-                .map_err(|error| invalid(format!("failed to parse stage name {}: {error}", quoted(name))))?
-                .or_latest();
+            let reference = image_name(name)?.or_latest();
             self.images
                 .resolve(&reference, key.1.as_ref(), self.options.pull)
                 .map_err(failed(reference.to_string()))?
@@ -267,6 +265,12 @@ impl Lowering<'_> {
         let state = self.done[stage].as_ref().expect("stages are lowered in order");
         state.vertex.map_or(Place::Scratch, Place::Vertex)
     }
+}
+
+/// Reads the name of an image.
+pub(super) fn image_name(name: &str) -> Result<Reference, BuildError> {
+    Reference::parse(name)
+        .map_err(|error| invalid(format!("failed to parse stage name {}: {error}", quoted(name))))
 }
 
 /// Reads triggers as instructions of the file that fires them.

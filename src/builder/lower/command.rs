@@ -2,11 +2,11 @@
 
 use super::{Here, Lowering};
 use crate::builder::error::{BuildError, ErrorKind, invalid, unsupported};
-use crate::builder::graph::{MountOp, Op, Place, RunOp};
+use crate::builder::graph::{CacheShape, MountOp, Op, Place, RunOp};
 use crate::builder::options::{Entitlement, NetworkMode};
 use crate::builder::state::StageState;
 use crate::parser::instruction::{Command, Mount, MountKind, Network, Run, Security, Sharing};
-use crate::parser::{Instruction, Span, quoted, words};
+use crate::parser::{Instruction, Span, words};
 use crate::paths::clean;
 
 /// Host name of RUN steps unless a build argument says otherwise.
@@ -42,7 +42,7 @@ impl Lowering<'_> {
         let op = RunOp {
             args: args.clone(),
             env: self.environment(state),
-            proxy_env: self.proxies(state),
+            proxy_env: self.proxies(),
             cwd: state.workdir(),
             user: state.image.config.user.clone(),
             hostname: self.hostname(),
@@ -122,19 +122,15 @@ impl Lowering<'_> {
         Ok(platform.to_string())
     }
 
-    /// Returns the proxy variables in both spellings; what the stage sets itself stays.
-    fn proxies(&self, state: &StageState) -> Vec<(String, String)> {
+    /// Returns the proxy variables in both spellings.
+    fn proxies(&self) -> Vec<(String, String)> {
         let given = &self.options.build_args;
         let mut proxies = Vec::new();
         for name in PROXIES {
             let lower = name.to_lowercase();
             let any = || given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
             let Some(value) = given.get(&lower).or_else(|| given.get(*name)).or_else(any) else { continue };
-            for spelling in [(*name).to_owned(), lower] {
-                if state.env.get(&spelling).is_none() {
-                    proxies.push((spelling, value.clone()));
-                }
-            }
+            proxies.extend([(*name).to_owned(), lower].map(|spelling| (spelling, value.clone())));
         }
         proxies
     }
@@ -166,20 +162,18 @@ impl Lowering<'_> {
         Ok(match mount.kind {
             MountKind::Bind => {
                 let writable = mount.read_only == Some(false);
-                MountOp::Bind { from, source, target: texts.required_target()?, writable }
+                MountOp::Bind { from, source, target: texts.target_or(workdir)?, writable }
             }
             MountKind::Cache => MountOp::Cache {
                 id: self.cache_id(&texts),
-                target: texts.required_target()?,
+                target: texts.target_or(workdir)?,
                 sharing: mount.sharing.unwrap_or(Sharing::Shared),
                 from,
-                source,
-                mode: mount.mode.unwrap_or(0o755),
-                uid,
-                gid,
+                shape: cache_shape(mount, &source),
+                source: clean(&format!("/{source}")),
                 read_only: mount.read_only == Some(true),
             },
-            MountKind::Tmpfs => MountOp::Tmpfs { target: texts.required_target()?, size: mount.size },
+            MountKind::Tmpfs => MountOp::Tmpfs { target: texts.target_or(workdir)?, size: mount.size },
             MountKind::Secret => {
                 let id = texts.secret_id()?;
                 let mode = mount.mode.unwrap_or(0o400);
@@ -208,7 +202,7 @@ impl Lowering<'_> {
 
     fn cache_id(&self, texts: &MountTexts) -> String {
         let namespace = self.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS");
-        let typed = || clean(texts.typed_target.as_deref().unwrap_or("/"));
+        let typed = || clean(texts.typed_target.as_deref().unwrap_or_default());
         let id = texts.id.clone().unwrap_or_else(typed);
         format!("{}/{id}", namespace.map(String::as_str).unwrap_or_default())
     }
@@ -232,17 +226,15 @@ impl MountTexts {
             true => clean(target),
             false => clean(&format!("/{workdir}/{target}")),
         });
-        if target.as_deref() == Some("/") {
-            return Err(invalid(format!(
-                "invalid mount target {}",
-                quoted(&typed_target.unwrap_or_default())
-            )));
-        }
+        not_the_root(target.as_deref())?;
         Ok(Self { source: given(&mount.source), typed_target, target, id: given(&mount.id) })
     }
 
-    fn required_target(&self) -> Result<String, BuildError> {
-        self.target.clone().ok_or_else(|| invalid("mount target is required"))
+    /// Returns the target; what names none is mounted over the working directory.
+    fn target_or(&self, workdir: &str) -> Result<String, BuildError> {
+        let target = self.target.clone().unwrap_or_else(|| clean(&format!("/{workdir}")));
+        not_the_root(Some(&target))?;
+        Ok(target)
     }
 
     /// A secret's id: `id`, else `source`, else the base name of the target.
@@ -254,6 +246,23 @@ impl MountTexts {
         let id = self.id.clone().or_else(|| self.source.clone()).or_else(base);
         id.ok_or_else(|| invalid("one of source, target required"))
     }
+}
+
+fn not_the_root(target: Option<&str>) -> Result<(), BuildError> {
+    match target {
+        Some("/") => Err(invalid("invalid mount target \"/\"")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns how a cache mount begins; a path below its root has the mode and owner that it has.
+fn cache_shape(mount: &Mount, source: &str) -> Option<CacheShape> {
+    let given = mount.mode.is_some() || mount.uid.is_some() || mount.gid.is_some();
+    (given && clean(&format!("/{source}")) == "/").then(|| CacheShape {
+        mode: mount.mode.unwrap_or(0o755),
+        uid: mount.uid.unwrap_or(0),
+        gid: mount.gid.unwrap_or(0),
+    })
 }
 
 /// Returns what a RUN executes, as BuildKit composes it from shell, text and heredocs.
@@ -272,12 +281,13 @@ fn words(run: &Run, state: &StageState) -> Words {
         return Words { args: state.with_shell(&text), script: None, suffix: String::new() };
     };
     let suffix = format!(" ({})", summary(&heredoc.body));
+    // An interpreter's line counts where it begins its line, also below `<<-`.
     if heredoc.body.starts_with("#!") && state.image.os != "windows" {
         let path = format!("/dev/pipes/{}", heredoc.name);
-        let script = Some((heredoc.name.clone(), heredoc.body.clone()));
+        let script = Some((heredoc.name.clone(), heredoc.content().into_owned()));
         return Words { args: state.with_shell(&path), script, suffix };
     }
-    Words { args: state.with_shell(&heredoc.body), script: None, suffix }
+    Words { args: state.with_shell(&heredoc.content()), script: None, suffix }
 }
 
 /// Returns the first line of a heredoc, and whether there is more.
@@ -293,8 +303,8 @@ fn history_text(args: &[String], state: &StageState) -> String {
     let arguments = state.arguments.pairs();
     if !arguments.is_empty() {
         text += &format!("|{} ", arguments.len());
-        for (name, _) in arguments {
-            text += &format!("{name}={} ", state.env.get(name).unwrap_or_default());
+        for (name, value) in arguments {
+            text += &format!("{name}={} ", state.env.get(name).unwrap_or(value));
         }
     }
     text + &args.join(" ") + " # buildkit"

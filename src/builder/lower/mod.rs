@@ -85,6 +85,7 @@ pub fn lower(
         resolved: Vec::new(),
         warnings: Vec::new(),
     };
+    lowering.check_names()?;
     if options.all_stages {
         (0..stages.stages.len()).try_for_each(|index| lowering.ensure(index))?;
     }

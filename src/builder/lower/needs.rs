@@ -34,6 +34,35 @@ impl<'a> Lowering<'a> {
         Ok((0..wanted.len()).filter(|stage| wanted[*stage]).collect())
     }
 
+    /// Refuses names that can mean nothing, also in stages that nothing needs: their images are not looked up,
+    /// but a number that no stage has, a stage that needs itself, or no image's name is a mistake anywhere.
+    pub(super) fn check_names(&self) -> Result<(), BuildError> {
+        for (index, stage) in self.stages.stages.iter().enumerate() {
+            if stage.name.as_deref().is_some_and(|name| self.named_context(name).is_some()) {
+                continue;
+            }
+            if self.stages.earlier_named(&stage.base, index).is_none() {
+                self.check_image(&stage.base)
+                    .map_err(|error| error.at(&self.stages.source, stage.head.span))?;
+            }
+            for need in self.needs(index)? {
+                if need.stage >= index && self.reaches(need.stage, index) {
+                    let circular = BuildError::from(ErrorKind::Circular(self.stages.label(index)));
+                    return Err(circular.at(&self.stages.source, need.instruction.span));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_image(&self, name: &str) -> Result<(), BuildError> {
+        let elsewhere = name.starts_with("oci-layout://") || name.starts_with("target:");
+        if name == "scratch" || elsewhere || self.named_context(name).is_some() {
+            return Ok(());
+        }
+        super::base::image_name(name).map(drop)
+    }
+
     /// Returns the stages that a stage's own instructions name.
     fn needs(&self, index: usize) -> Result<Vec<Need<'a>>, BuildError> {
         let stage = &self.stages.stages[index];

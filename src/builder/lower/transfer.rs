@@ -92,7 +92,8 @@ impl Lowering<'_> {
             .collect();
         let expander = self.expander(state);
         for heredoc in &heredocs {
-            let body = if heredoc.expand { expander.heredoc(&heredoc.body)? } else { heredoc.body.clone() };
+            let content = heredoc.content();
+            let body = if heredoc.expand { expander.heredoc(&content)? } else { content.into_owned() };
             sources.push(CopySourceOp::Heredoc { name: heredoc.name.clone(), body });
         }
         let op = CopyOp {

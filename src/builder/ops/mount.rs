@@ -12,8 +12,8 @@ use super::copy::MAX_NAMED;
 use crate::builder::cache_key::{Fields, chain_text};
 use crate::builder::cancel::Cancel;
 use crate::builder::copy::{CopyError, CopyRequest, CopySource, Selection, content_digest, select};
-use crate::builder::error::{BuildError, ErrorKind, invalid};
-use crate::builder::graph::{MountOp, Place, RunOp};
+use crate::builder::error::{BuildError, ErrorKind, invalid, unsupported};
+use crate::builder::graph::{CacheShape, MountOp, Place, RunOp};
 use crate::builder::solve::Inputs;
 use crate::fs::{FileKind, Follow, Root};
 use crate::image::DiffId;
@@ -39,25 +39,28 @@ pub(super) struct Mounts {
 }
 
 impl Ops<'_> {
-    /// Returns what identifies a mount in its step's key; none for what is in no key.
-    pub(super) fn mount_field(&self, mount: &MountOp, inputs: &Inputs) -> Result<Option<String>, BuildError> {
-        Ok(Some(match mount {
+    /// Returns what identifies a mount in its step's key.
+    pub(super) fn mount_field(&self, mount: &MountOp, inputs: &Inputs) -> Result<String, BuildError> {
+        Ok(match mount {
             MountOp::Bind { from, source, target, writable } => {
                 let content = self.content_of(from, source, inputs)?;
                 format!("bind target={target:?} writable={writable} content={content}")
             }
-            MountOp::Cache { id, target, sharing: _, from, source, mode, uid, gid, read_only } => {
-                let base = base_text(from, inputs);
-                format!(
-                    "cache id={id:?} target={target:?} from={base} source={source:?} mode={mode:o} uid={uid} gid={gid} ro={read_only}"
-                )
+            MountOp::Cache { target, read_only, .. } => {
+                format!("cache target={target:?} ro={read_only} {}", cache_identity(mount, inputs))
             }
             MountOp::Tmpfs { target, size } => format!("tmpfs target={target:?} size={size:?}"),
-            MountOp::Secret { id, target, env, mode, uid, gid, required: _ } => {
-                format!("secret id={id:?} target={target:?} env={env:?} mode={mode:o} uid={uid} gid={gid}")
+            MountOp::Secret { id, target, env, mode, uid, gid, required } => {
+                format!(
+                    "secret id={id:?} target={target:?} env={env:?} mode={mode:o} uid={uid} gid={gid} required={required}"
+                )
             }
-            MountOp::Ssh { .. } => return Ok(None),
-        }))
+            MountOp::Ssh { id, target, mode, uid, gid, required } => {
+                format!(
+                    "ssh id={id:?} target={target:?} mode={mode:o} uid={uid} gid={gid} required={required}"
+                )
+            }
+        })
     }
 
     /// Returns the identity of the files of a place below `source`.
@@ -293,7 +296,7 @@ impl Ops<'_> {
         inputs: &Inputs,
         cancel: &Cancel,
     ) -> Result<CacheMount, BuildError> {
-        let MountOp::Cache { sharing, from, source, mode, uid, gid, .. } = mount else {
+        let MountOp::Cache { sharing, from, source, shape, .. } = mount else {
             unreachable!("only a cache mount is asked for its directory");
         };
         let sharing = match sharing {
@@ -302,12 +305,12 @@ impl Ops<'_> {
             Sharing::Locked => crate::store::Sharing::Locked,
         };
         let fill = |root: &Root| -> Result<(), BuildError> {
-            self.fill_cache(from, source, inputs, root)?;
-            // An owner that was not asked for is that of what the cache begins with.
-            if *from == Place::Scratch || (*uid, *gid) != (0, 0) {
-                root.set_owner("", *uid, *gid)?;
-            }
-            Ok(root.set_mode("", *mode)?)
+            let CacheShape { mode, uid, gid } = match shape {
+                Some(shape) => *shape,
+                None => self.fill_cache(from, source, inputs, root)?,
+            };
+            root.set_owner("", uid, gid)?;
+            Ok(root.set_mode("", mode)?)
         };
         let busy = || match cancel.is_cancelled() {
             true => Err(ErrorKind::Cancelled.into()),
@@ -319,12 +322,22 @@ impl Ops<'_> {
         self.env.store.cache_mount_waiting(identity, sharing, fill, busy)
     }
 
-    /// Gives a new cache mount its first content.
-    fn fill_cache(&self, from: &Place, source: &str, inputs: &Inputs, into: &Root) -> Result<(), BuildError> {
+    /// Gives a new cache mount its first content; returns mode and owner of its top.
+    fn fill_cache(
+        &self,
+        from: &Place,
+        source: &str,
+        inputs: &Inputs,
+        into: &Root,
+    ) -> Result<CacheShape, BuildError> {
+        let nothing = || match source {
+            "/" => Ok(CacheShape { mode: 0o755, uid: 0, gid: 0 }),
+            _ => Err(not_found("cache base", source)),
+        };
         let (root, path) = match from {
-            Place::Scratch => return Ok(()),
+            Place::Scratch => return nothing(),
             Place::Vertex(vertex) => {
-                let Some(root) = self.view(inputs.layers(*vertex))? else { return Ok(()) };
+                let Some(root) = self.view(inputs.layers(*vertex))? else { return nothing() };
                 let path = root.resolve(source)?;
                 (root, path)
             }
@@ -335,8 +348,12 @@ impl Ops<'_> {
             }
         };
         match root.stat(&path, Follow::No)? {
-            Some(stat) if stat.is_dir() => copy_tree(&root.dir(&path)?, into),
-            _ => Err(not_found("cache base", source)),
+            Some(stat) if stat.is_dir() => {
+                copy_tree(&root.dir(&path)?, into)?;
+                Ok(CacheShape { mode: stat.mode, uid: stat.uid, gid: stat.gid })
+            }
+            Some(_) => Err(unsupported(format!("cache mount of {source}, which is no directory"))),
+            None => Err(not_found("cache base", source)),
         }
     }
 
@@ -389,8 +406,9 @@ impl Ops<'_> {
 
 /// Returns what tells cache mounts apart: another first content or owner is another cache.
 fn cache_identity(mount: &MountOp, inputs: &Inputs) -> String {
-    let MountOp::Cache { id, from, source, mode, uid, gid, .. } = mount else { return String::new() };
-    format!("{id} from={} source={source} mode={mode:o} uid={uid} gid={gid}", base_text(from, inputs))
+    let MountOp::Cache { id, from, source, shape, .. } = mount else { return String::new() };
+    let shape = shape.map(|CacheShape { mode, uid, gid }| format!(" mode={mode:o} uid={uid} gid={gid}"));
+    format!("{id} from={} source={source}{}", base_text(from, inputs), shape.unwrap_or_default())
 }
 
 fn base_text(from: &Place, inputs: &Inputs) -> String {

@@ -46,7 +46,7 @@ impl Ops<'_> {
         fields.add("user", &op.user);
         fields.add("hostname", &op.hostname);
         for (number, mount) in op.mounts.iter().enumerate() {
-            fields.add_option(&format!("mount {number}"), self.mount_field(mount, inputs)?);
+            fields.add(&format!("mount {number}"), self.mount_field(mount, inputs)?);
         }
         fields.add_option("script", op.script.as_ref().map(|(name, body)| format!("{name}\n{body}")));
         fields.add("network", format!("{:?}", op.network));
@@ -307,15 +307,14 @@ fn host_resolv_conf() -> Result<Vec<u8>, BuildError> {
     }
 }
 
-/// Returns the variables of a process: the stage's, proxies, then what the user and the mounts bring.
+/// Returns the variables of a process: the stage's, proxies over them, then what the user and the mounts bring.
 fn environment(op: &RunOp, user: &User, brought: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
     let bytes = |(name, value): &(String, String)| (name.clone(), value.clone().into_bytes());
     let mut env: Vec<(String, Vec<u8>)> = op.env.iter().map(bytes).collect();
     let has = |env: &[(String, Vec<u8>)], name: &str| env.iter().any(|(known, _)| known == name);
     for pair in &op.proxy_env {
-        if !has(&env, &pair.0) {
-            env.push(bytes(pair));
-        }
+        env.retain(|(known, _)| *known != pair.0);
+        env.push(bytes(pair));
     }
     if !has(&env, "HOME") {
         env.push(("HOME".to_owned(), user.home.clone().into_bytes()));

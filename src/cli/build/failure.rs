@@ -10,6 +10,8 @@ use crate::parser::{ParseError, Source, excerpt};
 
 /// Exit code where a resource of the machine is exhausted, as docker's.
 const EXHAUSTED: u8 = 102;
+/// Exit code after an interruption, as docker's.
+const CANCELLED: u8 = 130;
 
 /// Returns the text that stands at the end of a failed build; `findings` is what build checks found.
 pub fn text(error: &BuildError, logs: Option<FailedLogs>, findings: &str) -> String {
@@ -45,9 +47,17 @@ pub fn code(error: &BuildError) -> u8 {
 /// The error for a context or a Dockerfile that can't be had; docker tells what its client finds from the rest.
 pub fn of_context(error: &ContextError) -> CliError {
     use ContextError::{NoContext, NoDirectory, StdinTwice};
+    if matches!(error, ContextError::Cancelled) {
+        return cancelled();
+    }
     let solving = !matches!(error, NoContext { .. } | NoDirectory { .. } | StdinTwice);
     let solve = if solving { "failed to solve: " } else { "" };
     CliError::new(format!("ERROR: failed to build: {solve}{}", chain(error)))
+}
+
+/// The error after an interruption.
+pub fn cancelled() -> CliError {
+    CliError::new("ERROR: failed to build: failed to solve: Canceled: context canceled").code(CANCELLED)
 }
 
 /// The error for a Dockerfile that is no text.

@@ -55,9 +55,6 @@ use crate::lint::targets;
 use crate::parser::{Source, parse};
 use crate::run::NamespaceExecutor;
 
-/// Exit code after an interruption, as docker's.
-const CANCELLED: u8 = 130;
-
 /// Runs the command.
 pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
     args.refused.check()?;
@@ -154,13 +151,20 @@ pub fn run_in(
         keep_git_dir: build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| is_true(text)),
         ssh: agents.by_id.get("default").map(|agent| agent.socket.clone()),
         ignore_file: args.ignorefile.clone(),
+        cancel: Some(session.cancel),
     };
     let dockerfile = match &session.dockerfile {
         Some(text) => DockerfileSource::Stdin(Box::new(std::io::Cursor::new(text.clone().into_bytes()))),
         None => contexts::dockerfile(args),
     };
-    let context = open_context(contexts::context(args)?, dockerfile, &context_options)
-        .map_err(|error| failure::of_context(&error))?;
+    let source = contexts::context(args)?;
+    // While a stream is read that nothing here can break off, signals end the process as usual.
+    let fetched = source.is_remote() || dockerfile.is_remote();
+    if fetched {
+        (session.begin)()?;
+    }
+    let context =
+        open_context(source, dockerfile, &context_options).map_err(|error| failure::of_context(&error))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
     let mut options = options::build_options(
         args,
@@ -182,7 +186,9 @@ pub fn run_in(
     let shell = args.on_failure.as_deref().zip(session.own.clone());
     let shell = shell.map(|(value, renderer)| Arc::new(FailureShell::new(value, renderer)));
     options.on_failure = shell.clone().map(|shell| shell as Arc<dyn builder::OnFailure>);
-    (session.begin)()?;
+    if !fetched {
+        (session.begin)()?;
+    }
     let executor = NamespaceExecutor::new();
     let reporter = renderer;
     let shares = cache::open(args, options.inline_cache(), global, reporter)?;
@@ -242,10 +248,7 @@ pub fn run_in(
             }
             Ok(Ended::Built(Box::new(built)))
         }
-        Err(error) if error.is_cancelled() => {
-            let text = "ERROR: failed to build: failed to solve: Canceled: context canceled";
-            Err(CliError::new(text).code(CANCELLED))
-        }
+        Err(error) if error.is_cancelled() => Err(failure::cancelled()),
         Err(error) => {
             let kept = shell.map(|shell| shell.said(&global.program)).unwrap_or_default();
             let text = format!("{}{kept}", failure::text(&error, renderer.failed_logs(), &findings));
