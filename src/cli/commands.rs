@@ -6,7 +6,8 @@ use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::completion::CompletionArgs;
 use super::container::{
-    KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs,
+    AttachArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs,
+    RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs, TopArgs,
 };
 use super::copy::CopyArgs;
 use super::df::DfArgs;
@@ -31,6 +32,7 @@ use super::save::SaveArgs;
 use super::search::SearchArgs;
 use super::tag::TagArgs;
 use super::tags::TagsArgs;
+use super::volume::VolumeCommand;
 
 /// Builds container images from Dockerfiles, stores them, moves them and runs them
 #[derive(Debug, Parser)]
@@ -67,7 +69,7 @@ pub enum Command {
     Tags(Later<TagsArgs>),
     /// Remove one or more images
     Rmi(Later<RmiArgs>),
-    /// Return low-level information on images
+    /// Return low-level information on containers, images and volumes
     Inspect(Later<InspectArgs>),
     /// Show the history of an image
     History(Later<HistoryArgs>),
@@ -101,6 +103,10 @@ pub enum Command {
     Container(Group<ContainerCommand>),
     /// Manage networks
     Network(Group<NetworkCommand>),
+    /// Get real time events from the store
+    Events(Later<EventsArgs>),
+    /// Manage volumes
+    Volume(Group<VolumeCommand>),
     /// Serve images to other machines
     Registry(Group<RegistryCommand>),
     /// Manage Skiff
@@ -174,6 +180,8 @@ pub enum LifeCommand {
     /// Create a new container
     #[command(disable_help_flag = true)]
     Create(Later<CreateArgs>),
+    /// Execute a command in a running container
+    Exec(Later<ExecArgs>),
     /// Start one or more stopped containers
     Start(Later<StartArgs>),
     /// Stop one or more running containers
@@ -188,6 +196,14 @@ pub enum LifeCommand {
     Unpause(Later<NamesArgs>),
     /// Block until one or more containers stop, then print their exit codes
     Wait(Later<NamesArgs>),
+    /// Attach local standard input, output, and error streams to a running container
+    Attach(Later<AttachArgs>),
+    /// Inspect changes to files or directories on a container's filesystem
+    Diff(Later<DiffArgs>),
+    /// Export a container's filesystem as a tar archive
+    Export(Later<ExportArgs>),
+    /// Display the running processes of a container
+    Top(Later<TopArgs>),
     /// Rename a container
     Rename(Later<RenameArgs>),
     /// List port mappings or a specific mapping for the container
@@ -204,6 +220,8 @@ pub enum ContainerCommand {
     /// Remove one or more containers
     #[command(alias = "remove")]
     Rm(Later<RmArgs>),
+    /// Display detailed information on one or more containers
+    Inspect(Later<InspectArgs>),
     /// Remove all stopped containers
     Prune(Later<ContainerPruneArgs>),
     /// List containers
@@ -216,6 +234,8 @@ pub enum ContainerCommand {
 pub enum SystemCommand {
     /// Show disk usage
     Df(Later<DfArgs>),
+    /// Get real time events from the store
+    Events(Later<EventsArgs>),
     /// Display system-wide information
     Info(Later<InfoArgs>),
     /// Remove unused data

@@ -1,4 +1,4 @@
-//! `inspect`, `image inspect`
+//! `inspect`, `image inspect`, `container inspect`
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -7,22 +7,23 @@ use super::error::CliError;
 use super::format::{Missing, Template};
 use super::global::Global;
 use super::output;
+use crate::containers::ContainerError;
 use crate::image::{Platform, Reference};
 use crate::store::{ImageRecord, Store, StoreError};
 
-/// Display detailed information on one or more images
+/// Display detailed information on one or more containers, images and volumes
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Images
+    /// Containers, images or volumes
     #[arg(required = true, value_name = "NAME|ID")]
     names: Vec<String>,
     /// Format output: json, or a template
     #[arg(short, long, value_name = "STRING")]
     format: Option<String>,
-    /// Display sizes too (images always show theirs)
+    /// Display total file sizes of containers
     #[arg(short, long)]
     size: bool,
-    /// Only JSON for this type; this version has images alone
+    /// Only JSON for this type: container, image, volume
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Inspect the image for this platform
@@ -33,74 +34,150 @@ pub struct InspectArgs {
     remote: bool,
 }
 
-/// Which command asks: `image inspect` knows only images, and says so otherwise.
+/// Which command asks, and so which kinds of things it may find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// `inspect`
     Any,
     /// `image inspect`
     Image,
+    /// `container inspect`
+    Container,
+    /// `inspect --type volume`
+    Volume,
+}
+
+/// What was found, and what was not, in the form that `--format` asks for.
+pub struct Shown {
+    template: Option<Template>,
+    compact: bool,
+    /// The documents.
+    pub found: Vec<Value>,
+    /// Why there are no more.
+    pub failures: Vec<String>,
+}
+
+impl Shown {
+    /// Reads the format: none for indented JSON, `json` for a line of it, or a template for each document.
+    ///
+    /// # Errors
+    /// The template does not parse.
+    pub fn new(format: Option<&str>) -> Result<Self, CliError> {
+        let format = format.map(str::trim).filter(|f| !f.is_empty());
+        let template = match format {
+            None | Some("json") => None,
+            Some(text) => Some(
+                Template::parse(text)
+                    .map_err(|e| CliError::new(format!("template parsing error: {e}")).code(64))?,
+            ),
+        };
+        Ok(Self { template, compact: format.is_some(), found: Vec::new(), failures: Vec::new() })
+    }
+
+    /// Prints what was found, and says what was not.
+    ///
+    /// # Errors
+    /// Something was not found, or the template does not fit.
+    pub fn print(&self) -> Result<(), CliError> {
+        let text = match &self.template {
+            Some(template) => {
+                let mut text = String::new();
+                for value in &self.found {
+                    let line = template.render(value, Missing::Error);
+                    text.push_str(&line.map_err(|e| CliError::new(format!("template parsing error: {e}")))?);
+                    text.push('\n');
+                }
+                // Docker ends the line that it has none of.
+                if self.found.is_empty() { "\n".to_owned() } else { text }
+            }
+            None if self.compact => serde_json::to_string(&self.found).expect("JSON serialises") + "\n",
+            None => indented(&self.found) + "\n",
+        };
+        output::data(&text)?;
+        for failure in &self.failures {
+            output::talk(failure);
+        }
+        if self.failures.is_empty() { Ok(()) } else { Err(CliError::silent(1)) }
+    }
 }
 
 /// Runs the command: what is found is printed, what is not makes it fail.
 pub fn run(args: &InspectArgs, global: &Global, scope: Scope) -> Result<(), CliError> {
-    if let Some(kind) = args.kind.as_deref().filter(|kind| !kind.is_empty() && *kind != "image") {
-        return Err(CliError::new(format!("{kind:?} can't be inspected: this version has images alone")));
-    }
-    let format = args.format.as_deref().map(str::trim).filter(|f| !f.is_empty());
-    let template = match format {
-        None | Some("json") => None,
-        Some(text) => Some(
-            Template::parse(text)
-                .map_err(|e| CliError::new(format!("template parsing error: {e}")).code(64))?,
-        ),
+    let scope = match (scope, args.kind.as_deref().unwrap_or_default()) {
+        (scope, "") => scope,
+        (_, "container") => Scope::Container,
+        (_, "image") => Scope::Image,
+        (_, "volume") => Scope::Volume,
+        (_, other) => {
+            return Err(CliError::new(format!(
+                "unknown type: {other:?}: must be one of \"container\", \"image\", \"volume\""
+            )));
+        }
     };
+    let mut shown = Shown::new(args.format.as_deref())?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
-    let (found, failures) = if args.remote {
-        super::inspect_remote::documents(&args.names, platform.as_ref(), global)?
+    if args.remote {
+        let (found, failures) = super::inspect_remote::documents(&args.names, platform.as_ref(), global)?;
+        (shown.found, shown.failures) = (found, failures);
     } else {
-        stored(args, platform.as_ref(), global, scope)?
-    };
-    let text = match (&template, format) {
-        (Some(template), _) => {
-            let mut text = String::new();
-            for value in &found {
-                let line = template.render(value, Missing::Error);
-                text.push_str(&line.map_err(|e| CliError::new(format!("template parsing error: {e}")))?);
-                text.push('\n');
-            }
-            text
-        }
-        (None, Some(_)) => serde_json::to_string(&found).expect("JSON serialises") + "\n",
-        (None, None) => indented(&found) + "\n",
-    };
-    output::data(&text)?;
-    for failure in &failures {
-        output::talk(failure);
+        stored(args, platform.as_ref(), global, scope, &mut shown)?;
     }
-    if failures.is_empty() { Ok(()) } else { Err(CliError::silent(1)) }
+    shown.print()
 }
 
-/// Returns the documents of images in the store, and what failed.
+/// Adds the documents of what the store has, and what failed.
 fn stored(
     args: &InspectArgs,
     platform: Option<&Platform>,
     global: &Global,
     scope: Scope,
-) -> Result<(Vec<Value>, Vec<String>), CliError> {
+    shown: &mut Shown,
+) -> Result<(), CliError> {
     let store = global.store()?;
-    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    let containers = super::container::all(global)?;
     for name in &args.names {
-        match store.find_image(name, platform) {
-            Ok(image) => found.push(document(store, &image)?),
-            Err(StoreError::NoImage(_)) if scope == Scope::Any => {
-                failures.push(format!("error: no such object: {name}"));
+        if matches!(scope, Scope::Any | Scope::Container) {
+            match containers.find(name) {
+                Ok(container) => {
+                    let state = container.state()?;
+                    let sizes = args.size.then_some(store);
+                    shown.found.push(super::container::document(&container, &state, sizes));
+                    continue;
+                }
+                Err(ContainerError::NotFound(_)) if scope == Scope::Any => {}
+                Err(_) => {
+                    // It may be an image, which is then said.
+                    let failure = super::container::find(&containers, name, global).err();
+                    shown.failures.extend(failure.map(|error| error.text));
+                    continue;
+                }
             }
-            Err(error) => failures.push(CliError::from(error).text),
+        }
+        if matches!(scope, Scope::Any | Scope::Image) {
+            match store.find_image(name, platform) {
+                Ok(image) => {
+                    shown.found.push(document(store, &image)?);
+                    continue;
+                }
+                // What is no image's name may be a volume's.
+                Err(_) if scope == Scope::Any && super::volume::document(&containers, name).is_some() => {}
+                Err(StoreError::NoImage(_)) if scope == Scope::Any => {}
+                Err(error) => {
+                    shown.failures.push(CliError::from(error).text);
+                    continue;
+                }
+            }
+        }
+        match (super::volume::document(&containers, name), scope) {
+            (Some(value), _) => shown.found.push(value),
+            (None, Scope::Volume) => {
+                shown.failures.push(format!("Error response from daemon: get {name}: no such volume"));
+            }
+            (None, _) => shown.failures.push(format!("error: no such object: {name}")),
         }
     }
-    Ok((found, failures))
+    Ok(())
 }
 
 /// JSON indented by four blanks, as docker prints it.

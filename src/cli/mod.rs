@@ -51,6 +51,7 @@ mod table;
 mod tag;
 mod tags;
 mod usage;
+mod volume;
 mod words;
 
 use std::path::Path;
@@ -136,6 +137,9 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Manifest(_)
             | Command::Search(_)
             | Command::Registry(_)
+            // It happens in the namespace of the container's monitor.
+            | Command::Life(LifeCommand::Exec(_))
+            | Command::Container(commands::Group { command: ContainerCommand::Life(LifeCommand::Exec(_)) })
     )
 }
 
@@ -144,6 +148,7 @@ fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliEr
     match command {
         LifeCommand::Run(args) => run::run(args.into_inner(), global),
         LifeCommand::Create(args) => run::create(&args, global),
+        LifeCommand::Exec(args) => container::exec(&args, global),
         LifeCommand::Start(args) => container::start_command(&args, global),
         LifeCommand::Stop(args) => container::stop(&args, global),
         LifeCommand::Restart(args) => container::restart(&args, global),
@@ -151,6 +156,10 @@ fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliEr
         LifeCommand::Pause(args) => container::pause(&args, global),
         LifeCommand::Unpause(args) => container::unpause(&args, global),
         LifeCommand::Wait(args) => container::wait(&args, global),
+        LifeCommand::Attach(args) => container::attach(&args, global),
+        LifeCommand::Diff(args) => container::diff(&args, global).map(|()| ExitCode::SUCCESS),
+        LifeCommand::Export(args) => container::export(&args, global).map(|()| ExitCode::SUCCESS),
+        LifeCommand::Top(args) => container::top(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Rename(args) => container::rename(&args, global),
         LifeCommand::Port(args) => container::port(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Logs(args) => container::logs(&args, global).map(|()| ExitCode::SUCCESS),
@@ -162,6 +171,7 @@ fn container_command(command: ContainerCommand, global: &Global) -> Result<ExitC
     match command {
         ContainerCommand::Life(command) => return life_command(command, global),
         ContainerCommand::Rm(args) => return container::rm(&args, global),
+        ContainerCommand::Inspect(args) => inspect::run(&args, global, inspect::Scope::Container),
         ContainerCommand::Prune(args) => prune::container(&args, global),
         ContainerCommand::Ls(args) => container::ps(&args, global),
     }
@@ -192,6 +202,8 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             BuilderCommand::Prune(args) => prune::builder(&args, global),
         },
         Command::Container(group) => return container_command(group.command, global),
+        Command::Events(args) => container::events(&args, global),
+        Command::Volume(group) => return volume::run(&group.command, global),
         Command::Life(command) => return life_command(command, global),
         Command::Rm(args) => return container::rm(&args, global),
         Command::Ps(args) => container::ps(&args, global),
@@ -199,6 +211,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         Command::Registry(group) => registry::run(&group.command, global),
         Command::System(group) => match group.command {
             SystemCommand::Df(args) => df::run(&args, global),
+            SystemCommand::Events(args) => container::events(&args, global),
             SystemCommand::Info(args) => info::info(&args, global),
             SystemCommand::Prune(args) => prune::system(&args, global),
         },

@@ -19,7 +19,7 @@ pub struct SystemPruneArgs {
     /// Do not prompt for confirmation
     #[arg(short, long)]
     force: bool,
-    /// Prune anonymous volumes (this version keeps none between runs)
+    /// Prune anonymous volumes
     #[arg(long)]
     volumes: bool,
     /// Provide filter values: until, label
@@ -89,9 +89,13 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
         "all dangling images"
     };
     let filters = Filters::parse(&args.filter, &["until", "label", "label!"])?;
+    let volumes = match args.volumes {
+        true => "  - all anonymous volumes not used by at least one container\n",
+        false => "",
+    };
     let mut question = format!(
         "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one \
-         container\n  - {images}\n  - unused build cache\n"
+         container\n{volumes}  - {images}\n  - unused build cache\n"
     );
     if !args.filter.is_empty() {
         question.push_str("\n  Items to be pruned will be filtered with:\n");
@@ -103,8 +107,11 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let store = global.store()?;
-    let freed = container_step(global, &filters, args.dry_run)?;
+    let mut freed = container_step(global, &filters, args.dry_run)?;
     network::prune_step(global, &filters, args.dry_run)?;
+    if args.volumes {
+        freed += super::volume::remove_unused(global, false, &filters, args.dry_run)?;
+    }
     let mut total = image_step(global, args.all, &filters, args.dry_run)?;
     total.bytes += freed;
     if filters.values("label").is_empty() && filters.values("label!").is_empty() {

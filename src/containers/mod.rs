@@ -26,6 +26,7 @@
 
 mod config;
 mod connect;
+mod descriptors;
 mod error;
 mod events;
 mod files;
@@ -50,8 +51,8 @@ pub use events::{Event, EventReader, record};
 pub use files::{Container, Containers, Draft};
 pub use managed::HOSTS;
 pub use names::random_name;
-pub use protocol::{Attach, Frame, Kind, Request};
-pub use remote::{Remote, Reply, spawn_monitor};
+pub use protocol::{Attach, Exec, Frame, Kind, Request};
+pub use remote::{Failure, Remote, Reply, spawn_monitor};
 pub use start::view;
 pub use state::{HealthState, Probe, State, Status};
 pub use step::Joined;

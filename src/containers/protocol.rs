@@ -72,6 +72,8 @@ pub enum Request {
     Reload,
     /// The networks of the config were changed and are to be joined and left.
     Networks,
+    /// A further process in the container; its pipes come with the frame.
+    Exec(Exec),
     /// The size of the terminal, without being attached.
     Resize { rows: u16, columns: u16 },
 }
@@ -87,6 +89,34 @@ pub struct Attach {
     pub stderr: bool,
     /// Whether it can't miss anything: the process waits for it.
     pub lossless: bool,
+    /// Size of its terminal.
+    pub rows: u16,
+    /// Size of its terminal.
+    pub columns: u16,
+}
+
+/// A further process in a container.
+///
+/// Unless it is detached or has a terminal, these descriptors come with the request: its standard input if it has one, its
+/// standard output, its standard error, and the other ends of the latter two.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Exec {
+    /// The command and its arguments.
+    pub args: Vec<String>,
+    /// Variables beside the container's own; with none as its value, one of those goes.
+    pub env: Vec<(String, Option<String>)>,
+    /// Who runs it, else the container's user.
+    pub user: Option<String>,
+    /// Where it runs, else in the container's working directory.
+    pub cwd: Option<String>,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// Whether it has a standard input.
+    pub stdin: bool,
+    /// Whether it has all capabilities.
+    pub privileged: bool,
+    /// Whether nobody waits for it.
+    pub detach: bool,
     /// Size of its terminal.
     pub rows: u16,
     /// Size of its terminal.
@@ -147,6 +177,11 @@ impl Frame {
             Err(error) if ended(&error) => return Ok(None),
             other => other.map_err(|e| ContainerError::io("hear the monitor", e))?,
         }
+        Self::after(head, stream)
+    }
+
+    /// Reads the rest of a frame whose beginning was read.
+    pub(super) fn after(head: [u8; 5], stream: &mut UnixStream) -> Result<Option<Self>, ContainerError> {
         let (kind, length) = Self::head(head)?;
         let mut bytes = vec![0; length];
         match stream.read_exact(&mut bytes) {

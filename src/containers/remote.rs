@@ -1,6 +1,7 @@
 //! The other end of a monitor: how commands start one and talk to it.
 
-use std::os::fd::OwnedFd;
+use std::io::Write as _;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -8,9 +9,10 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::descriptors;
 use super::error::ContainerError;
 use super::files::Container;
-use super::protocol::{Frame, Kind, Request, number};
+use super::protocol::{Exec, Frame, Kind, Request, number};
 
 /// The name of a monitor's socket.
 pub(super) const SOCKET: &str = "monitor.sock";
@@ -144,6 +146,42 @@ impl Remote {
                 Some(Reply::Failed(failure)) => return Err(ContainerError::Refused(failure.text)),
                 Some(_) => {}
             }
+        }
+    }
+
+    /// Asks for a further process in the container, with the descriptors that belong to it. Returns its terminal, if it
+    /// has one and is not detached; its end comes as a reply.
+    ///
+    /// # Errors
+    /// The monitor is gone or means nothing; it may also refuse.
+    pub fn exec(
+        &mut self,
+        request: &Exec,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Result<Option<OwnedFd>, Failure>, ContainerError> {
+        let request = Request::Exec(request.clone());
+        let frame =
+            Frame::encode(Kind::Request, &serde_json::to_vec(&request).expect("a request serialises"));
+        let gone = |_| ContainerError::MonitorGone;
+        let sent = descriptors::send(&self.stream, &frame, fds).map_err(gone)?;
+        self.stream.write_all(&frame[sent..]).map_err(gone)?;
+        let (mut head, mut found) = ([0; 5], Vec::new());
+        let mut count = 0;
+        while count < head.len() {
+            match descriptors::receive(&self.stream, &mut head[count..], &mut found) {
+                Ok(0) => return Err(ContainerError::MonitorGone),
+                Ok(more) => count += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(ContainerError::MonitorGone),
+            }
+        }
+        let frame = Frame::after(head, &mut self.stream)?.ok_or(ContainerError::MonitorGone)?;
+        match frame.kind {
+            Kind::Done => Ok(Ok(found.pop())),
+            Kind::Failed => serde_json::from_slice(&frame.bytes)
+                .map(Err)
+                .map_err(|_| ContainerError::Protocol("a failure".to_owned())),
+            kind => Err(ContainerError::Protocol(format!("a frame {kind:?}"))),
         }
     }
 

@@ -8,6 +8,7 @@ use super::config::{MountPoint, MountSource};
 use super::connect;
 use super::error::ContainerError;
 use super::files::Container;
+use super::protocol::Exec;
 use super::volumes;
 use crate::fs::mount::read_only_view;
 use crate::fs::{Follow, Root};
@@ -67,7 +68,9 @@ pub(super) fn prepare(
     network: Option<Arc<OwnedFd>>,
 ) -> Result<(ProcessSpec, Rootfs), ContainerError> {
     let config = &container.config;
-    let mut spec = process(container, layers)?;
+    let view = view_of(container, layers)?;
+    let mut spec = process(container, &container.config.user, &view)?;
+    drop(view);
     spec.network = match (config.network.mode.as_str(), network) {
         (_, Some(fd)) => Network::Join(fd),
         ("host", None) => Network::Host,
@@ -102,13 +105,10 @@ pub(super) fn prepare(
 }
 
 /// Returns the process without its mounts and its network.
-fn process(container: &Container, layers: &Layers) -> Result<ProcessSpec, ContainerError> {
+fn process(container: &Container, named: &str, view: &Root) -> Result<ProcessSpec, ContainerError> {
     let config = &container.config;
-    let named = config.user.as_str();
-    let view = view_of(container, layers)?;
-    let mut user = lookup_user(&view, named).map_err(ContainerError::Run)?;
-    user.groups.extend(lookup_groups(&view, &config.groups).map_err(ContainerError::Run)?);
-    drop(view);
+    let mut user = lookup_user(view, named).map_err(ContainerError::Run)?;
+    user.groups.extend(lookup_groups(view, &config.groups).map_err(ContainerError::Run)?);
     let mut env: Vec<(Vec<u8>, Vec<u8>)> = config
         .env
         .iter()
@@ -153,6 +153,37 @@ fn process(container: &Container, layers: &Layers) -> Result<ProcessSpec, Contai
     Ok(spec)
 }
 
+/// Returns a further process of a container that runs; `root` is what its processes see.
+pub(super) fn guest(
+    container: &Container,
+    request: &Exec,
+    root: &Root,
+) -> Result<ProcessSpec, ContainerError> {
+    let named = request.user.as_deref().unwrap_or(&container.config.user);
+    let mut spec = process(container, named, root)?;
+    spec.args = request.args.iter().map(|word| word.clone().into_bytes()).collect();
+    if request.tty && !spec.env.iter().any(|(key, _)| key == b"TERM") {
+        spec.env.push((b"TERM".to_vec(), b"xterm".to_vec()));
+    }
+    for (key, value) in &request.env {
+        let key = key.as_bytes();
+        match (value, spec.env.iter_mut().find(|(known, _)| known == key)) {
+            (Some(value), Some(known)) => known.1 = value.clone().into_bytes(),
+            (Some(value), None) => spec.env.push((key.to_vec(), value.clone().into_bytes())),
+            (None, _) => spec.env.retain(|(known, _)| known != key),
+        }
+    }
+    if let Some(cwd) = &request.cwd {
+        spec.cwd = PathBuf::from(cwd);
+    }
+    if request.privileged {
+        spec.capabilities = CapSet::ALL;
+    }
+    // The first process is the container's.
+    spec.init = false;
+    Ok(spec)
+}
+
 fn open(container: &Container, mount: &MountPoint) -> Result<Mount, ContainerError> {
     let target = mount.target.clone();
     let mut made = match &mount.source {
@@ -162,6 +193,10 @@ fn open(container: &Container, mount: &MountPoint) -> Result<Mount, ContainerErr
         }
         MountSource::Volume { name, below, .. } => {
             let name = name.as_deref().unwrap_or_default();
+            let facts = volumes::find(container.all(), name)?;
+            if let Some(source) = volumes::mounted(&facts.options) {
+                return open(container, &MountPoint { source, ..mount.clone() });
+            }
             let volume = volumes::open(container.all(), name)?;
             let volume = match below {
                 Some(path) => volume.dir(path)?,

@@ -99,6 +99,81 @@ pub fn ensure(
     labels: &BTreeMap<String, String>,
     filling: Option<Filling<'_>>,
 ) -> Result<Root, ContainerError> {
+    make(containers, name, (labels, &BTreeMap::new()), filling)
+}
+
+/// Makes a volume if it is missing, with options for where its files are (see [`check_options`]).
+///
+/// # Errors
+/// The name is none, or the volume can't be made.
+pub fn create(
+    containers: &Containers,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+    options: &BTreeMap<String, String>,
+) -> Result<(), ContainerError> {
+    make(containers, name, (labels, options), None).map(drop)
+}
+
+/// Checks the options of a volume: files in memory (`type=tmpfs`, `o=size=...,mode=...`), or those of a directory
+/// (`o=bind`, `device=PATH`).
+///
+/// # Errors
+/// An option is not known, or not available.
+pub fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<(), ContainerError> {
+    let refuse = |text: String| Err(ContainerError::Refused(format!("create {name}: {text}")));
+    if let Some(key) = options.keys().find(|key| !["type", "device", "o"].contains(&key.as_str())) {
+        return refuse(format!("invalid option: {key:?}"));
+    }
+    if options.is_empty() || mounted(options).is_some() {
+        return Ok(());
+    }
+    let kind = options.get("type").map_or("", String::as_str);
+    refuse(format!("volumes of type {kind:?} are not available in this version (tmpfs and binds are)"))
+}
+
+/// Returns what a volume with options shows in the place of files of its own.
+pub fn mounted(options: &BTreeMap<String, String>) -> Option<MountSource> {
+    let word = |key: &str| options.get(key).map_or("", String::as_str);
+    let flags: Vec<&str> = word("o").split(',').filter(|flag| !flag.is_empty()).collect();
+    if flags.iter().any(|flag| ["bind", "rbind"].contains(flag)) && word("device").starts_with('/') {
+        let recursive = flags.contains(&"rbind");
+        return Some(MountSource::Bind { path: word("device").to_owned(), create: false, recursive });
+    }
+    if word("type") != "tmpfs" {
+        return None;
+    }
+    let (mut size, mut mode) = (None, 0o1777);
+    for flag in &flags {
+        match flag.split_once('=') {
+            Some(("size", text)) => size = Some(bytes(text)?),
+            Some(("mode", text)) => mode = u32::from_str_radix(text, 8).ok()?,
+            _ => return None,
+        }
+    }
+    Some(MountSource::Tmpfs { size, mode, noexec: false, nosuid: false, nodev: false })
+}
+
+/// Reads a size as tmpfs(5) does: a number with `k`, `m` or `g`.
+fn bytes(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(['k', 'm', 'g']);
+    let shift = match &lower[digits.len()..] {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+fn make(
+    containers: &Containers,
+    name: &str,
+    (labels, options): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+    filling: Option<Filling<'_>>,
+) -> Result<Root, ContainerError> {
     check(name)?;
     let all = directory(containers)?;
     let image = filling.and_then(|filling| {
@@ -118,7 +193,7 @@ pub fn ensure(
         (Some(volume), None) => Ok(volume),
         (Some(volume), Some(_)) if !volume.entries(".")?.is_empty() => Ok(volume),
         (there, image) => {
-            let volume = Making { containers, all: &all, name, labels };
+            let volume = Making { containers, all: &all, name, labels, options };
             volume.make(there, image)
         }
     }
@@ -129,6 +204,7 @@ struct Making<'a> {
     all: &'a Root,
     name: &'a str,
     labels: &'a BTreeMap<String, String>,
+    options: &'a BTreeMap<String, String>,
 }
 
 impl Making<'_> {
@@ -148,7 +224,7 @@ impl Making<'_> {
         }
         let place = match there {
             None => {
-                let (created, options) = (Timestamp::now(), BTreeMap::new());
+                let (created, options) = (Timestamp::now(), self.options.clone());
                 let facts = Volume { name: String::new(), created, labels: self.labels.clone(), options };
                 let bytes = serde_json::to_vec(&facts).expect("facts serialise");
                 write_atomic(&outer, FACTS, &bytes, false)?;

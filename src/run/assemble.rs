@@ -15,7 +15,7 @@ use super::child::{Credentials, Op, Plan, Program, Report, Slot, Step, What};
 use super::error::{RunError, Warning};
 use super::host::Host;
 use super::mounts::{self, Mounter, Usual, c_string, existing, step};
-use super::root::{Created, Stubs, duplicate};
+use super::root::{Created, Stubs};
 use super::scratch::Scratch;
 use super::spec::{DEFAULT_PATH, Input, Io, Network, Output, ProcessSpec, Rlimit, Rootfs};
 use super::sys::{CStrings, InitArguments};
@@ -89,14 +89,14 @@ pub(super) fn assemble(
     steps.extend(mount_steps);
     limits(spec, host, &mut steps, &mut warnings);
     finish(spec, host, rootfs.read_only, standard, tty, &mut steps)?;
-    credentials(spec, host, program, &mut steps)?;
+    credentials(spec, host, program, Filtered::AsGiven, &mut steps)?;
 
     let plan = Plan { root: ready.mount, steps, slots, report: Report::default() };
     let flags = namespaces(spec, leaf.is_some());
     Ok(Prepared { plan, flags, created: ready.created, terminal, leaf, warnings })
 }
 
-fn check(spec: &ProcessSpec, host: &Host) -> Result<(), RunError> {
+pub(super) fn check(spec: &ProcessSpec, host: &Host) -> Result<(), RunError> {
     if !spec.cwd.is_absolute() {
         let cwd = spec.cwd.display();
         return Err(RunError::Refused(format!(
@@ -111,7 +111,7 @@ fn check(spec: &ProcessSpec, host: &Host) -> Result<(), RunError> {
 }
 
 /// Finds out what may have to be executed: the command itself, or its name in each directory of `PATH`.
-fn program(spec: &ProcessSpec) -> Result<Program, RunError> {
+pub(super) fn program(spec: &ProcessSpec) -> Result<Program, RunError> {
     let command = spec.args.first().ok_or(RunError::NoCommand)?;
     let arguments: Vec<CString> =
         spec.args.iter().map(|a| c_string(a, "an argument")).collect::<Result<_, _>>()?;
@@ -186,7 +186,7 @@ fn enter_namespaces(spec: &ProcessSpec, leaf: Option<&Leaf>, steps: &mut Vec<Ste
 }
 
 /// The standard descriptors, our end of a terminal, and the process's end.
-type Standard = ([OwnedFd; 3], Option<OwnedFd>, Option<OwnedFd>);
+pub(super) type Standard = ([OwnedFd; 3], Option<OwnedFd>, Option<OwnedFd>);
 
 fn standard(io: Io, host: &Host, scratch: &Scratch, devpts: &OwnedFd) -> Result<Standard, RunError> {
     let null = || match host.in_user_namespace {
@@ -194,10 +194,16 @@ fn standard(io: Io, host: &Host, scratch: &Scratch, devpts: &OwnedFd) -> Result<
         false => scratch.null(),
     };
     if let Output::Terminal { rows, columns } = io.output {
-        let Terminal { ours, theirs } = Terminal::new(devpts, rows, columns)?;
-        let standard = [duplicate(&theirs)?, duplicate(&theirs)?, duplicate(&theirs)?];
-        return Ok((standard, Some(ours), Some(theirs)));
+        return Terminal::new(devpts, rows, columns)?.standard();
     }
+    standard_pipes(io, null)
+}
+
+/// Returns the standard descriptors where there is no terminal.
+pub(super) fn standard_pipes(
+    io: Io,
+    null: impl Fn() -> Result<OwnedFd, RunError>,
+) -> Result<Standard, RunError> {
     let stdin = match io.stdin {
         Input::Fd(fd) => fd,
         Input::Null => null()?,
@@ -242,7 +248,7 @@ fn parameters(spec: &ProcessSpec, steps: &mut Vec<Step>) -> Result<(), RunError>
 }
 
 /// Adds the resource limits, clamped to what may be set.
-fn limits(spec: &ProcessSpec, host: &Host, steps: &mut Vec<Step>, warnings: &mut Vec<Warning>) {
+pub(super) fn limits(spec: &ProcessSpec, host: &Host, steps: &mut Vec<Step>, warnings: &mut Vec<Warning>) {
     let may_raise = CapSet(host.capabilities).has(24) && !host.in_user_namespace;
     for Rlimit { resource, soft, hard } in spec.rlimits.iter().copied() {
         let now = rustix::process::getrlimit(resource).maximum;
@@ -263,7 +269,7 @@ fn limits(spec: &ProcessSpec, host: &Host, steps: &mut Vec<Step>, warnings: &mut
 }
 
 /// Adds what comes after all mounts: the terminal, the descriptors, the working directory.
-fn finish(
+pub(super) fn finish(
     spec: &ProcessSpec,
     host: &Host,
     read_only: bool,
@@ -304,11 +310,20 @@ fn own_descriptor() -> Result<OwnedFd, RunError> {
         .map_err(|e| RunError::setup("open a descriptor of this process", e))
 }
 
+/// By which capabilities the seccomp filter is made.
+pub(super) enum Filtered {
+    /// Those of the process.
+    AsGiven,
+    /// Others, which are the container's.
+    For(CapSet),
+}
+
 /// Adds who the process is, what it may, and the program.
-fn credentials(
+pub(super) fn credentials(
     spec: &ProcessSpec,
     host: &Host,
     program: Program,
+    filtered: Filtered,
     steps: &mut Vec<Step>,
 ) -> Result<(), RunError> {
     let wanted = if spec.privileged { CapSet::ALL } else { spec.capabilities };
@@ -324,7 +339,13 @@ fn credentials(
     };
     let filter = match spec.privileged {
         true => None,
-        false => seccomp::filter(&spec.seccomp, bounding)?,
+        false => {
+            let by = match filtered {
+                Filtered::AsGiven => bounding,
+                Filtered::For(set) => CapSet(set.0 & host.capabilities),
+            };
+            seccomp::filter(&spec.seccomp, by)?
+        }
     };
     let last = if user.uid == 0 { bounding.0 } else { 0 };
     let capabilities = |set| step(What::Plain("set capabilities"), Op::Capabilities(sets(set)));

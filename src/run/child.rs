@@ -119,6 +119,8 @@ pub(super) enum Op {
     },
     Unshare(i32),
     JoinNetwork(Arc<OwnedFd>),
+    /// Joins these namespaces (`CLONE_NEW*`) of the process that a descriptor names.
+    JoinNamespaces(Arc<OwnedFd>, i32),
     LoopbackUp,
     /// No mount made here shows elsewhere.
     PrivateMounts,
@@ -226,6 +228,8 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::JoinCgroup { list, .. } => rustix::io::write(list, b"0").map(drop),
         Op::Unshare(flags) => sys::unshare(*flags),
         Op::JoinNetwork(fd) => sys::set_namespace(fd.as_fd(), libc::CLONE_NEWNET),
+        Op::JoinNamespaces(_, 0) => Ok(()),
+        Op::JoinNamespaces(fd, kinds) => sys::set_namespace(fd.as_fd(), *kinds),
         Op::LoopbackUp => sys::loopback_up(),
         Op::PrivateMounts => mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE),
         Op::Cover(fd) => attach_at(fd.as_fd(), CWD, c"/proc"),

@@ -22,7 +22,7 @@ pub enum RunError {
     #[error("exec {path}: no such file or directory")]
     NoInterpreter { path: String },
     /// The command is a directory.
-    #[error("exec: {path:?}: is a directory")]
+    #[error("exec: {path:?}: is a directory: permission denied")]
     IsDirectory { path: String },
     /// The command may not be executed.
     #[error("exec: {path:?}: permission denied")]
@@ -30,6 +30,9 @@ pub enum RunError {
     /// The kernel could not execute the file.
     #[error("exec {path}")]
     Exec { path: String, source: io::Error },
+    /// The working directory of a further process is not there.
+    #[error("chdir to cwd ({path:?}) set in config.json failed: no such file or directory")]
+    NoDirectory { path: PathBuf },
     /// A step between making the process and its first instruction failed.
     #[error("cannot {action}")]
     Setup { action: String, source: io::Error },
@@ -93,7 +96,7 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotInPath { .. } | Self::NoSuchFile { .. } | Self::NoInterpreter { .. } => 127,
-            Self::MountKind { .. } => 127,
+            Self::MountKind { .. } | Self::NoDirectory { .. } => 127,
             Self::IsDirectory { .. } | Self::NotExecutable { .. } | Self::Exec { .. } => 126,
             // Docker goes by the words in the runtime's error.
             Self::Setup { source, .. } => match source.raw_os_error() {

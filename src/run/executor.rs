@@ -121,7 +121,7 @@ impl NamespaceExecutor {
         Self { host: OnceLock::new(), stubs: Stubs::in_root() }
     }
 
-    fn host(&self) -> Result<&Host, RunError> {
+    pub(super) fn host(&self) -> Result<&Host, RunError> {
         if let Some(host) = self.host.get() {
             return Ok(host);
         }
@@ -141,9 +141,15 @@ impl Executor for NamespaceExecutor {
 static SHARING: Mutex<usize> = Mutex::new(0);
 
 fn launch(prepared: Prepared) -> Result<Process, RunError> {
+    let cgroup = prepared.leaf.as_ref().and_then(|leaf| leaf.unified().ok().flatten());
+    launch_in(prepared, cgroup)
+}
+
+/// Makes the child, in a cgroup of the unified hierarchy from the beginning.
+pub(super) fn launch_in(prepared: Prepared, cgroup: Option<OwnedFd>) -> Result<Process, RunError> {
     let Prepared { plan, flags, created, terminal, leaf, warnings } = prepared;
     *SHARING.lock().expect("nobody panics with this lock") += 1;
-    let made = make(flags, leaf.as_ref(), &plan);
+    let made = make(flags, cgroup, &plan);
     share_no_more();
     let traces = Traces { created, leaf };
     let (pid, pidfd) = match made {
@@ -164,8 +170,8 @@ fn launch(prepared: Prepared) -> Result<Process, RunError> {
 }
 
 /// Makes the child, in its cgroup from the beginning where the kernel does that.
-fn make(flags: i32, leaf: Option<&Leaf>, plan: &Plan) -> Result<(i32, OwnedFd), Errno> {
-    if let Some(cgroup) = leaf.and_then(|leaf| leaf.unified().ok().flatten()) {
+fn make(flags: i32, cgroup: Option<OwnedFd>, plan: &Plan) -> Result<(i32, OwnedFd), Errno> {
+    if let Some(cgroup) = cgroup {
         plan.report.in_cgroup.store(true, Ordering::Relaxed);
         match sys::clone_vfork(flags, Some(cgroup.as_fd()), child::run, plan) {
             Err(errno) if sys::is_refusal(errno) => {}
@@ -208,6 +214,11 @@ fn failure(plan: &Plan, errno: i32) -> RunError {
             _ => RunError::Exec { path, source },
         };
     }
+    if let (Op::Directory { prefixes, .. }, What::At(_, path), libc::ENOENT) = (&step.op, &step.what, errno)
+        && prefixes.is_empty()
+    {
+        return RunError::NoDirectory { path: path.clone() };
+    }
     let mounts = matches!(step.op, Op::Attach { .. } | Op::Give { .. });
     if let (true, What::At(_, target), libc::EINVAL | libc::ENOTDIR) = (mounts, &step.what, errno) {
         return RunError::MountKind { target: target.clone() };
@@ -236,7 +247,7 @@ impl Traces {
     }
 }
 
-struct Process {
+pub(super) struct Process {
     pid: i32,
     pidfd: OwnedFd,
     terminal: Option<OwnedFd>,

@@ -13,6 +13,7 @@
 //!   seccomp  docker's JSON profiles -> BPF, cached      caps, user, init
 //! child    the steps, between clone and execve
 //! executor the parent: clone, report, wait, clean up      sys  all unsafe code
+//! join     a further process in a container that runs
 //! rootless an ordinary user becomes root of a user namespace first
 //! ```
 //!
@@ -37,6 +38,7 @@ mod error;
 mod executor;
 mod host;
 mod init;
+mod join;
 mod mounts;
 mod root;
 pub mod rootless;
@@ -51,7 +53,9 @@ pub use caps::CapSet;
 pub use cgroup::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup};
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
+pub use join::{Joined, process_root};
 pub use spec::*;
+pub use terminal::resize as resize_terminal;
 pub use user::{User, lookup_groups, lookup_user};
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rustix::mount::{
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
+use super::assemble::Standard;
 use super::error::RunError;
 use super::root::duplicate;
 use crate::fs::Root;
@@ -51,10 +52,19 @@ impl Terminal {
         resize(&ours, rows, columns)?;
         Ok(Self { ours, theirs })
     }
+
+    /// Returns the standard descriptors of a process on it, our end, and the process's.
+    pub fn standard(self) -> Result<Standard, RunError> {
+        let theirs = || duplicate(&self.theirs);
+        Ok(([theirs()?, theirs()?, theirs()?], Some(self.ours), Some(self.theirs)))
+    }
 }
 
 /// Sets the size that programs on a terminal see; 0 by 0 is unknown.
-pub(super) fn resize(terminal: impl AsFd, rows: u16, columns: u16) -> Result<(), RunError> {
+///
+/// # Errors
+/// It is no terminal.
+pub fn resize(terminal: impl AsFd, rows: u16, columns: u16) -> Result<(), RunError> {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(terminal, size).map_err(|e| RunError::setup("resize the terminal", e))
 }

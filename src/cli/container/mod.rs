@@ -1,15 +1,28 @@
 //! The commands on containers that are there; `run` and `create` make them.
 
+mod attach;
+mod diff;
+mod events;
+mod exec;
+mod export;
+mod inspect;
 mod life;
 mod logs;
 mod ports;
 mod ps;
 mod row;
+mod top;
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub use attach::{AttachArgs, attach};
+pub use diff::{DiffArgs, diff};
+pub use events::{EventsArgs, events};
+pub use exec::{ExecArgs, exec};
+pub use export::{ExportArgs, export};
+pub use inspect::document;
 pub use life::{
     KillArgs, NamesArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs, ask, kill, pause, rename,
     restart, rm, start_command, stop, unpause, wait,
@@ -18,6 +31,7 @@ pub use logs::{LogsArgs, logs};
 pub use ports::{PortArgs, port};
 pub use ps::{PsArgs, ps};
 pub use row::{Images, Style, fields};
+pub use top::{TopArgs, top};
 
 use super::error::{CliError, chain};
 use super::global::Global;

@@ -76,6 +76,34 @@ impl Environment {
     }
 }
 
+/// Reads variables for a process in a container: files first, then flags; one without a value is taken away.
+///
+/// # Errors
+/// A file can't be read, or a variable has no proper name or is no valid UTF-8.
+pub fn changes(
+    files: &[std::path::PathBuf],
+    flags: &[String],
+    lookup: Lookup<'_>,
+) -> Result<Vec<(String, Option<String>)>, CliError> {
+    let text =
+        |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| CliError::new("a variable is no valid UTF-8"));
+    let mut found = Vec::new();
+    for path in files {
+        for (name, value) in read_file(path, lookup)? {
+            found.push((text(name)?, Some(text(value)?)));
+        }
+    }
+    for flag in flags {
+        let (name, value) = split(flag.as_bytes());
+        if name.is_empty() {
+            return Err(CliError::new(format!("invalid environment variable: {flag}")));
+        }
+        let value = value.map(<[u8]>::to_vec).or_else(|| lookup(name));
+        found.push((text(name.to_vec())?, value.map(text).transpose()?));
+    }
+    Ok(found)
+}
+
 fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
     match pair.iter().position(|c| *c == b'=') {
         Some(at) => (&pair[..at], Some(&pair[at + 1..])),

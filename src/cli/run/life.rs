@@ -84,8 +84,7 @@ pub fn labels(args: &ProcessArgs, image: &ContainerConfig) -> Result<BTreeMap<St
 /// # Errors
 /// Flags contradict each other, or a time is none.
 pub fn health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<Health>, CliError> {
-    // Probes need `exec`, so an image's own check does not run yet.
-    shown_health(args, image)?.and_then(|config| resolved(&config, image)).map_or(Ok(None), |_| Ok(None))
+    Ok(shown_health(args, image)?.and_then(|config| resolved(&config, image)))
 }
 
 /// Returns the check as `inspect` shows it.
@@ -101,9 +100,6 @@ pub fn shown_health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<H
     ];
     let any =
         args.health_cmd.is_some() || args.health_retries.is_some() || times.iter().any(|(_, t)| t.is_some());
-    if any && !args.no_healthcheck {
-        return Err(CliError::new("--health-* options are not available in this version"));
-    }
     if args.no_healthcheck {
         if any {
             return Err(CliError::new("--no-healthcheck conflicts with --health-* options"));
@@ -135,7 +131,12 @@ fn nanoseconds(flag: &str, text: &str) -> Result<i64, CliError> {
         0 | 1_000_000.. => Ok(span),
         _ => Err(CliError::new(format!(
             "Error response from daemon: {} in Healthcheck cannot be less than 1ms",
-            flag.trim_start_matches("--health-")
+            match flag {
+                "--health-interval" => "Interval",
+                "--health-timeout" => "Timeout",
+                "--health-start-period" => "StartPeriod",
+                _ => "StartInterval",
+            }
         ))),
     }
 }

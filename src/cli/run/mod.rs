@@ -6,9 +6,9 @@
 //! container in the foreground until it ends or is left.
 
 mod args;
-mod attach;
+pub mod attach;
 mod create;
-mod environment;
+pub mod environment;
 mod life;
 mod limits;
 mod managed;
@@ -200,8 +200,11 @@ fn image(args: &ContainerArgs, global: &Global) -> Result<ImageRecord, CliError>
     Ok(pulled.image)
 }
 
-/// 64 random hexadecimal digits, of which the first twelve are not all decimal.
-fn random_id() -> Result<String, CliError> {
+/// Returns 64 random hexadecimal digits, of which the first twelve are not all decimal.
+///
+/// # Errors
+/// The kernel gives no random bytes.
+pub fn random_id() -> Result<String, CliError> {
     loop {
         let mut bytes = [0u8; 32];
         rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())

@@ -171,7 +171,7 @@ impl DetachKeys {
     }
 
     /// Returns what is to be handed on of typed bytes, and whether the keys were complete.
-    fn take(&mut self, typed: &[u8]) -> (Vec<u8>, bool) {
+    pub fn take(&mut self, typed: &[u8]) -> (Vec<u8>, bool) {
         let mut out = Vec::with_capacity(typed.len());
         for byte in typed {
             if *byte == self.keys[self.seen] {

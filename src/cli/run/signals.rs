@@ -101,6 +101,22 @@ impl Proxy {
     }
 }
 
+/// Blocks the signal of a window that changes its size, and returns what waits for it without end; to be called before any
+/// other thread starts.
+///
+/// # Errors
+/// The signal can't be blocked.
+pub fn window_changes() -> Result<impl FnOnce(&mut dyn FnMut()) + Send, CliError> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGWINCH);
+    set.thread_block().map_err(|e| CliError::new(format!("cannot block signals: {e}")))?;
+    Ok(move |changed: &mut dyn FnMut()| {
+        while set.wait().is_ok() {
+            changed();
+        }
+    })
+}
+
 /// Does what the signal would have done unblocked.
 fn as_ever(signal: Signal) {
     let mut only = SigSet::empty();

@@ -1,12 +1,13 @@
 //! A client of a monitor, as the monitor sees it.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::io::{ErrorKind, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::super::descriptors;
 use super::super::error::ContainerError;
 use super::super::log::Stream;
 use super::super::protocol::{Attach, Frame, Kind};
@@ -30,6 +31,8 @@ pub(super) enum Role {
     Waiter,
     /// The end of the container.
     Stopper,
+    /// The end of a guest that it asked for.
+    Guest,
     /// Nothing more: it was answered.
     Answered,
 }
@@ -41,6 +44,10 @@ pub(super) struct Client {
     output: Vec<u8>,
     pub role: Role,
     pub attach: Attach,
+    /// What it sent beside its bytes.
+    pub descriptors: Vec<OwnedFd>,
+    /// The guest whose end it waits for.
+    pub guest: Option<String>,
     /// It hung up, or said what means nothing.
     pub gone: bool,
     /// Since when it has taken nothing though something waits for it.
@@ -51,7 +58,17 @@ impl Client {
     pub fn new(stream: UnixStream) -> Result<Self, ContainerError> {
         stream.set_nonblocking(true).map_err(|e| ContainerError::io("talk to a client", e))?;
         let (input, output, attach) = (Vec::new(), Vec::new(), Attach::default());
-        Ok(Self { stream, input, output, role: Role::New, attach, gone: false, stalled: None })
+        Ok(Self {
+            stream,
+            input,
+            output,
+            role: Role::New,
+            attach,
+            descriptors: Vec::new(),
+            guest: None,
+            gone: false,
+            stalled: None,
+        })
     }
 
     /// Makes it the one who started the container.
@@ -98,6 +115,15 @@ impl Client {
         self.write();
     }
 
+    /// Sends a frame with a descriptor; to be used before anything else waits.
+    pub fn send_descriptor(&mut self, kind: Kind, fd: BorrowedFd<'_>) {
+        let frame = Frame::encode(kind, b"");
+        match descriptors::send(&self.stream, &frame, &[fd]) {
+            Ok(count) if count == frame.len() && self.output.is_empty() => {}
+            _ => self.gone = true,
+        }
+    }
+
     pub fn send_json(&mut self, kind: Kind, value: &impl Serialize) {
         self.send(kind, &serde_json::to_vec(value).expect("an answer serialises"));
     }
@@ -124,7 +150,7 @@ impl Client {
     /// Reads what there is.
     pub fn read(&mut self) {
         let mut buffer = [0; 16 << 10];
-        match self.stream.read(&mut buffer) {
+        match descriptors::receive(&self.stream, &mut buffer, &mut self.descriptors) {
             Ok(0) => self.gone = true,
             Ok(count) => self.input.extend_from_slice(&buffer[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

@@ -2,15 +2,18 @@
 
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::super::config::Health;
+use super::super::error::ContainerError;
+use super::super::protocol::Exec;
 use super::super::state::{HealthState, Probe, Status};
-use super::Monitor;
+use super::exec::{Guest, has_ended};
+use super::{Monitor, failure};
+use crate::run::{Exit, Input, Io, Output};
 
 /// Bytes of a probe's output that are kept.
 const OUTPUT: usize = 4096;
@@ -26,7 +29,7 @@ pub(super) struct Checks {
 }
 
 struct Running {
-    child: Child,
+    guest: Guest,
     /// Its output; none when that ended.
     pipe: Option<OwnedFd>,
     output: Vec<u8>,
@@ -39,16 +42,19 @@ impl Checks {
     /// Returns when there is something to do at the latest.
     pub fn next(&self) -> Option<Instant> {
         Some(match &self.probe {
-            // Its output has ended, so it is about to.
-            Some(probe) if probe.pipe.is_none() => Instant::now() + Duration::from_millis(2),
             Some(probe) => probe.deadline,
             None => self.next,
         })
     }
 
-    /// Returns the output of the probe that runs.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.probe.as_ref()?.pipe.as_ref().map(|fd| fd.as_fd())
+    /// Returns the probe that runs, and its output.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let probe = self.probe.iter();
+        probe.flat_map(|probe| {
+            [Some(probe.guest.process.pidfd()), probe.pipe.as_ref().map(|fd| fd.as_fd())]
+                .into_iter()
+                .flatten()
+        })
     }
 }
 
@@ -68,16 +74,18 @@ impl Monitor {
 
     /// Looks no more.
     pub(super) fn end_health(&mut self) {
-        if let Some(Running { mut child, .. }) = self.health.take().and_then(|checks| checks.probe) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        // A process that is dropped is killed.
+        self.health = None;
     }
 
     /// Reads what a probe prints.
     pub(super) fn probe_output(&mut self) {
         let Some(probe) = self.health.as_mut().and_then(|checks| checks.probe.as_mut()) else { return };
         let Some(fd) = &probe.pipe else { return };
+        let mut ready = [PollFd::new(fd, PollFlags::IN)];
+        if !matches!(poll(&mut ready, Some(&Timespec::default())), Ok(1..)) {
+            return;
+        }
         let mut buffer = [0; 4096];
         match rustix::io::read(fd, &mut buffer[..]) {
             Ok(0) | Err(_) => probe.pipe = None,
@@ -97,34 +105,58 @@ impl Monitor {
         if let Some(probe) = &mut checks.probe {
             if probe.deadline <= now && !probe.kill {
                 probe.kill = true;
-                let _ = probe.child.kill();
+                let _ = probe.guest.process.kill(libc::SIGKILL);
             }
-            let Ok(Some(status)) = probe.child.try_wait() else { return };
-            let code = if probe.kill { -1 } else { status.code().unwrap_or(-1) };
+            if !has_ended(&*probe.guest.process) {
+                return;
+            }
+            let code = probe.guest.process.wait().map_or(-1, Exit::code);
+            let (code, id) = (if probe.kill { -1 } else { code }, probe.guest.id.clone());
+            self.container.event("exec_die", &[("execID", &id), ("exitCode", &code.to_string())]);
             self.probe_ended(code);
         } else if checks.next <= now && !paused {
-            let id = self.container.config.id.clone();
-            let root = self.container.all().store().name().to_owned();
-            match probe(&root, &id, &checks.settings) {
-                Ok(probe) => checks.probe = Some(probe),
-                Err(_) => checks.next = now + Duration::from_nanos(checks.settings.interval),
+            let settings = checks.settings.clone();
+            let start = Timestamp::now();
+            let begun = self.begin_probe(&settings);
+            match (begun, &mut self.health) {
+                (Ok(probe), Some(checks)) => checks.probe = Some(probe),
+                // What can't be started has failed.
+                (Err(error), _) => self.probed(start, -1, failure(&error).text),
+                (Ok(_), None) => {}
             }
         }
+    }
+
+    fn begin_probe(&self, settings: &Health) -> Result<Running, ContainerError> {
+        let (read, write) = std::io::pipe().map_err(|e| ContainerError::io("make a pipe", e))?;
+        let both = write.try_clone().map_err(|e| ContainerError::io("duplicate a pipe", e))?;
+        let output = Output::Pipes { stdout: write.into(), stderr: both.into() };
+        let request = Exec { args: settings.command.clone(), ..Exec::default() };
+        let guest = self.start_guest(&request, Io { stdin: Input::Null, output }, Vec::new())?;
+        let deadline = Instant::now() + Duration::from_nanos(settings.timeout);
+        let (pipe, output) = (Some(OwnedFd::from(read)), Vec::new());
+        Ok(Running { guest, pipe, output, start: Timestamp::now(), deadline, kill: false })
     }
 
     fn probe_ended(&mut self, code: i32) {
         let Some(checks) = &mut self.health else { return };
         let Some(mut probe) = checks.probe.take() else { return };
         if let Some(pipe) = probe.pipe.take() {
-            let room = OUTPUT.saturating_sub(probe.output.len()) as u64;
-            let _ = std::fs::File::from(pipe).take(room).read_to_end(&mut probe.output);
+            let room = OUTPUT.saturating_sub(probe.output.len());
+            probe.output.extend(rest(&pipe, room));
         }
-        let settings = &checks.settings;
-        let timeout = Duration::from_nanos(settings.timeout);
+        let timeout = Duration::from_nanos(checks.settings.timeout);
         let output = match probe.kill {
             true => format!("Health check exceeded timeout ({timeout:?})"),
             false => String::from_utf8_lossy(&probe.output).into_owned(),
         };
+        self.probed(probe.start, code, output);
+    }
+
+    /// Notes what a probe found.
+    fn probed(&mut self, start: Timestamp, code: i32, output: String) {
+        let Some(checks) = &mut self.health else { return };
+        let settings = &checks.settings;
         let health = self.state.health.get_or_insert_default();
         let before = health.status.clone();
         let in_start = checks.began.elapsed() < Duration::from_nanos(settings.start_period);
@@ -140,7 +172,7 @@ impl Monitor {
         let starting = in_start && health.status == "starting";
         let wait = if starting { settings.start_interval } else { settings.interval };
         checks.next = Instant::now() + Duration::from_nanos(wait);
-        health.log.push(Probe { start: probe.start, end: Timestamp::now(), exit_code: code, output });
+        health.log.push(Probe { start, end: Timestamp::now(), exit_code: code, output });
         if health.log.len() > REMEMBERED {
             health.log.remove(0);
         }
@@ -152,20 +184,11 @@ impl Monitor {
     }
 }
 
-/// Starts a probe: this program's own `exec`, so that it has the container's user, environment and directory.
-fn probe(root: &std::path::Path, id: &str, settings: &Health) -> std::io::Result<Running> {
-    let (read, write) = std::io::pipe()?;
-    let child = Command::new("/proc/self/exe")
-        .arg0("skiff")
-        .args(["--root".as_ref(), root.as_os_str()])
-        .args(["exec", id])
-        .args(&settings.command)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(write.try_clone()?)
-        .stderr(write)
-        .spawn()?;
-    let deadline = Instant::now() + Duration::from_nanos(settings.timeout);
-    let (pipe, output) = (Some(OwnedFd::from(read)), Vec::new());
-    Ok(Running { child, pipe, output, start: Timestamp::now(), deadline, kill: false })
+/// Reads what lies in a pipe that others may hold open.
+fn rest(pipe: &OwnedFd, room: usize) -> Vec<u8> {
+    let _ = rustix::io::ioctl_fionbio(pipe, true);
+    let mut found = Vec::new();
+    let Ok(copy) = pipe.try_clone() else { return found };
+    let _ = std::fs::File::from(copy).take(room as u64).read_to_end(&mut found);
+    found
 }

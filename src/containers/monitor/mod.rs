@@ -9,6 +9,7 @@
 //! is slow. Any other holds it up for [`PATIENCE`] at most and then misses what doesn't fit: the log has all.
 
 mod client;
+mod exec;
 mod health;
 mod process;
 mod serve;
@@ -67,6 +68,7 @@ struct Monitor {
     /// When a container that was asked to stop is killed.
     kill_at: Option<Instant>,
     health: Option<health::Checks>,
+    guests: Vec<exec::Guest>,
     terminate: signals::Terminate,
     /// Whether this process was asked to end.
     terminated: bool,
@@ -161,6 +163,7 @@ impl Monitor {
             delay: Duration::ZERO,
             kill_at: None,
             health: None,
+            guests: Vec::new(),
             terminate,
             terminated: false,
         })))

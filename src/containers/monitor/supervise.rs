@@ -36,6 +36,8 @@ enum Token {
     Input,
     Client(usize),
     Probe,
+    Guest,
+    GuestOutput(usize),
 }
 
 impl Monitor {
@@ -115,6 +117,7 @@ impl Monitor {
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart();
         }
+        self.guests_turn();
         self.health_turn();
         let drained = |run: &Run| run.ended.is_some_and(|at| run.is_drained() || at.elapsed() >= DRAIN);
         if self.run.as_ref().is_some_and(drained) {
@@ -159,9 +162,19 @@ impl Monitor {
                 fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
             }
         }
-        if let Some(fd) = self.health.as_ref().and_then(super::health::Checks::fd) {
+        for fd in self.health.iter().flat_map(super::health::Checks::fds) {
             tokens.push(Token::Probe);
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        for (number, guest) in self.guests.iter().enumerate() {
+            tokens.push(Token::Guest);
+            fds.push(PollFd::from_borrowed_fd(guest.process.pidfd(), PollFlags::IN));
+            if !self.has_client(guest) {
+                for fd in guest.outputs() {
+                    tokens.push(Token::GuestOutput(number));
+                    fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                }
+            }
         }
         for (number, client) in self.clients.iter().enumerate() {
             let mut flags = PollFlags::empty();
@@ -204,6 +217,9 @@ impl Monitor {
             Token::Output => self.output()?,
             Token::Input => self.run.iter_mut().for_each(Run::write),
             Token::Probe => self.probe_output(),
+            // They are looked at in every turn.
+            Token::Guest => {}
+            Token::GuestOutput(number) => self.guests[number].drain(),
             Token::Client(number) => self.serve(number),
         }
         Ok(())
@@ -258,6 +274,7 @@ impl Monitor {
         drop(run);
         let _ = self.log.flush();
         self.end_health();
+        self.end_guests();
         self.connections.end();
         self.state.endpoints.clear();
         self.state.pid = 0;
@@ -325,7 +342,10 @@ impl Monitor {
         self.accept();
         self.close();
         self.state.status = Status::Exited;
-        self.state.health = None;
+        if let Some(health) = &mut self.state.health {
+            // As docker has it: nobody looks any more.
+            "unhealthy".clone_into(&mut health.status);
+        }
         self.container.write_state(&self.state)?;
         if self.container.config.auto_remove {
             let _ = self.container.remove_stopped(true);

@@ -44,14 +44,14 @@ fn errors_have_dockers_words_and_codes() {
         ("unexecutable", false, "exec: \"unexecutable\": executable file not found in $PATH", 127),
         ("", false, "exec: \"\": executable file not found in $PATH", 127),
         ("/nothing", false, "exec: \"/nothing\": stat /nothing: no such file or directory", 127),
-        ("/bin", false, "exec: \"/bin\": is a directory", 126),
+        ("/bin", false, "exec: \"/bin\": is a directory: permission denied", 126),
         ("/plain", false, "exec: \"/plain\": permission denied", 126),
         ("/script", false, "exec /script: no such file or directory", 127),
         ("/garbage", false, "exec /garbage: Exec format error (os error 8)", 126),
         ("nothing", true, "exec: \"nothing\": executable file not found in $PATH", 127),
         ("/nothing", true, "exec: \"/nothing\": stat /nothing: no such file or directory", 127),
         ("/plain", true, "exec: \"/plain\": permission denied", 126),
-        ("/bin", true, "exec: \"/bin\": is a directory", 126),
+        ("/bin", true, "exec: \"/bin\": is a directory: permission denied", 126),
     ] {
         let spec = ProcessSpec { args: args(&[command]), init, ..ProcessSpec::default() };
         let error = rig.try_run(&spec, rig.rootfs()).expect_err("it does not start");

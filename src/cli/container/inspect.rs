@@ -1,0 +1,221 @@
+//! The document that `inspect` shows of a container.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::super::containers::size_below;
+use crate::containers::{Config, Container, MountPoint, MountSource, State, Status, log, volumes};
+use crate::net::Endpoint;
+use crate::run::Propagation;
+use crate::store::Store;
+
+/// What docker shows for a moment that has not been.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Returns the document; `sizes` are found out where a store is given.
+pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> Value {
+    let config = &container.config;
+    let file = |name: &str| container.dir().name().join(name).display().to_string();
+    let managed = |name: &str| match container.dir().stat(name, crate::fs::Follow::No) {
+        Ok(Some(_)) => file(name),
+        _ => String::new(),
+    };
+    let (path, args) =
+        config.args.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let log_path = match config.log.driver.as_str() {
+        "json-file" => file(&log::file_name(config)),
+        _ => String::new(),
+    };
+    let mut shown = json!({
+        "Id": config.id,
+        "Created": config.created.to_string(),
+        "Path": path,
+        "Args": args,
+        "State": state_part(state),
+        "Image": config.image,
+        "ResolvConfPath": managed("resolv.conf"),
+        "HostnamePath": managed("hostname"),
+        "HostsPath": managed("hosts"),
+        "LogPath": log_path,
+        "Name": format!("/{}", config.name),
+        "RestartCount": state.restart_count,
+        "Driver": "overlayfs",
+        "Platform": config.platform.split('/').next().unwrap_or_default(),
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": Value::Null,
+        "HostConfig": config.shown_host,
+        "GraphDriver": graph(container, state),
+    });
+    if let Some(store) = sizes {
+        let own = container.dir().dir("upper").map_or(0, |upper| size_below(&upper, 0));
+        let image = config.image.parse().ok().and_then(|id| store.image(id).ok().flatten());
+        shown["SizeRw"] = json!(own);
+        shown["SizeRootFs"] = json!(own + image.map_or(0, |image| image.size));
+    }
+    shown["Mounts"] = config.mounts.iter().filter_map(|mount| mount_part(container, mount)).collect();
+    shown["Config"] = config.shown_config.clone();
+    shown["NetworkSettings"] = network(config, state);
+    shown
+}
+
+fn moment(at: Option<Timestamp>) -> String {
+    at.map_or(NEVER.to_owned(), |at| at.to_string())
+}
+
+fn state_part(state: &State) -> Value {
+    let mut shown = json!({
+        "Status": state.status.word(),
+        "Running": state.status.has_monitor(),
+        "Paused": state.status == Status::Paused,
+        "Restarting": state.status == Status::Restarting,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == Status::Dead,
+        "Pid": if state.status.is_running() { state.pid } else { 0 },
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": moment(state.started),
+        "FinishedAt": moment(state.finished),
+    });
+    if let Some(health) = &state.health {
+        shown["Health"] =
+            json!({ "Status": health.status, "FailingStreak": health.streak, "Log": health.log });
+    }
+    shown
+}
+
+fn graph(container: &Container, state: &State) -> Value {
+    let store = container.all().store().name();
+    // Overlayfs names the topmost first.
+    let lowers = container.config.layers.iter().rev().map(|layer| {
+        let name = layer.to_string();
+        let hex = name.rsplit(':').next().unwrap_or_default();
+        store.join("layers").join(hex).display().to_string()
+    });
+    let dir = |name: &str| container.dir().name().join(name).display().to_string();
+    let merged = match state.status.is_running() {
+        true => json!(format!("/proc/{}/root", state.pid)),
+        // It is mounted nowhere.
+        false => Value::Null,
+    };
+    json!({
+        "Name": "overlayfs",
+        "Data": {
+            "LowerDir": lowers.collect::<Vec<_>>().join(":"),
+            "MergedDir": merged,
+            "UpperDir": dir("upper"),
+            "WorkDir": dir("work"),
+        },
+    })
+}
+
+/// Returns the options with which a flag `-v` gave a mount; none if another one did.
+fn mode_of(config: &Config, mount: &MountPoint) -> Option<String> {
+    let binds = config.shown_host.get("Binds")?.as_array()?;
+    binds.iter().filter_map(Value::as_str).find_map(|bind| {
+        let mut parts = bind.split(':');
+        let (_, target) = (parts.next()?, parts.next()?);
+        (PathBuf::from(target) == mount.target).then(|| parts.next().unwrap_or_default().to_owned())
+    })
+}
+
+fn mount_part(container: &Container, mount: &MountPoint) -> Option<Value> {
+    let config = &container.config;
+    let mode = mode_of(config, mount);
+    let target = mount.target.display().to_string();
+    let propagation = match mount.propagation {
+        Propagation::Private => "rprivate",
+        Propagation::Slave => "rslave",
+        Propagation::Shared => "rshared",
+    };
+    Some(match &mount.source {
+        MountSource::Volume { name, .. } => {
+            let name = name.as_deref().unwrap_or_default();
+            // Docker's mode of a named volume without options.
+            let mode = mode.map(|mode| if mode.is_empty() { "z".to_owned() } else { mode });
+            json!({
+                "Type": "volume", "Name": name, "Source": volumes::path(container.all(), name),
+                "Destination": target, "Driver": "local", "Mode": mode.unwrap_or_default(),
+                "RW": !mount.read_only, "Propagation": "",
+            })
+        }
+        MountSource::Bind { path, .. } => json!({
+            "Type": "bind", "Source": path, "Destination": target, "Mode": mode.unwrap_or_default(),
+            "RW": !mount.read_only, "Propagation": propagation,
+        }),
+        // Those of `--tmpfs` stand in the host's part alone.
+        MountSource::Tmpfs { .. } if config.shown_host["Tmpfs"].get(&target).is_some() => return None,
+        MountSource::Tmpfs { .. } => json!({
+            "Type": "tmpfs", "Source": "", "Destination": target, "Mode": "", "RW": !mount.read_only,
+            "Propagation": "",
+        }),
+    })
+}
+
+/// Returns the ports that lead to it, and those that are only exposed.
+fn ports(config: &Config, state: &State) -> Value {
+    let exposed = config.network.exposed.iter().map(|port| (port.clone(), Value::Null));
+    let mut found: Map<String, Value> = exposed.collect();
+    for port in state.endpoints.iter().flat_map(|endpoint| &endpoint.ports) {
+        let place = found.entry(format!("{}/{}", port.container, port.protocol)).or_insert(Value::Null);
+        let leads = json!({ "HostIp": port.address.to_string(), "HostPort": port.host.to_string() });
+        match place {
+            Value::Array(all) => all.push(leads),
+            other => *other = json!([leads]),
+        }
+    }
+    found.into()
+}
+
+fn network(config: &Config, state: &State) -> Value {
+    let running = state.status.is_running();
+    let place = |name: &str| {
+        let here = state.endpoints.iter().find(|endpoint| running && endpoint.network == name);
+        let text = |of: fn(&Endpoint) -> String| here.map(of).unwrap_or_default();
+        let wanted = config.network.attachments.iter().find(|attachment| attachment.network == name);
+        let aliases = wanted.map(|attachment| &attachment.aliases).filter(|aliases| !aliases.is_empty());
+        json!({
+            "IPAMConfig": Value::Null, "Links": Value::Null, "Aliases": aliases,
+            "MacAddress": text(|e| e.mac.clone()), "DriverOpts": Value::Null, "GwPriority": 0,
+            "NetworkID": text(|e| e.network_id.clone()), "EndpointID": text(|e| e.id.clone()),
+            "Gateway": text(|e| e.gateway.map_or(String::new(), |gateway| gateway.to_string())),
+            "IPAddress": text(|e| e.address.to_string()), "IPPrefixLen": here.map_or(0, |e| e.prefix),
+            "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+            "DNSNames": here.map(|e| &e.names).filter(|names| !names.is_empty()),
+        })
+    };
+    let mut networks = Map::new();
+    for attachment in &config.network.attachments {
+        networks.insert(attachment.network.clone(), place(&attachment.network));
+    }
+    if networks.is_empty() && !config.network.mode.starts_with("container:") {
+        networks.insert(config.network.mode.clone(), place(&config.network.mode));
+    }
+    // The fields at the top are those of the default network.
+    let first = networks.get("bridge").cloned().unwrap_or_else(|| place(""));
+    let mut shown = json!({
+        "Bridge": "",
+        "SandboxID": if running { config.id.as_str() } else { "" },
+        "SandboxKey": if running { format!("/proc/{}/ns/net", state.pid) } else { String::new() },
+        "Ports": if running { ports(config, state) } else { json!({}) },
+        "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": Value::Null, "SecondaryIPv6Addresses": Value::Null,
+    });
+    for key in [
+        "EndpointID",
+        "Gateway",
+        "GlobalIPv6Address",
+        "GlobalIPv6PrefixLen",
+        "IPAddress",
+        "IPPrefixLen",
+        "IPv6Gateway",
+        "MacAddress",
+    ] {
+        shown[key] = first[key].clone();
+    }
+    shown["Networks"] = networks.into();
+    shown
+}
