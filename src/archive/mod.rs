@@ -13,6 +13,7 @@
 //! archive is trusted: names are only keys, digests and diff ids are checked
 //! before an image is recorded, and a failure records nothing.
 
+mod commit;
 mod error;
 mod format;
 mod import;
@@ -26,6 +27,7 @@ mod write_layout;
 #[cfg(test)]
 mod tests;
 
+pub use commit::{CommitOptions, commit};
 pub use error::ArchiveError;
 pub use format::{DockerImage, IMAGE_NAME, REF_NAME, blob_path};
 pub use import::{ImportOptions, import};

@@ -6,8 +6,9 @@ use super::bake::BakeArgs;
 use super::build::BuildArgs;
 use super::completion::CompletionArgs;
 use super::container::{
-    AttachArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs,
-    RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs, TopArgs,
+    AttachArgs, CommitArgs, CpArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs, LogsArgs,
+    NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StartContainersArgs, StopArgs,
+    TopArgs, UpdateArgs,
 };
 use super::copy::CopyArgs;
 use super::df::DfArgs;
@@ -198,12 +199,18 @@ pub enum LifeCommand {
     Wait(Later<NamesArgs>),
     /// Attach local standard input, output, and error streams to a running container
     Attach(Later<AttachArgs>),
+    /// Create a new image from a container's changes
+    Commit(Later<CommitArgs>),
+    /// Copy files/folders between a container and the local filesystem
+    Cp(Later<CpArgs>),
     /// Inspect changes to files or directories on a container's filesystem
     Diff(Later<DiffArgs>),
     /// Export a container's filesystem as a tar archive
     Export(Later<ExportArgs>),
     /// Display the running processes of a container
     Top(Later<TopArgs>),
+    /// Update configuration of one or more containers
+    Update(Later<UpdateArgs>),
     /// Rename a container
     Rename(Later<RenameArgs>),
     /// List port mappings or a specific mapping for the container
@@ -232,6 +239,8 @@ pub enum ContainerCommand {
 /// `system ...`
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
+    /// Start the containers whose restart policy wants them to run after a boot
+    StartContainers(Later<StartContainersArgs>),
     /// Show disk usage
     Df(Later<DfArgs>),
     /// Get real time events from the store

@@ -30,6 +30,7 @@ mod descriptors;
 mod error;
 mod events;
 mod files;
+mod files_of;
 pub mod log;
 mod managed;
 pub mod monitor;
@@ -49,6 +50,7 @@ pub use config::{
 pub use error::ContainerError;
 pub use events::{Event, EventReader, record};
 pub use files::{Container, Containers, Draft};
+pub use files_of::Files;
 pub use managed::HOSTS;
 pub use names::random_name;
 pub use protocol::{Attach, Exec, Frame, Kind, Request};

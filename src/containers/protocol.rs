@@ -74,6 +74,8 @@ pub enum Request {
     Networks,
     /// A further process in the container; its pipes come with the frame.
     Exec(Exec),
+    /// A descriptor of the root that the container's processes see.
+    Root,
     /// The size of the terminal, without being attached.
     Resize { rows: u16, columns: u16 },
 }

@@ -159,7 +159,26 @@ impl Remote {
         request: &Exec,
         fds: &[BorrowedFd<'_>],
     ) -> Result<Result<Option<OwnedFd>, Failure>, ContainerError> {
-        let request = Request::Exec(request.clone());
+        self.ask_for_descriptor(&Request::Exec(request.clone()), fds)
+    }
+
+    /// Asks for the root that the container's processes see; none if they are just gone.
+    ///
+    /// # Errors
+    /// The monitor means nothing.
+    pub fn root(mut self) -> Result<Option<OwnedFd>, ContainerError> {
+        match self.ask_for_descriptor(&Request::Root, &[]) {
+            Ok(answer) => Ok(answer.unwrap_or(None)),
+            Err(ContainerError::MonitorGone) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ask_for_descriptor(
+        &mut self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Result<Option<OwnedFd>, Failure>, ContainerError> {
         let frame =
             Frame::encode(Kind::Request, &serde_json::to_vec(&request).expect("a request serialises"));
         let gone = |_| ContainerError::MonitorGone;

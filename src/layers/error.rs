@@ -62,7 +62,7 @@ pub enum LayerError {
 
 impl LayerError {
     /// Returns a closure that turns an I/O error of `action` into a [`LayerError`].
-    pub(super) fn io(action: &'static str) -> impl Fn(io::Error) -> Self {
+    pub fn io(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { action, source }
     }
 }

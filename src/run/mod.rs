@@ -48,15 +48,17 @@ mod spec;
 mod sys;
 mod terminal;
 mod user;
+mod view;
 
 pub use caps::CapSet;
-pub use cgroup::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup};
+pub use cgroup::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup, update_cgroup};
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
 pub use join::{Joined, process_root};
 pub use spec::*;
 pub use terminal::resize as resize_terminal;
 pub use user::{User, lookup_groups, lookup_user};
+pub use view::{OpenRoot, open_root};
 
 #[cfg(test)]
 mod tests;

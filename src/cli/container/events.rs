@@ -13,7 +13,6 @@ use super::super::format::{Missing, Template};
 use super::super::global::Global;
 use super::super::output;
 use crate::containers::{Event, EventReader};
-use crate::fs::Root;
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(50);

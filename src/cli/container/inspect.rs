@@ -1,7 +1,5 @@
 //! The document that `inspect` shows of a container.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -118,7 +116,7 @@ fn mode_of(config: &Config, mount: &MountPoint) -> Option<String> {
     binds.iter().filter_map(Value::as_str).find_map(|bind| {
         let mut parts = bind.split(':');
         let (_, target) = (parts.next()?, parts.next()?);
-        (PathBuf::from(target) == mount.target).then(|| parts.next().unwrap_or_default().to_owned())
+        (mount.target == std::path::Path::new(target)).then(|| parts.next().unwrap_or_default().to_owned())
     })
 }
 

@@ -1,6 +1,9 @@
 //! The commands on containers that are there; `run` and `create` make them.
 
 mod attach;
+mod boot;
+mod commit;
+mod cp;
 mod diff;
 mod events;
 mod exec;
@@ -12,12 +15,16 @@ mod ports;
 mod ps;
 mod row;
 mod top;
+mod update;
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use attach::{AttachArgs, attach};
+pub use boot::{StartContainersArgs, start_containers};
+pub use commit::{CommitArgs, commit};
+pub use cp::{CpArgs, cp};
 pub use diff::{DiffArgs, diff};
 pub use events::{EventsArgs, events};
 pub use exec::{ExecArgs, exec};
@@ -32,6 +39,7 @@ pub use ports::{PortArgs, port};
 pub use ps::{PsArgs, ps};
 pub use row::{Images, Style, fields};
 pub use top::{TopArgs, top};
+pub use update::{UpdateArgs, update};
 
 use super::error::{CliError, chain};
 use super::global::Global;

@@ -25,7 +25,7 @@ pub mod signals;
 
 use std::process::ExitCode;
 
-pub use args::{CreateArgs, RunArgs};
+pub use args::{CreateArgs, ResourceArgs, RunArgs};
 pub use attach::attach_terminal;
 pub use create::chown;
 
@@ -89,6 +89,14 @@ pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
         attach::check(&args.container.process)?;
     }
     run_container(&args, global).map(ExitCode::from).map_err(|error| said_by(error, "run", global))
+}
+
+/// Returns what resource flags limit.
+///
+/// # Errors
+/// A value is none, or two flags contradict each other.
+pub fn resource_limits(args: &ResourceArgs) -> Result<crate::run::Limits, CliError> {
+    limits::limits(args, std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Runs `create`.

@@ -15,7 +15,7 @@ use super::super::start::guest;
 use super::super::state::Status;
 use super::client::Role;
 use super::{Monitor, failure};
-use crate::run::{CapSet, Exit, Input, Io, Joined, NamespaceExecutor, Output, Running};
+use crate::run::{CapSet, Exit, Input, Io, Joined, NamespaceExecutor, Output, Running, process_root};
 
 /// A process beside the container's first.
 pub(super) struct Guest {
@@ -165,6 +165,18 @@ impl Monitor {
         io: Io,
     ) -> Result<Box<dyn Running>, ContainerError> {
         NamespaceExecutor::join(&self.executor, joined, spec, io).map_err(ContainerError::Start)
+    }
+
+    /// Gives a client the root that the container's processes see.
+    pub(super) fn give_root(&mut self, number: usize) {
+        let running = self.run.as_ref().filter(|run| run.ended.is_none());
+        let root = running.and_then(|run| process_root(run.process.pid()).ok());
+        let client = &mut self.clients[number];
+        match root {
+            Some(root) => client.send_descriptor(Kind::Done, root.as_fd()),
+            None => client.send(Kind::Done, b""),
+        }
+        client.role = Role::Answered;
     }
 
     /// Whether a guest's client is there.

@@ -77,6 +77,7 @@ impl Monitor {
                 }
                 return;
             }
+            Request::Root => return self.give_root(number),
             Request::Exec(request) => return self.exec(number, &request),
             Request::Wait => {
                 self.clients[number].role = Role::Waiter;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::{kill, open_to_write, write};
+use super::super::error::{RunError, Warning};
+use super::super::spec::Limits;
+use super::{Controller, kill, open_to_write, v1, v2, write};
 use crate::fs::{Follow, Root};
 
 /// How long processes may take to freeze.
@@ -82,6 +84,43 @@ fn set(paths: &[PathBuf], freeze: bool) -> io::Result<()> {
         return Err(io::ErrorKind::TimedOut.into());
     }
     Err(io::Error::new(io::ErrorKind::Unsupported, "there is no cgroup that can be frozen"))
+}
+
+/// Changes the limits of a container that runs; what is not given stays.
+///
+/// # Errors
+/// None of its cgroups has the controller, or the kernel refuses a value.
+pub fn update_cgroup(paths: &[PathBuf], limits: &Limits) -> Result<Vec<Warning>, RunError> {
+    let mut warnings = Vec::new();
+    for controller in Controller::needed(limits) {
+        let file = |old: bool| match (controller, old) {
+            (Controller::Memory, true) => "memory.limit_in_bytes",
+            (Controller::Memory, false) => "memory.max",
+            (Controller::Cpu, true) => "cpu.shares",
+            (Controller::Cpu, false) => "cpu.weight",
+            (Controller::Cpuset, _) => "cpuset.cpus",
+            (Controller::Pids, _) => "pids.max",
+            (Controller::Devices, _) => "devices.allow",
+        };
+        let mut set = false;
+        for root in paths.iter().filter_map(|path| Root::open(path).ok()) {
+            let old = matches!(root.stat("tasks", Follow::No), Ok(Some(_)));
+            if matches!(root.stat(file(old), Follow::No), Ok(Some(_))) {
+                match old {
+                    true => v1::change(&root, controller, limits, &mut warnings)?,
+                    false => v2::set(&root, controller, limits, &mut warnings)?,
+                }
+                set = true;
+            }
+        }
+        if !set {
+            return Err(RunError::Refused(format!(
+                "it was started without a cgroup for {}; stop it, update it and start it again",
+                controller.name()
+            )));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Opens the lists of a container's cgroups, for a process to join by writing "0".

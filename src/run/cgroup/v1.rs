@@ -92,6 +92,39 @@ impl Leaf {
     }
 }
 
+/// Changes what a controller limits in a group that has processes.
+pub(super) fn change(
+    root: &Root,
+    controller: Controller,
+    limits: &Limits,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), RunError> {
+    match controller {
+        Controller::Memory => {
+            if let Some(total) = memory_and_swap(limits).filter(|total| *total != u64::MAX) {
+                // The memory alone can't be more than both; where this is refused, the other order is the right one.
+                let _ = write(root, "memory.memsw.limit_in_bytes", &total.to_string());
+            }
+            memory(root, limits, warnings)
+        }
+        Controller::Cpu => cpu(root, limits, warnings),
+        Controller::Cpuset => {
+            for (value, file) in [(&limits.cpuset_cpus, "cpuset.cpus"), (&limits.cpuset_mems, "cpuset.mems")]
+            {
+                if let Some(value) = value {
+                    limit(root, file, value, file, warnings)?;
+                }
+            }
+            Ok(())
+        }
+        Controller::Pids => match limits.pids {
+            Some(pids) => limit(root, "pids.max", &pids.to_string(), "number of processes", warnings),
+            None => Ok(()),
+        },
+        Controller::Devices => Ok(()),
+    }
+}
+
 fn memory(root: &Root, limits: &Limits, warnings: &mut Vec<Warning>) -> Result<(), RunError> {
     if let Some(memory) = limits.memory {
         limit(root, "memory.limit_in_bytes", &memory.to_string(), "memory", warnings)?;

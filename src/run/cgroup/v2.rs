@@ -126,7 +126,7 @@ fn enabled(root: &Root, wanted: &[Controller]) -> Vec<Controller> {
     wanted.iter().copied().filter(|c| text.split_whitespace().any(|name| name == c.name())).collect()
 }
 
-fn set(
+pub(super) fn set(
     root: &Root,
     controller: Controller,
     limits: &Limits,
