@@ -4,6 +4,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::bake::BakeArgs;
 use super::build::BuildArgs;
+use super::buildx;
+use super::buildx::imagetools::ImagetoolsCommand;
 use super::completion::CompletionArgs;
 use super::container::{
     AttachArgs, CommitArgs, CpArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs, LogsArgs,
@@ -97,9 +99,9 @@ pub enum Command {
     /// Manage images
     Image(Group<ImageCommand>),
     /// Manage builds
-    Builder(Group<BuilderCommand>),
+    Builder(BuilderGroup),
     /// Manage builds (docker's extended build commands)
-    Buildx(Group<BuilderCommand>),
+    Buildx(BuilderGroup),
     /// Manage containers
     Container(Group<ContainerCommand>),
     /// Manage networks
@@ -126,6 +128,17 @@ pub enum Command {
 pub struct Group<T: Subcommand> {
     #[command(subcommand)]
     pub command: T,
+}
+
+/// `builder ...` and `buildx ...`
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct BuilderGroup {
+    /// Name of the builder; there is one
+    #[arg(long, value_name = "NAME")]
+    pub builder: Option<String>,
+    #[command(subcommand)]
+    pub command: BuilderCommand,
 }
 
 /// `image ...`
@@ -170,6 +183,24 @@ pub enum BuilderCommand {
     Bake(Later<BakeArgs>),
     /// Remove build cache
     Prune(Later<BuilderPruneArgs>),
+    /// Disk usage
+    Du(Later<buildx::DuArgs>),
+    /// List builder instances
+    Ls(Later<buildx::LsArgs>),
+    /// Inspect current builder instance
+    Inspect(Later<buildx::InspectArgs>),
+    /// Create a new builder instance
+    Create(Later<buildx::CreateArgs>),
+    /// Set the current builder instance
+    Use(Later<buildx::UseArgs>),
+    /// Remove one or more builder instances
+    Rm(Later<buildx::RmArgs>),
+    /// Stop builder instance
+    Stop(Later<buildx::StopArgs>),
+    /// Show buildx version information
+    Version(Later<buildx::VersionArgs>),
+    /// Commands to work on images in registry
+    Imagetools(Group<ImagetoolsCommand>),
 }
 
 /// What goes by the same name with and without `container`.

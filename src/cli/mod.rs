@@ -6,6 +6,7 @@
 
 mod bake;
 mod build;
+mod buildx;
 mod changes;
 mod commands;
 mod completion;
@@ -181,6 +182,25 @@ fn container_command(command: ContainerCommand, global: &Global) -> Result<ExitC
     .map(|()| ExitCode::SUCCESS)
 }
 
+/// Carries out a command of the groups `builder` and `buildx`.
+fn builder_command(command: BuilderCommand, global: &Global) -> Result<ExitCode, CliError> {
+    match command {
+        BuilderCommand::Build(args) => return build::run(&args, global),
+        BuilderCommand::Bake(args) => return bake::run(&args, global),
+        BuilderCommand::Prune(args) => prune::builder(&args, global),
+        BuilderCommand::Du(args) => buildx::du(&args, global),
+        BuilderCommand::Ls(args) => buildx::ls(&args, global),
+        BuilderCommand::Inspect(args) => buildx::inspect(&args, global),
+        BuilderCommand::Create(args) => buildx::create(&args, global),
+        BuilderCommand::Use(args) => buildx::use_builder(&args, global),
+        BuilderCommand::Rm(args) => buildx::rm(&args, global),
+        BuilderCommand::Stop(args) => buildx::stop(&args, global),
+        BuilderCommand::Version(_) => buildx::version(),
+        BuilderCommand::Imagetools(group) => buildx::imagetools::run(&group.command, global),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
 fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
     match command {
         Command::Build(args) => return build::run(&args, global),
@@ -199,11 +219,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             ImageCommand::Push(args) => push::run(&args, global),
             ImageCommand::Prune(args) => prune::image(&args, global),
         },
-        Command::Builder(group) | Command::Buildx(group) => match group.command {
-            BuilderCommand::Build(args) => return build::run(&args, global),
-            BuilderCommand::Bake(args) => return bake::run(&args, global),
-            BuilderCommand::Prune(args) => prune::builder(&args, global),
-        },
+        Command::Builder(group) | Command::Buildx(group) => return builder_command(group.command, global),
         Command::Container(group) => return container_command(group.command, global),
         Command::Events(args) => container::events(&args, global),
         Command::Volume(group) => return volume::run(&group.command, global),

@@ -1,14 +1,18 @@
 //! `system prune`, `image prune`, `builder prune`
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::Args;
 
+use super::buildx::CacheFilter;
 use super::error::CliError;
 use super::filter::{Filters, has_label};
 use super::global::Global;
-use super::{containers, human, network, output};
-use crate::store::{CachePolicy, ImagePolicy, ImageRecord, Plan, Removed, Store};
+use super::{buildx, containers, human, network, output};
+use crate::store::{
+    CacheMountRecord, CachePolicy, CacheRecord, ImagePolicy, ImageRecord, Plan, Removed, Store,
+};
 
 /// Remove unused data
 #[derive(Debug, Args)]
@@ -70,12 +74,24 @@ pub struct BuilderPruneArgs {
     /// Do not prompt for confirmation
     #[arg(short, long)]
     force: bool,
-    /// Provide filter values: until
+    /// Provide filter values (id, type, description, inuse, mutable, shared, private, until=24h; = != ~=)
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
-    /// Amount of disk space to keep for cache
-    #[arg(long, alias = "keep-storage", alias = "reserved-space", value_name = "BYTES")]
+    /// Maximum amount of disk space allowed to keep for cache
+    #[arg(long, value_name = "BYTES")]
     max_used_space: Option<String>,
+    /// Amount of disk space always allowed to keep for cache
+    #[arg(long, alias = "keep-storage", value_name = "BYTES")]
+    reserved_space: Option<String>,
+    /// Target amount of free disk space after pruning
+    #[arg(long, value_name = "BYTES")]
+    min_free_space: Option<String>,
+    /// Provide a more verbose output
+    #[arg(long)]
+    verbose: bool,
+    /// Name of the builder; there is one
+    #[arg(long, value_name = "NAME")]
+    builder: Option<String>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
@@ -140,30 +156,80 @@ pub fn image(args: &ImagePruneArgs, global: &Global) -> Result<(), CliError> {
 /// Runs `builder prune`.
 pub fn builder(args: &BuilderPruneArgs, global: &Global) -> Result<(), CliError> {
     let question = if args.all {
-        "WARNING! This will remove all build cache.\n"
+        "WARNING! This will remove all build cache. "
     } else {
-        "WARNING! This will remove all dangling build cache.\n"
+        "WARNING! This will remove all dangling build cache. "
     };
-    let filters = Filters::parse(&args.filter, &["until"])?;
-    let keep_bytes = args
-        .max_used_space
-        .as_deref()
-        .map(|text| human::parse_size(text).ok_or_else(|| CliError::new(format!("invalid size: '{text}'"))));
-    let policy = CachePolicy {
-        all: args.all,
-        unused_since: filters.time("until")?,
-        keep_bytes: keep_bytes.transpose()?,
-        ..CachePolicy::default()
-    };
+    let filter = CacheFilter::parse(&args.filter)?;
+    let space = Space::of(args)?;
     if !args.dry_run && !confirmed(args.force, question)? {
         return Ok(());
     }
     let store = global.store()?;
-    let removed = carry_out(store, &store.plan_builder_prune(&policy)?, args.dry_run)?;
-    for key in &removed.records {
-        output::line(&key.hex()[..25])?;
+    let usage = store.usage(&containers::image_uses(global)?)?;
+    let now = jiff::Timestamp::now();
+    let entries = buildx::entries(&usage);
+    let wanted: HashSet<&str> =
+        entries.iter().filter(|entry| filter.takes(entry, now)).map(|entry| entry.id.as_str()).collect();
+    let record = |record: &CacheRecord| wanted.contains(buildx::id_of(&record.key.hex()).as_str());
+    let mount = |mount: &CacheMountRecord| wanted.contains(buildx::id_of(&mount.name).as_str());
+    let policy = CachePolicy {
+        all: args.all,
+        keep_bytes: space.keep(usage.cache.size, || Ok(store.free_bytes()?))?,
+        filter: (!filter.is_empty()).then_some(&record),
+        mounts: (!filter.is_empty()).then_some(&mount),
+        ..CachePolicy::default()
+    };
+    let plan = store.plan_builder_prune(&policy)?;
+    let mut gone: HashSet<String> = plan.mounts.iter().map(|(mount, _)| buildx::id_of(&mount.name)).collect();
+    let removed = carry_out(store, &plan, args.dry_run)?;
+    gone.extend(removed.records.iter().map(|key| buildx::id_of(&key.hex())));
+    let shown: Vec<_> = entries.into_iter().filter(|entry| gone.contains(&entry.id)).collect();
+    if !shown.is_empty() {
+        output::data(&buildx::lines(&shown, args.verbose))?;
     }
     output::line(&format!("Total:\t{}", human::size(removed.bytes)))
+}
+
+/// How much of the cache may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Space {
+    most: Option<u64>,
+    reserved: Option<u64>,
+    free: Option<u64>,
+}
+
+impl Space {
+    fn of(args: &BuilderPruneArgs) -> Result<Self, CliError> {
+        let read = |flag: &str, text: &Option<String>| {
+            let size = |text: &String| {
+                human::parse_size(text).ok_or_else(|| {
+                    let why =
+                        format!("invalid argument {text:?} for \"--{flag}\" flag: invalid size: '{text}'");
+                    CliError::new(why).code(125)
+                })
+            };
+            text.as_ref().map(size).transpose()
+        };
+        Ok(Self {
+            most: read("max-used-space", &args.max_used_space)?,
+            reserved: read("reserved-space", &args.reserved_space)?,
+            free: read("min-free-space", &args.min_free_space)?,
+        })
+    }
+
+    /// Returns how many bytes of `total` may stay, as BuildKit reckons; none where nothing has to.
+    fn keep(self, total: u64, free: impl FnOnce() -> Result<u64, CliError>) -> Result<Option<u64>, CliError> {
+        let mut keep = self.most;
+        if let Some(wanted) = self.free {
+            let below = total.saturating_sub(wanted.saturating_sub(free()?));
+            keep = Some(keep.map_or(below, |keep| keep.min(below)));
+        }
+        Ok(match (keep, self.reserved) {
+            (Some(keep), Some(reserved)) => Some(keep.max(reserved)),
+            (keep, reserved) => keep.or(reserved),
+        })
+    }
 }
 
 /// Removes containers that do not run, and says so; returns the bytes.
@@ -269,4 +335,29 @@ pub fn confirmed(force: bool, question: &str) -> Result<bool, CliError> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_is_kept_as_buildkit_reckons() {
+        // (most, reserved, min free), bytes that stay of 100 while 10 are free.
+        for (most, reserved, free, expected) in [
+            (None, None, None, None),
+            (Some(30), None, None, Some(30)),
+            (None, Some(40), None, Some(40)),
+            (Some(30), Some(40), None, Some(40)),
+            (None, None, Some(50), Some(60)),
+            (None, None, Some(5), Some(100)),
+            (Some(80), None, Some(50), Some(60)),
+            (Some(20), Some(10), Some(50), Some(20)),
+            (None, Some(70), Some(50), Some(70)),
+            (None, None, Some(1000), Some(0)),
+        ] {
+            let space = Space { most, reserved, free };
+            assert_eq!(space.keep(100, || Ok(10)).ok(), Some(expected), "{space:?}");
+        }
+    }
 }

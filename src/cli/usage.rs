@@ -22,26 +22,8 @@ const LATER: &[(&str, &[&str])] = &[
     ),
     ("container", &["attach", "commit", "cp", "diff", "exec", "export", "inspect", "stats", "top", "update"]),
     ("system", &["dial-stdio", "events", "service"]),
-    ("builder", &["du"]),
-    (
-        "buildx",
-        &[
-            "create",
-            "dap",
-            "debug",
-            "dial-stdio",
-            "du",
-            "history",
-            "imagetools",
-            "inspect",
-            "ls",
-            "policy",
-            "rm",
-            "stop",
-            "use",
-            "version",
-        ],
-    ),
+    ("builder", &["dap", "debug", "dial-stdio", "history", "policy"]),
+    ("buildx", &["dap", "debug", "dial-stdio", "history", "policy"]),
 ];
 
 /// The error for a word that names no command here.

@@ -18,6 +18,16 @@ pub enum Level {
 }
 
 impl Level {
+    /// Returns its name in flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Index => "index",
+            Self::ManifestDescriptor => "manifest-descriptor",
+            Self::IndexDescriptor => "index-descriptor",
+        }
+    }
+
     /// Reads a level by the name that flags and output keys have for it.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {

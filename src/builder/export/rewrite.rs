@@ -1,6 +1,6 @@
 //! Times of files in layers that were made already: `rewrite-timestamp`, and one step further.
 //!
-//! The step further ([`Rewrite::Set`]) takes everything out of a layer that only says when
+//! The step further ([`Rewrite::Forget`]) takes everything out of a layer that only says when
 //! it was made: all times, and the content of logs and caches that package managers write.
 
 use sha2::{Digest as _, Sha256};
@@ -18,8 +18,10 @@ pub enum Rewrite {
     No,
     /// Those above the epoch are lowered to it, as BuildKit does.
     Lower,
-    /// All become the epoch, and files that are about the time of building alone become empty.
+    /// All become the epoch, as buildah's `--timestamp` does.
     Set,
+    /// All become the epoch, and files that are about the time of building alone become empty.
+    Forget,
 }
 
 /// Files whose content says nothing but when and in which order things happened: logs of package
@@ -42,12 +44,12 @@ const VOLATILE: &[&str] = &[
 
 impl Rewrite {
     fn empties(self, path: &[u8]) -> bool {
-        self == Self::Set && VOLATILE.iter().any(|name| name.as_bytes() == path)
+        self == Self::Forget && VOLATILE.iter().any(|name| name.as_bytes() == path)
     }
 
     fn apply(self, time: &mut Mtime, epoch: i64) {
         let later = time.seconds > epoch || (time.seconds == epoch && time.nanos > 0);
-        if self == Self::Set || (self == Self::Lower && later) {
+        if matches!(self, Self::Set | Self::Forget) || (self == Self::Lower && later) {
             *time = Mtime { seconds: epoch, nanos: 0 };
         }
     }
@@ -95,7 +97,7 @@ pub(super) fn rewritten(
 
 fn key(layer: DiffId, epoch: i64, how: Rewrite) -> CacheKey {
     let mut hash = Sha256::new();
-    hash.update(b"rewrite timestamps 1");
+    hash.update(b"rewrite timestamps 2");
     hash.update(layer.as_bytes());
     hash.update(epoch.to_le_bytes());
     hash.update([how as u8]);
@@ -114,12 +116,16 @@ mod tests {
             (Rewrite::Lower, 5, 1, (5, 0)),
             (Rewrite::Lower, 4, 1, (4, 1)),
             (Rewrite::Set, 4, 1, (5, 0)),
+            (Rewrite::Forget, 4, 1, (5, 0)),
         ] {
             let mut time = Mtime { seconds, nanos };
             how.apply(&mut time, 5);
             assert_eq!((time.seconds, time.nanos), expected, "{how:?}");
         }
-        assert!(Rewrite::Set.empties(b"var/log/dpkg.log") && !Rewrite::Lower.empties(b"var/log/dpkg.log"));
-        assert!(!Rewrite::Set.empties(b"var/log/app.log"));
+        for how in [Rewrite::No, Rewrite::Lower, Rewrite::Set] {
+            assert!(!how.empties(b"var/log/dpkg.log"), "{how:?}");
+        }
+        assert!(Rewrite::Forget.empties(b"var/log/dpkg.log"));
+        assert!(!Rewrite::Forget.empties(b"var/log/app.log"));
     }
 }

@@ -152,10 +152,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "VALUE")]
     pub annotation: Vec<String>,
     /// Shorthand for --call=check
-    #[arg(long)]
+    #[arg(long, overrides_with = "call")]
     pub check: bool,
     /// Evaluation method: build, check, outline, targets [,format=json]
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, alias = "print", value_name = "METHOD", overrides_with = "check")]
     pub call: Option<String>,
     /// Name of the builder; there is one
     #[arg(long, value_name = "NAME")]

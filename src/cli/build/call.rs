@@ -35,11 +35,8 @@ pub fn parse(args: &BuildArgs) -> Result<Option<Call>, CliError> {
     match (&args.call, args.check) {
         (None, false) => Ok(None),
         (None, true) => read("check"),
-        (Some(text), false) => read(text),
-        (Some(text), true) if text == "check" || text.starts_with("check,") => read(text),
-        (Some(text), true) => {
-            Err(CliError::new(format!("ERROR: --check and --call={text} cannot be used together")))
-        }
+        // Of both, clap keeps the later one, which is what counts.
+        (Some(text), _) => read(text),
     }
 }
 

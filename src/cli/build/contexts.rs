@@ -58,6 +58,9 @@ pub fn named(given: &[String], store: &Store) -> Result<BTreeMap<String, Input>,
         let (name, value) = text.split_once('=').ok_or_else(|| {
             CliError::new(format!("ERROR: invalid context value: {text}, expected key=value"))
         })?;
+        if name.is_empty() {
+            return Err(CliError::new("ERROR: invalid context name : invalid reference format"));
+        }
         found.insert(name.to_lowercase(), named_input(name, value, store)?);
     }
     Ok(found)
@@ -82,6 +85,11 @@ fn named_input(name: &str, value: &str, store: &Store) -> Result<Input, CliError
         return Err(CliError::new(format!(
             "ERROR: --build-context {name}={value}: {scheme}:// is no source of a context: use a directory, \
              docker-image://, oci-layout://, a git repository or a URL"
+        )));
+    }
+    if !crate::fs::is_there(Path::new(value)) {
+        return Err(CliError::new(format!(
+            "ERROR: failed to build: failed to get build context {name}: stat {value}: no such file or directory"
         )));
     }
     let tree = open_named_directory(Path::new(value), name, Some(store)).map_err(fail)?;

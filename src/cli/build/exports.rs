@@ -50,7 +50,7 @@ impl Exports {
     fn check(&self, args: &BuildArgs) -> Result<(), CliError> {
         let fail = |text: &str| Err(CliError::new(format!("ERROR: {text}")));
         if self.outputs.iter().filter(|output| to_stdout(output)).count() > 1 {
-            return fail("failed to build: only one output can be written to standard output");
+            return fail("failed to build: multiple outputs configured to write to stdout");
         }
         let is_files = |output: &Output| matches!(output, Output::Local { .. } | Output::Tar { .. });
         if args.iidfile.is_some() && self.outputs.iter().any(is_files) {

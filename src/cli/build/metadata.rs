@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::render::warning;
 use super::output_run::Exported;
+use crate::image::Digest;
+use crate::progress::CheckEvent;
 
 /// Returns the document of `--metadata-file`, keys sorted.
 ///
@@ -11,7 +14,7 @@ pub fn document(
     exported: &Exported,
     reference: &str,
     provenance: Vec<(Option<String>, Value)>,
-    warnings: Option<&[String]>,
+    warnings: Option<&[CheckEvent]>,
 ) -> String {
     let mut map = Map::new();
     map.insert("buildx.build.ref".to_owned(), json!(reference));
@@ -20,7 +23,9 @@ pub fn document(
         map.insert(format!("buildx.build.provenance{key}"), value);
     }
     if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
-        let list: Vec<Value> = warnings.iter().map(|text| json!({"short": text})).collect();
+        // A step has no digest of its own here, but every build reads one file in one step.
+        let step = Digest::of(format!("{reference} {}", warnings[0].file).as_bytes()).to_string();
+        let list: Vec<Value> = warnings.iter().map(|check| warning(check, &step)).collect();
         map.insert("buildx.build.warnings".to_owned(), Value::Array(list));
     }
     if let Some(descriptor) = &exported.descriptor {

@@ -33,14 +33,17 @@ mod vcs;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use annotations::flags as annotation_flags;
 pub use args::BuildArgs;
 use attest::{Attest, AttestOptions};
 use call::Method;
 pub use call::{Call, parse as parse_call};
 use exports::Exports;
+pub use metadata::build_reference;
 use on_failure::FailureShell;
 use options::Given;
 use output_run::{Exported, Exporter};
+pub use platforms::parse as platforms_of;
 
 use super::error::CliError;
 use super::global::Global;
@@ -53,6 +56,7 @@ use crate::builder::{
 use crate::image::Platform;
 use crate::lint::targets;
 use crate::parser::{Source, parse};
+use crate::progress::CheckEvent;
 use crate::run::NamespaceExecutor;
 
 /// Runs the command.
@@ -221,7 +225,8 @@ pub fn run_in(
     let exported = result.as_ref().ok().map(|solved| {
         let exporter =
             Exporter { store, solved, options: &options, exports: &exports, attest: &attest, reporter };
-        exporter.run().and_then(|exported| succeed(args, &exported, solved, &attest))
+        let checks = renderer.checks();
+        exporter.run().and_then(|exported| succeed(args, &exported, solved, &attest, &checks))
     });
     renderer.finish();
     for explanation in explained.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -324,6 +329,7 @@ fn succeed(
     exported: &Exported,
     solved: &Solved,
     attest: &Attest<'_>,
+    checks: &[CheckEvent],
 ) -> Result<Built, CliError> {
     let id = metadata::image_id(exported);
     if let (Some(path), Some(id)) = (&args.iidfile, &id) {
@@ -336,7 +342,7 @@ fn succeed(
         files::write(path, descriptor.digest.to_string().as_bytes())?;
     }
     let warnings = std::env::var("BUILDX_METADATA_WARNINGS").is_ok_and(|text| is_true(&text));
-    let warnings = warnings.then_some(&solved.plan.warnings[..]);
+    let warnings = warnings.then_some(checks);
     let text = metadata::document(exported, attest.reference, attest.for_metadata(solved), warnings);
     if let Some(path) = &args.metadata_file {
         files::write(path, text.as_bytes())?;

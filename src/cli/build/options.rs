@@ -64,7 +64,7 @@ pub fn build_options(
     options.no_cache_filter.clone_from(&args.no_cache_filter);
     if args.no_cache && !args.no_cache_filter.is_empty() {
         return Err(CliError::new(
-            "ERROR: --no-cache and --no-cache-filter cannot currently be used together",
+            "ERROR: failed to build: --no-cache and --no-cache-filter cannot currently be used together",
         ));
     }
     options.pull = args.pull;
@@ -79,10 +79,13 @@ pub fn build_options(
     options.add_hosts = args
         .add_host
         .iter()
-        .map(|text| super::super::hosts::add_host(&text.replace("host-gateway", "127.0.0.1")))
+        .map(|text| {
+            let host = super::super::hosts::add_host(&text.replace("host-gateway", "127.0.0.1"));
+            host.map_err(|error| CliError::new(format!("ERROR: failed to build: {}", error.text)))
+        })
         .collect::<Result<_, _>>()?;
     options.ulimits = args.ulimit.iter().map(|text| resources::ulimit(text)).collect::<Result<_, _>>()?;
-    options.shm_size = args.shm_size.as_deref().map(resources::size).transpose()?;
+    options.shm_size = args.shm_size.as_deref().map(resources::shm_size).transpose()?;
     options.cgroup_parent.clone_from(&args.cgroup_parent);
     options.limits = resources::limits(args)?;
     options.log_limits = resources::log_limits();
@@ -176,7 +179,15 @@ fn entitlements(allowed: &[String], network: NetworkMode) -> Result<BTreeSet<Ent
             "buildx.local.delete" => continue,
             "network.host" => Entitlement::NetworkHost,
             "security.insecure" => Entitlement::SecurityInsecure,
-            other => return Err(CliError::new(format!("ERROR: unknown entitlement key {other}"))),
+            other if other == "device" || other.starts_with("device=") => {
+                return Err(CliError::new(format!(
+                    "ERROR: failed to build: entitlement {other} is not available in this version: \
+                     --device shows a device in every RUN"
+                )));
+            }
+            other => {
+                return Err(CliError::new(format!("ERROR: failed to build: unknown entitlement {other}")));
+            }
         });
     }
     Ok(found)

@@ -94,7 +94,7 @@ impl Exporter<'_> {
             oci,
             compression: image.compression.unwrap_or(compression),
             epoch: self.epoch(image.epoch),
-            rewrite: if self.exports.reproducible { Rewrite::Set } else { image.rewrite },
+            rewrite: if self.exports.reproducible { Rewrite::Forget } else { image.rewrite },
             annotations: Annotations(annotations),
             index: wants_index(self.options),
             artifact: image.artifact,
@@ -197,7 +197,7 @@ impl Exporter<'_> {
                     "ERROR: failed to build: docker exporter does not support exporting manifest lists, use the oci exporter instead",
                 ));
             }
-            let layout = layout(&documents, &names, docker);
+            let layout = layout(&documents, &names, docker, matches!(dest, Dest::Directory(_)));
             match dest {
                 Dest::Directory(path) => with_directory(path, 0o755, |dir| {
                     crate::archive::write_layout_directory(self.store, &layout, dir).map_err(|e| failed(&e))
@@ -255,7 +255,7 @@ fn exported(documents: &Documents, names: Vec<Reference>) -> Exported {
 }
 
 /// Returns the layout of an image's documents: an entry of `index.json` for every name.
-fn layout(documents: &Documents, names: &[Reference], docker: bool) -> Layout {
+fn layout(documents: &Documents, names: &[Reference], docker: bool, directory: bool) -> Layout {
     let mut blobs: BTreeMap<Digest, (u64, BlobSource)> = BTreeMap::new();
     let mut bytes = |digest: Digest, bytes: &[u8]| {
         blobs.insert(digest, (bytes.len() as u64, BlobSource::Bytes(bytes.to_vec())));
@@ -289,6 +289,13 @@ fn layout(documents: &Documents, names: &[Reference], docker: bool) -> Layout {
         descriptor
     };
     let entries = match names {
+        // A directory that several builds write to has a name for each; so does BuildKit's.
+        [] if directory => {
+            let mut descriptor = documents.descriptor.clone();
+            let annotations = descriptor.annotations.get_or_insert_default();
+            annotations.insert(REF_NAME.to_owned(), "latest".to_owned());
+            vec![descriptor]
+        }
         [] => vec![documents.descriptor.clone()],
         names => names.iter().map(named).collect(),
     };

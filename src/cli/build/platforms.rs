@@ -13,7 +13,11 @@ pub fn platforms(given: &[String]) -> Result<Vec<Platform>, CliError> {
     parse(&given)
 }
 
-fn parse(given: &[String]) -> Result<Vec<Platform>, CliError> {
+/// Reads platforms as [`platforms`] does, without the environment.
+///
+/// # Errors
+/// One does not parse.
+pub fn parse(given: &[String]) -> Result<Vec<Platform>, CliError> {
     let mut found = Vec::new();
     for text in given.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|text| !text.is_empty()) {
         let platform =

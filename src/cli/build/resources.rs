@@ -5,6 +5,9 @@ use super::super::human;
 use super::args::BuildArgs;
 use crate::builder::{Limits, LogLimits, Ulimit};
 
+/// Exit code of flags that can't be read, as docker's.
+const BAD_FLAG: u8 = 125;
+
 /// Returns the limits of every RUN: `--resource`, and docker's older flags for the same.
 ///
 /// # Errors
@@ -60,7 +63,10 @@ pub fn log_limits() -> LogLimits {
 /// # Errors
 /// It is of another form, or the soft limit is above the hard one.
 pub fn ulimit(text: &str) -> Result<Ulimit, CliError> {
-    let bad = || CliError::new(format!("ERROR: invalid ulimit {text:?}: expected type=soft[:hard]"));
+    let invalid = |why: &str| {
+        CliError::new(format!("invalid argument {text:?} for \"--ulimit\" flag: {why}")).code(BAD_FLAG)
+    };
+    let bad = || invalid(&format!("invalid ulimit argument: {text}"));
     let (name, values) = text.split_once('=').ok_or_else(bad)?;
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
     let number = |text: &str| match text {
@@ -69,9 +75,8 @@ pub fn ulimit(text: &str) -> Result<Ulimit, CliError> {
     };
     let (soft, hard) = (number(soft)?, number(hard)?);
     if soft > hard {
-        return Err(CliError::new(format!(
-            "ERROR: ulimit soft limit must be less than or equal to hard limit: {text}"
-        )));
+        let why = format!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}");
+        return Err(invalid(&why));
     }
     Ok(Ulimit { name: name.to_owned(), soft, hard })
 }
@@ -82,6 +87,17 @@ pub fn ulimit(text: &str) -> Result<Ulimit, CliError> {
 /// It is none.
 pub fn size(text: &str) -> Result<u64, CliError> {
     human::parse_size(text).ok_or_else(|| CliError::new(format!("ERROR: invalid size: '{text}'")))
+}
+
+/// Reads `--shm-size`.
+///
+/// # Errors
+/// It is no number of bytes.
+pub fn shm_size(text: &str) -> Result<u64, CliError> {
+    human::parse_size(text).ok_or_else(|| {
+        let text = format!("invalid argument {text:?} for \"--shm-size\" flag: invalid size: '{text}'");
+        CliError::new(text).code(BAD_FLAG)
+    })
 }
 
 /// Refuses a `DOCKER_BUILDKIT` that is no boolean, as docker does; 0 asks for a builder that is not here.

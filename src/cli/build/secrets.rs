@@ -14,20 +14,24 @@ const MAX_KEY: u64 = 100 << 10;
 pub fn secrets(given: &[String]) -> Result<BTreeMap<String, Secret>, CliError> {
     let mut secrets = BTreeMap::new();
     for text in given {
-        let bad = |why: &str| CliError::new(format!("ERROR: invalid secret {text:?}: {why}"));
+        let bad = |why: String| CliError::new(format!("ERROR: {why}"));
         let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
         for field in text.split(',') {
-            let (key, value) = field.split_once('=').ok_or_else(|| bad("expected key=value"))?;
+            let (key, value) = field
+                .split_once('=')
+                .ok_or_else(|| bad(format!("invalid field '{field}' must be a key=value pair")))?;
             match key.trim().to_lowercase().as_str() {
                 "id" => id = Some(value.to_owned()),
                 "src" | "source" => file = Some(PathBuf::from(value)),
                 "env" => variable = Some(value.to_owned()),
                 "type" if value == "file" || value == "env" => kind = Some(value.to_owned()),
-                "type" => return Err(bad("type must be file or env")),
-                key => return Err(bad(&format!("unexpected key '{key}'"))),
+                "type" => return Err(bad(format!("unsupported secret type {value:?}: use file or env"))),
+                key => return Err(bad(format!("unexpected key '{key}' in '{field}'"))),
             }
         }
-        let id = id.filter(|id| !id.is_empty()).ok_or_else(|| bad("id is missing"))?;
+        let id = id
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| bad(format!("invalid secret {text:?}: id is missing")))?;
         if kind.as_deref() == Some("env") && variable.is_none() {
             variable = file.take().map(|name| name.display().to_string());
         }
@@ -44,9 +48,9 @@ pub fn secrets(given: &[String]) -> Result<BTreeMap<String, Secret>, CliError> {
             (None, file) => {
                 let path = file.unwrap_or_else(|| PathBuf::from(&id));
                 if !path.exists() {
-                    return Err(bad(&format!(
-                        "failed to stat {}: no such file or directory",
-                        path.display()
+                    let path = path.display();
+                    return Err(bad(format!(
+                        "failed to build: failed to stat {path}: stat {path}: no such file or directory"
                     )));
                 }
                 SecretValue::File(absolute(&path)?)
@@ -88,7 +92,11 @@ pub fn ssh(given: &[String], dir: &Root) -> Result<Agents, CliError> {
     let (mut by_id, mut own) = (BTreeMap::new(), Vec::new());
     for text in given {
         let (id, paths) = text.split_once('=').unwrap_or((text, ""));
-        let bad = |why: String| CliError::new(format!("ERROR: invalid ssh {text:?}: {why}"));
+        let bad = |why: String| {
+            CliError::new(format!(
+                "ERROR: failed to build: failed to convert agent config for ID: {id:?}: {why}"
+            ))
+        };
         if id.is_empty() {
             return Err(bad("id is missing".to_owned()));
         }

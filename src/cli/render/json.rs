@@ -49,11 +49,12 @@ fn vertex(id: VertexId, steps: &Steps) -> Option<Value> {
     Some(vertex)
 }
 
-fn warning(check: &CheckEvent, steps: &Steps) -> Value {
+/// Returns a finding of the build checks as BuildKit writes it; `vertex` names the step that read the file.
+pub fn warning(check: &CheckEvent, vertex: &str) -> Value {
     let line = |line: u32| json!({"start": {"line": line}, "end": {"line": line}});
     let (first, last) = check.lines;
     json!({
-        "vertex": digest(check.vertex, steps),
+        "vertex": vertex,
         "level": 1,
         "short": STANDARD.encode(&check.short),
         "detail": [STANDARD.encode(&check.detail)],
@@ -89,7 +90,7 @@ fn object(event: &Event, steps: &Steps) -> Option<Value> {
             }
             json!({"statuses": [status]})
         }
-        Event::Check(check) => json!({"warnings": [warning(check, steps)]}),
+        Event::Check(check) => json!({"warnings": [warning(check, &digest(check.vertex, steps))]}),
         Event::Warning { vertex, message } => {
             let mut warning = json!({"level": 1, "short": STANDARD.encode(message)});
             if let Some(id) = vertex {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use super::error::CliError;
 use crate::progress::{CheckEvent, Reporter};
 
+pub use json::warning;
 pub use layers::{Out, Way, layers};
 pub use look::Look;
 pub use tail::FailedLogs;
@@ -74,7 +75,7 @@ impl Mode {
             "rawjson" => Self::RawJson,
             other => {
                 return Err(CliError::new(format!(
-                    "invalid progress mode {other:?}: use auto, plain, tty, quiet or rawjson"
+                    "ERROR: invalid progress mode {other}: use auto, plain, tty, quiet, none or rawjson"
                 )));
             }
         })

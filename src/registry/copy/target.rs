@@ -27,10 +27,6 @@ impl<'a> Target<'a> {
     pub(super) fn open(transfer: &'a Transfer, place: &Place) -> Result<Self, TransferError> {
         Ok(match place {
             Place::Registry(name) => {
-                if name.digest().is_some() {
-                    let why = format!("{}: a copy needs a tag; its digest is the source's", name.familiar());
-                    return Err(TransferError::Refused(why));
-                }
                 let (repo, options) = (Repository::of(name), PushOptions::default());
                 Self::Registry { transfer, name: name.clone(), repo, options }
             }
@@ -156,10 +152,18 @@ impl<'a> Target<'a> {
         all: &[Doc],
     ) -> Result<(), TransferError> {
         match &self {
-            Self::Registry { name, .. } => {
-                let tag = TagOrDigest::Tag(name.tag().unwrap_or("latest").to_owned());
-                self.put(&tag, root).await
-            }
+            Self::Registry { name, .. } => match name.digest() {
+                Some(digest) if digest != root.descriptor.digest => {
+                    let why =
+                        format!("{}: the source's digest is {}", name.familiar(), root.descriptor.digest);
+                    return Err(TransferError::Refused(why));
+                }
+                Some(digest) => self.put(&TagOrDigest::Digest(digest), root).await,
+                None => {
+                    let tag = TagOrDigest::Tag(name.tag().unwrap_or("latest").to_owned());
+                    self.put(&tag, root).await
+                }
+            },
             Self::Layout { dir, tag } => {
                 self.document(root).await?;
                 dir.name(root.descriptor.clone(), tag.as_deref(), None)

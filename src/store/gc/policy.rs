@@ -34,8 +34,10 @@ pub struct CachePolicy<'a> {
     pub unused_since: Option<Timestamp>,
     /// Takes the least recently used records, and only until the cache has no more bytes than this.
     pub keep_bytes: Option<u64>,
-    /// Takes only records for which this holds.
+    /// Takes only records for which this holds, and no cache mounts but those of `mounts`.
     pub filter: Option<&'a dyn Fn(&CacheRecord) -> bool>,
+    /// Which cache mounts are taken where there is a filter.
+    pub mounts: Option<&'a dyn Fn(&CacheMountRecord) -> bool>,
 }
 
 /// What a command would take away; nothing has happened yet.
@@ -123,7 +125,8 @@ impl Store {
         view.images.iter().for_each(|image| images.add_image(image));
         let mut budget = Budget::new(self, &view, &images)?;
         let mut plan = Plan { debris: true, contexts: policy.all, ..Plan::default() };
-        let mounts = if policy.filter.is_none() { self.cache_mounts()? } else { Vec::new() };
+        let mut mounts = self.cache_mounts()?;
+        mounts.retain(|mount| policy.mounts.map_or(policy.filter.is_none(), |wanted| wanted(mount)));
         let old = |used: Timestamp| policy.unused_since.is_none_or(|since| used < since);
         for mount in mounts {
             let size = tree_size(self, &mount.name)?;

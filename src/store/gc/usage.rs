@@ -9,6 +9,7 @@ use super::super::{CacheRecord, ImageRecord, Store};
 use super::debris::tree_size;
 use super::remove::ImageUse;
 use super::view::layer_size;
+use crate::fs::FsError;
 use crate::image::{DiffId, ImageId, Reference};
 
 /// One row of `system df`.
@@ -68,6 +69,8 @@ pub struct Usage {
     pub images: Summary,
     /// The build cache as a whole: records, and layers that only they need, and cache mounts.
     pub cache: Summary,
+    /// Bytes of layers that the build cache and images both need.
+    pub cache_shared: u64,
     /// Each image, newest first.
     pub image_list: Vec<ImageUsage>,
     /// Each cache record, the least recently used first.
@@ -94,6 +97,7 @@ impl Store {
         let mut usage = Usage {
             images: image_summary(&images, &sizes, uses),
             cache: Summary::default(),
+            cache_shared: 0,
             image_list: image_usage(&images, &sizes, uses),
             cache_list: cache_usage(&view.records, &images, &sizes, &leased),
             mounts: Vec::new(),
@@ -108,7 +112,19 @@ impl Store {
             usage.mounts.push(MountUsage { size: tree_size(self, &mount.name)?, mount });
         }
         usage.cache = cache_summary(&usage, &images, &sizes);
+        let cached: HashSet<DiffId> = view.records.iter().flat_map(|r| r.layers.iter().copied()).collect();
+        usage.cache_shared = sum(&cached.intersection(&layers_of(images.iter())).copied().collect(), &sizes);
         Ok(usage)
+    }
+
+    /// Returns how many bytes are free on the store's file system for its user.
+    ///
+    /// # Errors
+    /// The file system can't be asked.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        let stat = rustix::fs::fstatvfs(self.inner.root.to_owned_fd()?)
+            .map_err(|error| FsError::new("ask for the free space of", self.inner.root.name(), error))?;
+        Ok(stat.f_bavail * stat.f_frsize)
     }
 
     fn layer_sizes<'a>(

@@ -15,6 +15,8 @@ pub struct AttestOptions {
     pub provenance: Option<ProvenanceOptions>,
     /// A bill of materials.
     pub sbom: Option<SbomOptions>,
+    /// Whether it was said that provenance is not wanted: the metadata file has none then either.
+    pub no_provenance: bool,
 }
 
 /// Keys of `type=provenance`.
@@ -76,6 +78,7 @@ impl AttestOptions {
         for (kind, mut keys) in wanted {
             let disabled = flag(&mut keys, "disabled")?;
             match kind {
+                "provenance" if disabled => options.no_provenance = true,
                 _ if disabled => {}
                 "provenance" => options.provenance = Some(provenance(&mut keys)?),
                 _ => options.sbom = Some(sbom(&mut keys)?),
@@ -172,7 +175,8 @@ mod tests {
             &["--attest=type=provenance,disabled=true"],
             &["--attest=type=provenance", "--provenance=false"],
         ] {
-            assert_eq!(options(off, &[]), Ok(AttestOptions::default()), "{off:?}");
+            let expected = AttestOptions { no_provenance: true, ..AttestOptions::default() };
+            assert_eq!(options(off, &[]), Ok(expected), "{off:?}");
         }
     }
 

@@ -50,7 +50,7 @@ fn failed(error: &dyn std::error::Error) -> CliError {
 impl Attest<'_> {
     /// Whether anything is said about images.
     pub fn is_wanted(&self) -> bool {
-        *self.wanted != AttestOptions::default()
+        self.wanted.provenance.is_some() || self.wanted.sbom.is_some()
     }
 
     /// Returns the statements about an image.
@@ -123,14 +123,13 @@ impl Attest<'_> {
 
     /// Returns the predicates for the metadata file, by platform where there are several.
     pub fn for_metadata(&self, solved: &Solved) -> Vec<(Option<String>, Value)> {
-        let asked = match std::env::var("BUILDX_METADATA_PROVENANCE").as_deref() {
-            Ok("max") => Some(ProvenanceMode::Max),
-            Ok("min" | "true" | "1") => Some(ProvenanceMode::Min),
+        let mode = match std::env::var("BUILDX_METADATA_PROVENANCE").as_deref() {
+            Ok("max") => ProvenanceMode::Max,
             Ok("disabled" | "false" | "0") => return Vec::new(),
-            _ => None,
+            _ if self.wanted.no_provenance => return Vec::new(),
+            _ => ProvenanceMode::Min,
         };
         let wanted = self.wanted.provenance.as_ref();
-        let Some(mode) = asked.or(wanted.map(|wanted| wanted.mode)) else { return Vec::new() };
         let version = wanted.map(|wanted| wanted.version).unwrap_or_default();
         let several = solved.plan.targets().count() > 1;
         (0..solved.plan.targets().count())
