@@ -1,17 +1,9 @@
-//! Which Dockerfile frontends are built in, and which build arguments ask for what this version lacks.
+//! Which Dockerfile frontends are built in.
 
-use super::error::{BuildError, ErrorKind, unsupported};
+use super::error::{BuildError, ErrorKind};
 use super::options::BuildOptions;
 use crate::image::Reference;
 use crate::parser::Dockerfile;
-
-/// Build arguments that ask for something when they are true.
-const ATTESTATIONS: &[&str] = &[
-    "BUILDKIT_ATTEST_SBOM",
-    "BUILDKIT_ATTEST_PROVENANCE",
-    "BUILDKIT_SBOM_SCAN_CONTEXT",
-    "BUILDKIT_SBOM_SCAN_STAGE",
-];
 
 /// Checks the frontend that a file or a build argument wants; returns what should be said.
 ///
@@ -32,12 +24,6 @@ pub fn check(dockerfile: &Dockerfile, options: &BuildOptions) -> Result<Vec<Stri
         }
         if image.ends_with("labs") {
             notes.push(format!("{image}: features of the labs channel are not built in"));
-        }
-    }
-    for name in ATTESTATIONS {
-        let value = options.build_args.get(*name).map(String::as_str);
-        if !matches!(value, None | Some("" | "0" | "false")) {
-            return Err(unsupported(format!("build argument {name}")));
         }
     }
     Ok(notes)

@@ -34,7 +34,8 @@ impl Resolver<'_> {
         for (name, block) in &self.variables {
             let value = self.variable(name).map_err(|error| match error {
                 BakeError::Plain(detail) => {
-                    let end = block.head.end + 2;
+                    // Where the brace stands.
+                    let end = block.head.end + 1;
                     BakeError::at(&block.file, end..end, "Invalid value", detail)
                 }
                 placed => placed,
@@ -94,7 +95,10 @@ impl Resolver<'_> {
     fn overridden(&self, name: &str, block: &Block, default: Value) -> Result<Value, BakeError> {
         let look_up = self.around.look_up;
         let Some(kind) = self.kind(block)? else {
-            let Some(text) = look_up(name) else { return Ok(default) };
+            let is_plain =
+                matches!(default, Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Null);
+            let json = || look_up(&format!("{name}_JSON")).filter(|_| !is_plain);
+            let Some(text) = look_up(name).or_else(json) else { return Ok(default) };
             return match default {
                 Value::Bool(_) => go_bool(name, &text),
                 Value::Number(_) => go_number(name, &text),

@@ -71,6 +71,10 @@ impl Lowering<'_> {
     fn environment(&self, state: &StageState) -> Vec<(String, String)> {
         const NAME: &str = "SOURCE_DATE_EPOCH";
         let mut env = state.env.pairs().to_vec();
+        // These two tell the builder what to look at, and processes nothing.
+        env.retain(|(name, _)| {
+            !matches!(name.as_str(), "BUILDKIT_SBOM_SCAN_CONTEXT" | "BUILDKIT_SBOM_SCAN_STAGE")
+        });
         if self.options.reproducible && state.env.get(NAME).is_none() {
             env.push((NAME.to_owned(), self.epoch.unwrap_or(0).to_string()));
         }

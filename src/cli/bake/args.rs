@@ -29,10 +29,10 @@ pub struct BakeArgs {
     #[arg(long, value_name = "RESOURCE")]
     pub allow: Vec<String>,
     /// Set method for evaluating build (build, check, outline, targets)
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, value_name = "METHOD", overrides_with = "check")]
     pub call: Option<String>,
     /// Shorthand for --call=check
-    #[arg(long)]
+    #[arg(long, overrides_with = "call")]
     pub check: bool,
     /// Shorthand for --set=*.output=type=docker, where no files are asked for
     #[arg(long)]

@@ -57,6 +57,7 @@ pub fn run(args: &BakeArgs, global: &Global) -> Result<ExitCode, CliError> {
     }
     let mut plan = plan(args, &place, &loaded, &overrides, &options)?;
     place.rebase(&mut plan);
+    check_platforms(&plan)?;
     if args.print {
         renderer.finish();
         output::line(&json::pretty(&plan.to_json()))?;
@@ -82,6 +83,21 @@ fn plan(
     loaded.config.plan(&targets, overrides, &environment).map_err(|error| broken(&error))
 }
 
+/// Looks at the platforms of all targets, whether they are built or printed.
+fn check_platforms(plan: &crate::bake::Plan) -> Result<(), CliError> {
+    let all = plan.targets.values().flat_map(|target| target.platforms.iter().flatten());
+    for text in all.flat_map(|list| list.split(',')).map(str::trim).filter(|text| !text.is_empty()) {
+        if Platform::parse(text).is_err() {
+            let why = match text.contains('/') {
+                true => "cannot parse platform specifier",
+                false => "unknown operating system or architecture",
+            };
+            return Err(CliError::new(format!("ERROR: {text:?}: {why}: invalid argument")));
+        }
+    }
+    Ok(())
+}
+
 /// The text of an error in files: the lines, then what is wrong.
 fn broken(error: &BakeError) -> CliError {
     CliError::new(format!("{}ERROR: {error}", error.excerpt()))
@@ -99,11 +115,8 @@ fn overrides(args: &BakeArgs) -> Result<Vec<String>, CliError> {
     match (&args.call, args.check) {
         (None, false) => {}
         (None, true) => all.push("*.call=lint".to_owned()),
-        (Some(call), false) => all.push(format!("*.call={call}")),
-        (Some(call), true) if call == "check" => all.push("*.call=lint".to_owned()),
-        (Some(call), true) => {
-            return Err(CliError::new(format!("ERROR: --check and --call={call} cannot be used together")));
-        }
+        // Of both, clap keeps the later one, which is what counts.
+        (Some(call), _) => all.push(format!("*.call={call}")),
     }
     for (key, value) in [("no-cache", &args.no_cache), ("pull", &args.pull)] {
         all.extend(value.as_ref().map(|value| format!("*.{key}={value}")));

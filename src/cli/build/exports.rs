@@ -66,11 +66,10 @@ impl Exports {
         for output in &self.outputs {
             if let Output::Image(image) = output
                 && image.push
+                && args.tag.is_empty()
+                && image.names.is_empty()
             {
-                if args.tag.is_empty() && image.names.is_empty() {
-                    return fail("failed to build: tag is needed when pushing to registry");
-                }
-                super::push::refuse()?;
+                return fail("failed to build: tag is needed when pushing to registry");
             }
         }
         Ok(())

@@ -223,8 +223,15 @@ pub fn run_in(
         reproducible: args.reproducible,
     };
     let exported = result.as_ref().ok().map(|solved| {
-        let exporter =
-            Exporter { store, solved, options: &options, exports: &exports, attest: &attest, reporter };
+        let exporter = Exporter {
+            store,
+            solved,
+            options: &options,
+            exports: &exports,
+            global,
+            attest: &attest,
+            reporter,
+        };
         let checks = renderer.checks();
         exporter.run().and_then(|exported| succeed(args, &exported, solved, &attest, &checks))
     });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::error::{CliError, chain};
 use super::super::files::Replacement;
+use super::super::global::Global;
 use super::attest::Attest;
 use super::exports::Exports;
 use super::outputs::{Dest, EpochAttribute, FileAttributes, GZIP_LEVEL, ImageAttributes, Output};
@@ -44,6 +45,8 @@ pub struct Exporter<'a> {
     pub options: &'a BuildOptions,
     /// The outputs and what they have in common.
     pub exports: &'a Exports,
+    /// Which configuration counts for registries.
+    pub global: &'a Global,
     /// Makes statements about images.
     pub attest: &'a Attest<'a>,
     /// Receives what happens.
@@ -158,9 +161,11 @@ impl Exporter<'_> {
                 let stored: &[Reference] = if image.store { &names } else { &[] };
                 let kept = export::keep(self.store, &documents, stored, say).map_err(|e| failed(&e))?;
                 self.digest_names(image, &names, &documents.descriptor, kept.target)?;
-            }
-            if image.push {
-                super::push::push(self.store, image, &names, &documents, self.reporter)?;
+                if image.push {
+                    let (target, digest) = (kept.target, documents.descriptor.digest);
+                    let (store, global, names) = (self.store, self.global, &names[..]);
+                    super::push::Push { store, global, image, names, target, digest }.run(say)?;
+                }
             }
             Ok(exported(&documents, names.clone()))
         })

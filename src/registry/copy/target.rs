@@ -156,7 +156,7 @@ impl<'a> Target<'a> {
                 Some(digest) if digest != root.descriptor.digest => {
                     let why =
                         format!("{}: the source's digest is {}", name.familiar(), root.descriptor.digest);
-                    return Err(TransferError::Refused(why));
+                    Err(TransferError::Refused(why))
                 }
                 Some(digest) => self.put(&TagOrDigest::Digest(digest), root).await,
                 None => {

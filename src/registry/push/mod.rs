@@ -35,6 +35,8 @@ pub struct PushOptions {
     pub compression: Compression,
     /// Push this platform of an index alone.
     pub platform: Option<Platform>,
+    /// Leave tags alone: what was pushed is there under its digest.
+    pub by_digest: bool,
 }
 
 /// What a push made.
@@ -86,8 +88,11 @@ pub async fn push_as(
         (Document::Manifest(manifest), _) => job.image(target, manifest, bytes, &mut notes).await?,
     };
     for name in names {
-        let tag = TagOrDigest::Tag(name.tag().unwrap_or("latest").to_owned());
-        job.put(&tag, &sent).await?;
+        let place = match options.by_digest {
+            true => TagOrDigest::Digest(sent.digest()),
+            false => TagOrDigest::Tag(name.tag().unwrap_or("latest").to_owned()),
+        };
+        job.put(&place, &sent).await?;
         transfer.store.add_repo_digest(name, sent.digest(), target)?;
     }
     Ok(Pushed { digest: sent.digest(), size: sent.bytes.len() as u64, notes })

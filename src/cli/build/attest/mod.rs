@@ -1,11 +1,13 @@
 //! What is said about a build: the facts for [`crate::attest`], and the statements it makes of them.
 
 mod flags;
+mod scans;
 mod steps;
 mod vcs;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -15,8 +17,8 @@ pub use flags::AttestOptions;
 use super::super::error::{CliError, chain};
 use super::args::BuildArgs;
 use crate::attest::{
-    Dependency, Layers, Provenance, ProvenanceMode, SPDX_PREDICATE, SpdxInput, Subject, image_purl, scan,
-    spdx, statement, without_credentials,
+    Dependency, Layers, Package, Provenance, ProvenanceMode, SPDX_PREDICATE, SpdxInput, Subject, image_purl,
+    scan, spdx, statement, without_credentials,
 };
 use crate::builder::export::{Extra, Statement, WrittenImage};
 use crate::builder::{BuildOptions, NetworkMode, Solved};
@@ -25,6 +27,7 @@ use crate::fs::walk::{Visit, walk};
 use crate::image::{Digest, Platform, Reference};
 use crate::layers::HashingReader;
 use crate::store::Store;
+use scans::Scans;
 use steps::Steps;
 
 /// Makes statements about one build.
@@ -76,8 +79,12 @@ impl Attest<'_> {
         if self.wanted.sbom.is_some() {
             let name = names.first().map_or_else(|| "image".to_owned(), Reference::familiar);
             let predicate = self.sbom(solved, number, name, digest)?;
-            let bytes = statement(SPDX_PREDICATE, &predicate, &subjects, false);
-            statements.push(Statement { predicate_type: SPDX_PREDICATE.to_owned(), bytes });
+            let mut say = |predicate: &Value| {
+                let bytes = statement(SPDX_PREDICATE, predicate, &subjects, false);
+                statements.push(Statement { predicate_type: SPDX_PREDICATE.to_owned(), bytes });
+            };
+            say(&predicate);
+            self.scans(solved, number)?.iter().for_each(|(_, predicate)| say(predicate));
         }
         if let Some(wanted) = &self.wanted.provenance {
             let mut facts = self.facts(solved, number);
@@ -112,6 +119,10 @@ impl Attest<'_> {
             let predicate = self.sbom(solved, number, "files".to_owned(), digest)?;
             let bytes = statement(SPDX_PREDICATE, &predicate, &subjects, true);
             extra.push((format!("{prefix}sbom.spdx.json"), bytes));
+            for (name, predicate) in self.scans(solved, number)? {
+                let bytes = statement(SPDX_PREDICATE, &predicate, &subjects, true);
+                extra.push((format!("{prefix}sbom-{name}.spdx.json"), bytes));
+            }
         }
         if let Some(wanted) = provenance {
             let predicate = self.facts(solved, number).predicate(wanted.version, wanted.mode);
@@ -146,6 +157,43 @@ impl Attest<'_> {
             return Ok(None);
         }
         self.store.mount(layers).map(Some).map_err(|e| failed(&e))
+    }
+
+    /// Returns what is found in further stages and the context, by their names.
+    fn scans(&self, solved: &Solved, number: usize) -> Result<Vec<(String, Value)>, CliError> {
+        let wanted = Scans::of(&self.options.source, &self.options.build_args);
+        let target = solved.plan.targets().nth(number).and_then(|target| target.vertex);
+        let mut found = Vec::new();
+        for (name, layers) in wanted.stages(solved, target) {
+            let packages = match layers.is_empty() {
+                true => Vec::new(),
+                false => scan(&self.store.mount(&layers).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?,
+            };
+            found.push((name.to_owned(), packages));
+        }
+        if wanted.context {
+            let path = Path::new(&self.args.context);
+            if self.source().is_some() || !crate::fs::is_directory(path) {
+                return Err(CliError::new(
+                    "ERROR: failed to build: BUILDKIT_SBOM_SCAN_CONTEXT is available for contexts that are directories",
+                ));
+            }
+            let mut packages = scan(&Root::open(path).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
+            // What the ignore file hides is no part of the context.
+            let seen = |package: &Package| self.options.context.stat(package.found.as_bytes());
+            packages.retain(|package| seen(package).is_ok_and(|node| node.is_some()));
+            found.push(("context".to_owned(), packages));
+        }
+        let created = self.time(solved, solved.started);
+        let tool = format!("skiff-{}", env!("CARGO_PKG_VERSION"));
+        let document = |(name, packages): (String, Vec<Package>)| {
+            let words: Vec<&str> = packages.iter().map(|package| package.purl.as_str()).collect();
+            let digest = Digest::of(words.join("\n").as_bytes());
+            let (created, tool) = (created.clone(), tool.clone());
+            let input = SpdxInput { name: format!("sbom-{name}"), digest, created, tool };
+            (name, spdx(&packages, &input))
+        };
+        Ok(found.into_iter().map(document).collect())
     }
 
     fn sbom(&self, solved: &Solved, number: usize, name: String, digest: Digest) -> Result<Value, CliError> {
