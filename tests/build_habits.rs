@@ -382,7 +382,7 @@ fn steps_see_the_hosts_limits_and_memory_they_are_given() {
     fails(&env, &["--ulimit", "nofile=5:4"], "soft limit must be less than or equal to hard limit");
     fails(&env, &["--ulimit", "nosuch=5"], "invalid ulimit type: nosuch");
     fails(&env, &["--network", "nosuch"], "network mode \"nosuch\" not supported");
-    fails(&env, &["--allow", "nosuch"], "unknown entitlement key nosuch");
+    fails(&env, &["--allow", "nosuch"], "unknown entitlement nosuch");
     let ran = env.run_with(&["build", "c"], &[("DOCKER_BUILDKIT", "maybe")]).fails_with(1);
     assert!(
         ran.stderr.contains("DOCKER_BUILDKIT environment variable expects boolean value"),

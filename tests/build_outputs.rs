@@ -215,6 +215,7 @@ fn what_scripts_read_is_written() {
     assert_eq!(
         keys,
         [
+            "buildx.build.provenance",
             "buildx.build.ref",
             "containerimage.config.digest",
             "containerimage.descriptor",
@@ -262,7 +263,7 @@ fn what_cannot_be_done_is_said_before_anything_is_built() {
         (&["-o", "type=oci,dest=src"], "destination file src is a directory"),
         (&["-o", "type=oci,dest=x,compression=estargz"], "compression=estargz is not available"),
         (&["-o", "out", "--iidfile", "x"], "local and tar exporters are incompatible with image ID file"),
-        (&["-o", "-", "-o", "type=oci,dest=-"], "only one output can be written to standard output"),
+        (&["-o", "-", "-o", "type=oci,dest=-"], "multiple outputs configured to write to stdout"),
         (&["--push"], "tag is needed when pushing to registry"),
         (&["--annotation", "foo:x=y"], "parse annotations: unknown annotation type \"foo\""),
         (&["--platform", "linux/foo/bar/baz"], "invalid platform"),

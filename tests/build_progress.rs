@@ -99,7 +99,7 @@ fn the_variable_counts_where_nothing_is_asked_for() {
     let both = env.run(&["build", "-q", "--progress=plain", &app]).fails_with(1);
     assert!(both.stderr.contains("progress=plain and quiet cannot be used together"), "{}", both.stderr);
     let wrong = env.run_with(&["build", &app], &[("BUILDKIT_PROGRESS", "fancy")]).fails_with(1);
-    assert!(wrong.stderr.contains("invalid progress mode \"fancy\""), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("invalid progress mode fancy"), "{}", wrong.stderr);
 }
 
 #[test]
