@@ -12,16 +12,10 @@ use crate::parser::suggestion;
 const BAD_FLAG: u8 = 125;
 
 /// Commands of docker that belong to later versions, and the groups in which they stand.
-const LATER: &[(&str, &[&str])] = &[
-    (
-        "",
-        &[
-            "attach", "commit", "compose", "context", "cp", "diff", "events", "exec", "export", "node",
-            "plugin", "secret", "service", "stack", "stats", "swarm", "top", "trust", "update", "volume",
-        ],
-    ),
-    ("container", &["attach", "commit", "cp", "diff", "exec", "export", "inspect", "stats", "top", "update"]),
-    ("system", &["dial-stdio", "events", "service"]),
+pub const LATER: &[(&str, &[&str])] = &[
+    ("", &["compose", "context", "node", "plugin", "secret", "service", "stack", "stats", "swarm", "trust"]),
+    ("container", &["stats"]),
+    ("system", &["dial-stdio", "service"]),
     ("builder", &["dap", "debug", "dial-stdio", "history", "policy"]),
     ("buildx", &["dap", "debug", "dial-stdio", "history", "policy"]),
 ];

@@ -328,7 +328,7 @@ mod tests {
                 "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information",
             ),
             ("compose ls", 1, "docker: 'docker compose' is not available in this version"),
-            ("container commit", 1, "docker: 'docker container commit' is not available in this version"),
+            ("container stats", 1, "docker: 'docker container stats' is not available in this version"),
             (
                 "images --nosuch=1",
                 125,
@@ -348,6 +348,18 @@ mod tests {
             let error = words(line).expect_err(line);
             assert_eq!(error.code, code, "{line}");
             assert!(error.text.starts_with(said), "{line}: {}", error.text);
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_called_missing() {
+        let tree = Cli::command();
+        for (group, names) in usage::LATER {
+            let commands = if group.is_empty() { Some(&tree) } else { tree.find_subcommand(group) };
+            let commands = commands.expect("a group");
+            for name in *names {
+                assert!(commands.find_subcommand(name).is_none(), "{group} {name}");
+            }
         }
     }
 
