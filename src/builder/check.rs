@@ -100,7 +100,7 @@ fn with_options<T>(
         Some(_) => Some(ImageConfig::default()),
         None => seen.config(name, platform),
     };
-    let replaced = |name: &str| named(name).is_some();
+    let replaced = |name: &str| name != "context" && named(name).is_some();
     let ignore =
         options.context.ignore().filter(|patterns| !patterns.is_empty() && !patterns.has_exceptions());
     let ignored = |path: &str| ignore.is_some_and(|patterns| patterns.leaves_out(path));

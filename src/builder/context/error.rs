@@ -120,6 +120,9 @@ pub enum ContextError {
     /// Both the context and the Dockerfile are to be read from standard input.
     #[error("invalid argument: can't use stdin for both build context and dockerfile")]
     StdinTwice,
+    /// Standard input holds a Dockerfile, and another is named.
+    #[error("ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles")]
+    TwoDockerfiles,
     /// The build was stopped meanwhile.
     #[error("context canceled")]
     Cancelled,

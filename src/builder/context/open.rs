@@ -279,6 +279,9 @@ fn open_stream(
         let time = tree.newest();
         return Ok(Context { time, ..with_tree(Arc::new(tree), dockerfile, options)? });
     }
+    if label == "-" && !matches!(dockerfile, DockerfileSource::Default) {
+        return Err(ContextError::TwoDockerfiles);
+    }
     let text = read_text(whole).map_err(fail)?;
     let name = if label == "-" { DOCKERFILE.to_owned() } else { super::download::url_file_name(label) };
     Ok(Context {

@@ -174,6 +174,9 @@ fn standard_input_is_an_archive_or_a_dockerfile() {
         DockerfileSource::Stdin(Box::new(std::io::empty())),
     );
     assert!(twice.expect_err("one stream").to_string().contains("stdin for both"));
+    let named =
+        open(ContextSource::Stdin(Box::new(&b"FROM scratch\n"[..])), DockerfileSource::Path("Other".into()));
+    assert!(named.expect_err("two Dockerfiles").to_string().contains("ambiguous Dockerfile source"));
 }
 
 /// Answers each request for a path of the list; returns the address and what was asked.

@@ -64,10 +64,10 @@ impl Chmod {
         }
     }
 
-    /// Returns the mode of directories made on the way to the destination.
+    /// Returns the mode of directories made on the way to the destination: without setuid, setgid and sticky.
     pub fn parent_mode(&self) -> u32 {
         match self {
-            Self::Octal(octal) => *octal,
+            Self::Octal(octal) => *octal & 0o777,
             Self::Symbolic(_) => 0o755,
         }
     }
@@ -198,6 +198,7 @@ mod tests {
     #[test]
     fn only_octal_reaches_created_parents() {
         assert_eq!(Chmod::parse("700").expect("octal").parent_mode(), 0o700);
+        assert_eq!(Chmod::parse("7755").expect("octal").parent_mode(), 0o755);
         assert_eq!(Chmod::parse("u=rwx").expect("symbolic").parent_mode(), 0o755);
     }
 }

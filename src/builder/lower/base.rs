@@ -9,6 +9,7 @@ use crate::builder::graph::{CopyOp, CopySourceOp, Op, Place, SourceOp, Vertex, V
 use crate::builder::options::Input;
 use crate::builder::quote::quoted;
 use crate::builder::source::ResolvedImage;
+use crate::builder::stages::Stage;
 use crate::builder::state::{PlannedHistory, StageState};
 use crate::image::{History, ImageConfig, Platform, Reference};
 use crate::parser::Instruction;
@@ -34,7 +35,7 @@ pub fn context_key<'a>(
     name: &str,
     wanted: &Platform,
 ) -> Option<&'a String> {
-    if contexts.is_empty() || name == "scratch" || name == "context" {
+    if contexts.is_empty() || name == "scratch" {
         return None;
     }
     let name = context_name(name);
@@ -51,6 +52,11 @@ impl Lowering<'_> {
     /// Returns the named context of a name, the one for the wanted platform first.
     pub(super) fn named_context(&self, name: &str) -> Option<&Input> {
         self.named_key(name).map(|key| &self.options.named_contexts[key])
+    }
+
+    /// Returns the named context that replaces a stage as a whole; none replaces a stage called `context`.
+    pub(super) fn replacement(&self, stage: &Stage<'_>) -> Option<&Input> {
+        self.named_context(stage.name.as_deref().filter(|name| *name != "context")?)
     }
 
     /// Returns the key under which a name's context was given, however it was spelled.

@@ -192,7 +192,7 @@ impl Lowering<'_> {
     fn stage(&mut self, index: usize) -> Result<StageState, BuildError> {
         let stage = &self.stages.stages[index];
         let source = Arc::clone(&self.stages.source);
-        if let Some(input) = stage.name.as_deref().and_then(|name| self.named_context(name)) {
+        if let Some(input) = self.replacement(stage) {
             let (name, input) = (stage.name.clone().unwrap_or_default(), input.clone());
             let state = self.replaced(&name, &input, index);
             return state.map_err(|error| error.at(&source, stage.head.span));

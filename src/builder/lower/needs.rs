@@ -38,12 +38,16 @@ impl<'a> Lowering<'a> {
     /// but a number that no stage has, a stage that needs itself, or no image's name is a mistake anywhere.
     pub(super) fn check_names(&self) -> Result<(), BuildError> {
         for (index, stage) in self.stages.stages.iter().enumerate() {
-            if stage.name.as_deref().is_some_and(|name| self.named_context(name).is_some()) {
+            if self.replacement(stage).is_some() {
                 continue;
             }
             if self.stages.earlier_named(&stage.base, index).is_none() {
                 self.check_image(&stage.base)
                     .map_err(|error| error.at(&self.stages.source, stage.head.span))?;
+            }
+            for instruction in stage.body {
+                self.check_sources(instruction)
+                    .map_err(|error| error.at(&self.stages.source, instruction.span))?;
             }
             for need in self.needs(index)? {
                 if need.stage >= index && self.reaches(need.stage, index) {
@@ -53,6 +57,25 @@ impl<'a> Lowering<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what `--from` and the `from` of mounts name where it is neither a stage nor an image's name.
+    fn check_sources(&self, instruction: &Instruction) -> Result<(), BuildError> {
+        match &instruction.kind {
+            InstructionKind::Copy(copy) => match &copy.from {
+                Some(from) if self.stages.copied_from(checked_from(from)?)?.is_none() => {
+                    self.check_image(from)
+                }
+                _ => Ok(()),
+            },
+            InstructionKind::Run(run) => {
+                let named = run.mounts.iter().filter_map(|mount| mount.from.as_deref());
+                named
+                    .filter(|from| self.stages.last_named(from).is_none())
+                    .try_for_each(|from| self.check_image(from))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_image(&self, name: &str) -> Result<(), BuildError> {
@@ -67,7 +90,7 @@ impl<'a> Lowering<'a> {
     fn needs(&self, index: usize) -> Result<Vec<Need<'a>>, BuildError> {
         let stage = &self.stages.stages[index];
         let mut needs = Vec::new();
-        if stage.name.as_deref().is_some_and(|name| self.named_context(name).is_some()) {
+        if self.replacement(stage).is_some() {
             return Ok(needs);
         }
         if let Some(base) = self.stages.earlier_named(&stage.base, index) {

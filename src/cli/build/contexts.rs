@@ -11,6 +11,7 @@ use crate::builder::Input;
 use crate::builder::context::{
     ContextSource, DockerfileSource, GitSource, Tree, open_named_directory, parse_context,
 };
+use crate::image::Reference;
 use crate::store::Store;
 
 /// Returns where the context is.
@@ -58,9 +59,10 @@ pub fn named(given: &[String], store: &Store) -> Result<BTreeMap<String, Input>,
         let (name, value) = text.split_once('=').ok_or_else(|| {
             CliError::new(format!("ERROR: invalid context value: {text}, expected key=value"))
         })?;
-        if name.is_empty() {
-            return Err(CliError::new("ERROR: invalid context name : invalid reference format"));
-        }
+        // The part for one platform is no part of the name.
+        let image = name.split_once("::").map_or(name, |(image, _)| image);
+        Reference::parse(image)
+            .map_err(|error| CliError::new(format!("ERROR: invalid context name {name}: {error}")))?;
         found.insert(name.to_lowercase(), named_input(name, value, store)?);
     }
     Ok(found)

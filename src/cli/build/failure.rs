@@ -46,11 +46,11 @@ pub fn code(error: &BuildError) -> u8 {
 
 /// The error for a context or a Dockerfile that can't be had; docker tells what its client finds from the rest.
 pub fn of_context(error: &ContextError) -> CliError {
-    use ContextError::{NoContext, NoDirectory, StdinTwice};
+    use ContextError::{NoContext, NoDirectory, StdinTwice, TwoDockerfiles};
     if matches!(error, ContextError::Cancelled) {
         return cancelled();
     }
-    let solving = !matches!(error, NoContext { .. } | NoDirectory { .. } | StdinTwice);
+    let solving = !matches!(error, NoContext { .. } | NoDirectory { .. } | StdinTwice | TwoDockerfiles);
     let solve = if solving { "failed to solve: " } else { "" };
     CliError::new(format!("ERROR: failed to build: {solve}{}", chain(error)))
 }

@@ -28,6 +28,16 @@ const MAPS: &[&str] = &[
     "Config.Labels",
 ];
 
+/// What docker's types of a config have though its JSON leaves it out when it is empty.
+fn left_out(parent: &str, name: &str) -> Option<Value> {
+    match (parent, name) {
+        ("Config", "Healthcheck" | "Shell" | "StopTimeout") => Some(Value::Null),
+        ("Config", "StopSignal" | "MacAddress") => Some(Value::from("")),
+        ("Config", "ArgsEscaped" | "NetworkDisabled") => Some(Value::from(false)),
+        _ => None,
+    }
+}
+
 /// A value while a template runs: JSON, or the lack of one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Val {
@@ -285,7 +295,10 @@ impl State<'_> {
                 Value::Object(map) => match map.get(name) {
                     Some(found) => Val::Json(found.clone()),
                     None if self.missing == Missing::NoValue || MAPS.contains(&parent) => Val::Missing,
-                    None => return Err(missing_key(name, map, operand)),
+                    None => match left_out(parent, name) {
+                        Some(empty) => Val::Json(empty),
+                        None => return Err(missing_key(name, map, operand)),
+                    },
                 },
                 Value::Null if self.missing == Missing::NoValue => Val::Missing,
                 Value::Null => {

@@ -29,6 +29,10 @@ fn templates_render() {
         ("{{.Config.Env}} {{.Config.Labels}}", "[A=1 B=2] map[a:<1> b:2]"),
         ("{{.State.Health}}", "<nil>"),
         ("{{.Config.Labels.nope}}", "<no value>"),
+        (
+            "{{if .Config.Healthcheck}}yes{{else}}no{{end}} {{json .Config.Shell}} [{{.Config.StopSignal}}]",
+            "no null []",
+        ),
         (r#"{{index .Config.Labels "b"}}{{index .Config.Labels "nope"}}"#, "2"),
         (r#"{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}"#, "8080"),
         ("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "172.17.0.2"),
