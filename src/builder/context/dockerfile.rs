@@ -10,7 +10,7 @@
 //! belongs to the Dockerfile (`X.dockerignore`, `X.containerignore`), else
 //! `.containerignore`, else `.dockerignore` at the context's root.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::download::{Download, DownloadOptions, download};
@@ -167,7 +167,8 @@ fn read_first(
     for path in IGNORE_ENDINGS.map(path) {
         match root.read(&path, TEXT_LIMIT) {
             Ok(bytes) => return PatternMatcher::parse(&String::from_utf8_lossy(&bytes)).map(Some),
-            Err(error) if error.is_not_found() => {}
+            // A directory of that name is none, as docker has it.
+            Err(error) if error.is_not_found() || error.kind() == ErrorKind::IsADirectory => {}
             Err(source) => return Err(ContextError::Lookup { path: path.display().to_string(), source }),
         }
     }

@@ -112,6 +112,9 @@ fn the_ignore_file_beside_the_dockerfile_wins_entirely() {
     let bad = Place::new(&[("Dockerfile", ""), (".dockerignore", "!\n")]);
     let error = open(ContextSource::Directory(bad.0.path().to_owned()), DockerfileSource::Default);
     assert_eq!(error.expect_err("a lone exception").to_string(), "illegal exclusion pattern: \"!\"");
+    let folder = Place::new(&[("Dockerfile", ""), (".dockerignore/a", ""), ("a", "")]);
+    let folder = ContextSource::Directory(folder.0.path().to_owned());
+    assert!(has(&open(folder, DockerfileSource::Default).expect("a directory is no ignore file"), "a"));
 }
 
 fn tar(files: &[(&str, &str)]) -> Vec<u8> {
