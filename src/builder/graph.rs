@@ -307,6 +307,18 @@ impl Graph {
         self.vertices.len() - 1
     }
 
+    /// Returns, for each vertex, whether it is `target` or `target` needs it; without a target none is.
+    pub fn needed(&self, target: Option<VertexIndex>) -> Vec<bool> {
+        let mut needed = vec![false; self.vertices.len()];
+        let mut todo: Vec<VertexIndex> = target.into_iter().collect();
+        while let Some(vertex) = todo.pop() {
+            if !std::mem::replace(&mut needed[vertex], true) {
+                todo.extend(self.vertices[vertex].inputs());
+            }
+        }
+        needed
+    }
+
     /// Whether some step takes files from the main context.
     pub fn uses_context(&self) -> bool {
         self.vertices.iter().any(|vertex| match &vertex.op {

@@ -91,13 +91,7 @@ impl Scans {
     /// Returns the layers of the stages that a target needs, but its own.
     pub(super) fn stages(&self, solved: &Solved, target: Option<VertexIndex>) -> Vec<(&str, Vec<DiffId>)> {
         let vertices = &solved.plan.graph.vertices;
-        let mut wanted = vec![false; vertices.len()];
-        let mut todo: Vec<VertexIndex> = target.into_iter().collect();
-        while let Some(vertex) = todo.pop() {
-            if !std::mem::replace(&mut wanted[vertex], true) {
-                todo.extend(vertices[vertex].inputs());
-            }
-        }
+        let wanted = solved.plan.graph.needed(target);
         let result = |first: u32, last: u32| {
             (0..vertices.len()).rev().find(|index| {
                 let inside = |span: crate::parser::Span| span.first >= first && span.last <= last;

@@ -31,13 +31,7 @@ impl Steps {
     /// Reads the steps that a target needs.
     pub(super) fn of(solved: &Solved, target: Option<VertexIndex>) -> Self {
         let vertices = &solved.plan.graph.vertices;
-        let mut wanted = vec![false; vertices.len()];
-        let mut todo: Vec<VertexIndex> = target.into_iter().collect();
-        while let Some(vertex) = todo.pop() {
-            if !std::mem::replace(&mut wanted[vertex], true) {
-                todo.extend(vertices[vertex].inputs());
-            }
-        }
+        let wanted = solved.plan.graph.needed(target);
         let mut steps = Self::default();
         let mut numbers = vec![0; vertices.len()];
         for (index, vertex) in vertices.iter().enumerate().filter(|(index, _)| wanted[*index]) {
