@@ -53,6 +53,21 @@ fn states<'a>(text: &'a str, state: &str) -> Vec<&'a str> {
     text.lines().filter_map(of).collect()
 }
 
+/// Runs a command on a terminal of so many columns and returns what it showed there.
+fn on_terminal(env: &TestEnv, columns: u32, command: &str) -> String {
+    let shell = format!("stty rows 24 cols {columns}; {} {command}", env!("CARGO_BIN_EXE_skiff"));
+    let ran = Command::new("script")
+        .args(["-qec", &shell, "/dev/null"])
+        .env("SKIFF_ROOT", env.store())
+        .env("HOME", env.work())
+        .env("TERM", "xterm")
+        .output()
+        .expect("script is part of every Debian");
+    let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{seen}");
+    seen
+}
+
 #[test]
 fn a_name_alone_is_the_latest_of_the_public_library() {
     let (server, env) = public(&library());
@@ -91,17 +106,7 @@ fn what_moves_is_counted_on_a_terminal() {
     let (proxy, env) = (Proxy::before(&server.host), TestEnv::new());
     // Three megabytes in some pieces and some seconds, so that the bar is drawn on its way.
     proxy.slow(1 << 20);
-    let shell =
-        format!("stty rows 24 cols 120; {} pull {}/app:1", env!("CARGO_BIN_EXE_skiff"), proxy.address);
-    let ran = Command::new("script")
-        .args(["-qec", &shell, "/dev/null"])
-        .env("SKIFF_ROOT", env.store())
-        .env("HOME", env.work())
-        .env("TERM", "xterm")
-        .output()
-        .expect("script is part of every Debian");
-    let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{seen}");
+    let seen = on_terminal(&env, 120, &format!("pull {}/app:1", proxy.address));
     let counted = regex::Regex::new(
         r"[0-9a-f]{12}: Downloading  \[=*> *\]  [0-9.]+(B|kB|MB)/3\.[0-9]+MB  [0-9.]+(B|kB|MB)/s",
     );
@@ -117,16 +122,7 @@ fn a_pushed_layer_is_counted_in_its_own_bytes_on_a_terminal() {
     let (proxy, env) = (Proxy::before(&server.host), TestEnv::new());
     let name = build_app(&env, &proxy.address);
     proxy.slow(1 << 20);
-    let shell = format!("stty rows 24 cols 70; {} push {name}", env!("CARGO_BIN_EXE_skiff"));
-    let ran = Command::new("script")
-        .args(["-qec", &shell, "/dev/null"])
-        .env("SKIFF_ROOT", env.store())
-        .env("HOME", env.work())
-        .env("TERM", "xterm")
-        .output()
-        .expect("script is part of every Debian");
-    let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{seen}");
+    let seen = on_terminal(&env, 70, &format!("push {name}"));
     let plain = regex::Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").unwrap().replace_all(&seen, "\n").into_owned();
     // A line is drawn with spaces up to the edge, where the terminal goes on with the next one.
     let chars: Vec<Vec<char>> = plain.lines().map(|line| line.chars().collect()).collect();
