@@ -149,6 +149,8 @@ fn containers_have_addresses_on_a_bridge() {
     assert!(shown.contains("inet 172.17.0.2/16"), "{shown}");
     let bridge = host.here("ip -4 -o addr show | grep 172.17");
     assert!(bridge.contains("172.17.0.1/16"), "{bridge}");
+    // The pair of one that ended of itself goes a moment after the command.
+    wait_until("the end of the pair", LONG, || host.interfaces() == 3);
     let before = host.interfaces();
     for name in ["one", "two"] {
         host.ok(&["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
@@ -641,6 +643,8 @@ fn killed_monitors_leave_nothing() {
 fn two_hundred_containers_at_once_leave_nothing() {
     let Some(host) = Host::new() else { return };
     host.ok(&["run", "--rm", "busybox", "true"]);
+    // The loopback interface, the wire, the bridge.
+    wait_until("the end of the pair", LONG, || host.interfaces() == 3);
     let before = (host.interfaces(), host.here("nft list ruleset"));
     std::thread::scope(|scope| {
         for worker in 0..8 {

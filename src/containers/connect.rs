@@ -9,7 +9,7 @@ use super::files::Container;
 use super::managed;
 use crate::fs::network_namespace_of;
 use crate::net::{
-    DEFAULT, Endpoint, Joining, NetError, Network, Networks, Sandbox, Wanted, is_rootless, mac_from,
+    DEFAULT, Endpoint, Joining, NetError, Network, Networks, Remains, Sandbox, Wanted, is_rootless, mac_from,
 };
 
 /// What a container joins begins so.
@@ -19,6 +19,7 @@ const CONTAINER: &str = "container:";
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     made: Option<(Networks, Sandbox)>,
+    remains: Remains,
 }
 
 impl Connections {
@@ -46,7 +47,7 @@ impl Connections {
         for (attachment, network) in &found {
             let joined = join(container, &networks, &mut sandbox, (attachment, network), ports);
             if let Err(error) = joined {
-                let _ = sandbox.leave(&networks);
+                let _ = sandbox.leave(&networks, &mut self.remains);
                 return Err(error);
             }
             if !network.internal {
@@ -138,8 +139,13 @@ impl Connections {
     /// Takes the container out of its networks; what can't be removed now is swept by the next one.
     pub fn end(&mut self) {
         if let Some((networks, sandbox)) = self.made.take() {
-            let _ = sandbox.leave(&networks);
+            let _ = sandbox.leave(&networks, &mut self.remains);
         }
+    }
+
+    /// Removes what is left of the container's interfaces after its end, when nobody waits any more.
+    pub fn clear(&mut self) {
+        let _ = self.remains.remove();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::config::NetworkConfig;
 use super::error::ContainerError;
 use super::managed;
-use crate::net::{Joining, NetError, Networks, Sandbox, is_rootless};
+use crate::net::{Joining, NetError, Networks, Remains, Sandbox, is_rootless};
 
 /// A namespace in a network; dropped, it leaves.
 #[derive(Debug)]
@@ -54,7 +54,9 @@ impl Drop for Joined {
     fn drop(&mut self) {
         if let Some((networks, sandbox)) = self.made.take() {
             // What can't be removed now is found by the next change of the network.
-            let _ = sandbox.leave(&networks);
+            let mut remains = Remains::default();
+            let _ = sandbox.leave(&networks, &mut remains);
+            let _ = remains.remove();
         }
     }
 }

@@ -5,17 +5,15 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
-use netlink_packet_core::NLM_F_REQUEST;
 use rustix::io::Errno;
-use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::error::NetError;
 use super::port::Published;
 use super::subnet::Subnet;
+use super::tables::{self, Element};
 
 /// What the rules of a network are made of.
 #[derive(Debug)]
@@ -41,11 +39,10 @@ impl Rules<'_> {
         &self,
         ports: impl Iterator<Item = (&'p Published, Ipv4Addr)>,
     ) -> Result<(), NetError> {
-        let mut script = self.table();
-        for (port, address) in ports {
-            script.push_str(&element("add", self.bridge, port, address));
-        }
-        nft(self.bridge, &script)
+        nft(self.bridge, &self.table())?;
+        let elements: Vec<Element> = ports.filter_map(|(port, address)| element(port, address)).collect();
+        tables::change(&table(self.bridge), &elements, true)
+            .map_err(|errno| NetError::kernel(format!("publish ports of {}", self.bridge), errno))
     }
 
     fn table(&self) -> String {
@@ -92,51 +89,16 @@ impl Rules<'_> {
 /// Publishes ports of a container, or takes them back.
 ///
 /// # Errors
-/// `nft` is not there or refuses, e.g. for a network without a table.
+/// The kernel refuses, e.g. for a network without a table.
 pub fn publish(bridge: &str, ports: &[Published], address: Ipv4Addr, there: bool) -> Result<(), NetError> {
-    let verb = if there { "add" } else { "delete" };
-    let script: String = ports.iter().map(|port| element(verb, bridge, port, address)).collect();
-    if script.is_empty() { Ok(()) } else { nft(bridge, &script) }
+    let elements: Vec<Element> = ports.iter().filter_map(|port| element(port, address)).collect();
+    tables::change(&table(bridge), &elements, there)
+        .map_err(|errno| NetError::kernel(format!("change the published ports of {bridge}"), errno))
 }
 
 /// Whether a network's rules are there. Where the kernel does not tell, they are taken to be.
 pub fn is_there(bridge: &str) -> bool {
-    !matches!(ask_for(&table(bridge)), Err(Errno::NOENT))
-}
-
-/// Asks the kernel for a table by name (nfnetlink, `NFT_MSG_GETTABLE`): a tenth of a millisecond, where `nft` takes ten.
-fn ask_for(table: &str) -> Result<(), Errno> {
-    /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE`
-    const GET_TABLE: u16 = 10 << 8 | 1;
-    /// `NFPROTO_INET`, version 0, no resource.
-    const FAMILY: [u8; 4] = [1, 0, 0, 0];
-    /// `NFTA_TABLE_NAME`
-    const NAME: u16 = 1;
-    let name = [table.as_bytes(), &[0]].concat();
-    let mut body = FAMILY.to_vec();
-    body.extend_from_slice(&(4 + name.len() as u16).to_ne_bytes());
-    body.extend_from_slice(&NAME.to_ne_bytes());
-    body.extend_from_slice(&name);
-    body.resize(body.len().next_multiple_of(4), 0);
-    let mut message = (16 + body.len() as u32).to_ne_bytes().to_vec();
-    message.extend_from_slice(&GET_TABLE.to_ne_bytes());
-    message.extend_from_slice(&NLM_F_REQUEST.to_ne_bytes());
-    // Sequence and sender.
-    message.extend_from_slice(&[0; 8]);
-    message.extend_from_slice(&body);
-    let family = AddressFamily::NETLINK;
-    let socket = rustix::net::socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(NETFILTER))?;
-    rustix::net::sendto(&socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-    let mut answer = [0; 4096];
-    let (length, _) = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
-    match (answer.get(4..6), answer.get(16..20).filter(|_| length >= 20)) {
-        // `NLMSG_ERROR` and its number, which is negative.
-        (Some([2, 0]), Some(&[a, b, c, d])) => match i32::from_ne_bytes([a, b, c, d]) {
-            0 => Ok(()),
-            code => Err(Errno::from_raw_os_error(-code)),
-        },
-        _ => Ok(()),
-    }
+    !matches!(tables::ask_for(&table(bridge)), Err(Errno::NOENT))
 }
 
 /// Removes a network's rules.
@@ -152,24 +114,23 @@ fn table(bridge: &str) -> String {
     format!("skiff-{bridge}")
 }
 
-fn element(verb: &str, bridge: &str, port: &Published, address: Ipv4Addr) -> String {
-    let target = SocketAddrV4::new(address, port.container);
-    let (protocol, host) = (port.protocol, port.host);
-    let value = match verb {
-        "add" => format!(" : {} . {}", target.ip(), target.port()),
-        _ => String::new(),
+/// Returns what leads a port to a container; none for those that the proxy alone serves.
+fn element(port: &Published, address: Ipv4Addr) -> Option<Element> {
+    let number = |value: u16| {
+        let [high, low] = value.to_be_bytes();
+        [high, low, 0, 0]
     };
-    match port.address {
-        // The proxy alone serves these.
-        IpAddr::V6(_) => String::new(),
-        IpAddr::V4(own) if own.is_loopback() => String::new(),
-        IpAddr::V4(own) if own.is_unspecified() => {
-            format!("{verb} element inet {} any {{ {protocol} . {host}{value} }}\n", table(bridge))
-        }
+    let mut key = vec![[port.protocol.number(), 0, 0, 0], number(port.host)];
+    let map = match port.address {
+        IpAddr::V6(_) => return None,
+        IpAddr::V4(own) if own.is_loopback() => return None,
+        IpAddr::V4(own) if own.is_unspecified() => "any",
         IpAddr::V4(own) => {
-            format!("{verb} element inet {} bound {{ {own} . {protocol} . {host}{value} }}\n", table(bridge))
+            key.insert(0, own.octets());
+            "bound"
         }
-    }
+    };
+    Some(Element { map, key, value: vec![address.octets(), number(port.container)] })
 }
 
 /// Runs a script as one transaction: all of it or nothing.

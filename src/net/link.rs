@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage,
+    BridgePortState, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -127,6 +127,29 @@ impl Netlink {
                 LinkInfo::PortKind(InfoPortKind::Bridge),
                 LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(true)])),
             ])],
+        );
+        self.change(RouteNetlinkMessage::NewLink(message), 0)
+    }
+
+    /// Lets nothing pass a bridge's port any more, and lets the bridge forget who was behind it; `NODEV` if it is gone.
+    ///
+    /// Unlike its removal this waits for nothing in the kernel.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn cut_off(&mut self, name: &str) -> Result<(), Errno> {
+        let message = link(
+            0,
+            vec![
+                LinkAttribute::IfName(name.to_owned()),
+                LinkAttribute::LinkInfo(vec![
+                    LinkInfo::PortKind(InfoPortKind::Bridge),
+                    LinkInfo::PortData(InfoPortData::BridgePort(vec![
+                        InfoBridgePort::State(BridgePortState::Disabled),
+                        InfoBridgePort::Flush,
+                    ])),
+                ]),
+            ],
         );
         self.change(RouteNetlinkMessage::NewLink(message), 0)
     }

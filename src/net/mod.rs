@@ -5,7 +5,7 @@
 //! - `bridge` makes bridges, `firewall` their nftables rules, `proxy` carries what those can't;
 //! - `resolver` answers what containers ask about names;
 //! - `helper` is the program that carries an ordinary user's packets;
-//! - `netlink` and `link` speak with the kernel;
+//! - `netlink` and `link` speak with the kernel about interfaces, `tables` about published ports;
 //! - `subnet` and `port` are addresses and flags as data.
 //!
 //! **Invariant:** every trace of a container in a network belongs to the kernel
@@ -27,13 +27,14 @@ mod proxy;
 mod resolver;
 mod sandbox;
 mod subnet;
+mod tables;
 
 pub use error::NetError;
 pub use helper::is_rootless;
 pub use network::{Driver, Endpoint, Mac, Network, NewNetwork, mac_from, mac_text};
 pub use networks::{DEFAULT, Networks};
 pub use port::{Protocol, Published, Wanted, parse as parse_ports, parse_exposed};
-pub use sandbox::{Joining, Sandbox};
+pub use sandbox::{Joining, Remains, Sandbox};
 pub use subnet::Subnet;
 
 /// Where programs are looked for; a search path could be anybody's.

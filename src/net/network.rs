@@ -141,6 +141,9 @@ pub struct Endpoint {
     pub names: Vec<String>,
     /// Ports of this machine that lead to it.
     pub ports: Vec<Published>,
+    /// The end of its pair of interfaces that is the bridge's port; empty if it has none.
+    #[serde(default)]
+    pub interface: String,
 }
 
 /// A hardware address.

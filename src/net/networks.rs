@@ -19,6 +19,7 @@ use super::error::NetError;
 use super::firewall;
 use super::netlink::Netlink;
 use super::network::{Driver, Endpoint, Network, NewNetwork};
+use super::sandbox;
 use super::subnet::Subnet;
 use crate::fs::{Root, write_atomic};
 
@@ -397,6 +398,11 @@ impl Networks {
             }
             // Rules that are gone already, as after a boot, can't be taken back.
             let _ = firewall::publish(&network.bridge, &endpoint.ports, endpoint.address, false);
+            if !endpoint.interface.is_empty() {
+                // Its address may be another one's next; the kernel keeps an interface while
+                // another container shares the namespace.
+                sandbox::remove(&endpoint.interface)?;
+            }
             self.leave(&endpoint)?;
         }
         found.sort_by_key(|endpoint: &Endpoint| endpoint.address);

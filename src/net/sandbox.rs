@@ -66,7 +66,6 @@ struct Joined {
     network: Network,
     endpoint: Endpoint,
     priority: i32,
-    outside: String,
     inside: String,
     _held: Held,
     _proxy: Option<Proxy>,
@@ -128,7 +127,6 @@ impl Sandbox {
         let held = networks.add(&endpoint, &changing)?;
         drop(changing);
         let mut joined = Joined {
-            outside: format!("veth{}", &super::random_id()?[..7]),
             inside: self.free_name(network.prefix()),
             network,
             endpoint,
@@ -139,7 +137,7 @@ impl Sandbox {
         match self.connect(&mut outer, bridge, mac, &joined).and_then(|()| publish(&joined, ports)) {
             Ok(proxy) => joined._proxy = proxy,
             Err(error) => {
-                let _ = outer.remove(&joined.outside);
+                let _ = outer.remove(&joined.endpoint.interface);
                 networks.leave(&joined.endpoint)?;
                 return Err(error);
             }
@@ -171,6 +169,7 @@ impl Sandbox {
             mac: String::new(),
             names: Vec::new(),
             ports: ports.iter().map(|port| port.published.clone()).collect(),
+            interface: String::new(),
         };
         let proxy = match ports.is_empty() {
             true => None,
@@ -200,10 +199,10 @@ impl Sandbox {
         let (network, name) = (&joined.network, joined.inside.as_str());
         let failed = |errno| NetError::kernel(format!("connect a container to {}", network.name), errno);
         let inside = Inside { name, mac, mtu: network.mtu(), namespace: self.namespace.as_fd() };
-        outer.add_pair(&joined.outside, bridge, &inside).map_err(failed)?;
+        outer.add_pair(&joined.endpoint.interface, bridge, &inside).map_err(failed)?;
         let mut finish = || {
             if !network.option("com.docker.network.bridge.enable_icc") {
-                let port = outer.index(&joined.outside)?.ok_or(Errno::NODEV)?;
+                let port = outer.index(&joined.endpoint.interface)?.ok_or(Errno::NODEV)?;
                 outer.isolate(port)?;
             }
             let index = self.inner.index(name)?.ok_or(Errno::NODEV)?;
@@ -288,19 +287,43 @@ impl Sandbox {
             // The kernel takes the route away with the interface.
             self.route = None;
         }
-        let left = leave(networks, joined);
+        let left = leave(networks, &joined);
+        let removed = remove(&joined.endpoint.interface);
         let routed = self.choose_route();
-        left.and(routed).map(|()| true)
+        left.and(removed).and(routed).map(|()| true)
     }
 
-    /// Takes it out of its networks, whose rules for it go.
+    /// Takes it out of its networks, whose rules for it go; what is left of its interfaces leads nowhere.
     ///
     /// # Errors
     /// The first thing that could not be removed; the rest is removed all the same.
-    pub fn leave(mut self, networks: &Networks) -> Result<(), NetError> {
+    pub fn leave(mut self, networks: &Networks, remains: &mut Remains) -> Result<(), NetError> {
         let mut result = Ok(());
         for joined in self.joined.drain(..) {
-            result = result.and(leave(networks, joined));
+            result = result.and(leave(networks, &joined));
+            remains.interfaces.push(joined.endpoint.interface);
+        }
+        result
+    }
+}
+
+/// Interfaces of containers that have left their networks.
+///
+/// The kernel takes some 20 ms to remove one, which nobody has to wait for.
+#[derive(Debug, Default)]
+pub struct Remains {
+    interfaces: Vec<String>,
+}
+
+impl Remains {
+    /// Removes them, those included that the kernel removes with their namespace at the same time.
+    ///
+    /// # Errors
+    /// The first one that the kernel does not remove; the rest is removed all the same.
+    pub fn remove(&mut self) -> Result<(), NetError> {
+        let mut result = Ok(());
+        for interface in self.interfaces.drain(..) {
+            result = result.and(remove(&interface));
         }
         result
     }
@@ -316,14 +339,25 @@ fn publish(joined: &Joined, ports: Vec<Reserved>) -> Result<Option<Proxy>, NetEr
     Proxy::start(ports, *address, None).map(Some)
 }
 
-fn leave(networks: &Networks, joined: Joined) -> Result<(), NetError> {
-    let Joined { network, endpoint, outside, .. } = &joined;
+/// Takes a container out of a network. Its address is another one's from now on: nothing may reach this one there.
+fn leave(networks: &Networks, joined: &Joined) -> Result<(), NetError> {
+    let Joined { network, endpoint, .. } = joined;
     let unpublished = firewall::publish(&network.bridge, &endpoint.ports, endpoint.address, false);
-    let removed = Netlink::open()
-        .and_then(|mut netlink| netlink.remove(outside))
-        .map_err(|errno| NetError::kernel(format!("remove the interface {outside}"), errno));
+    let cut_off = match Netlink::open().and_then(|mut netlink| netlink.cut_off(&endpoint.interface)) {
+        // The namespace has taken it along.
+        Ok(()) | Err(Errno::NODEV) => Ok(()),
+        // A port that can't be told so is removed at once.
+        Err(_) => remove(&endpoint.interface),
+    };
     let left = networks.leave(endpoint);
-    unpublished.and(removed).and(left)
+    unpublished.and(cut_off).and(left)
+}
+
+/// Removes the pair of which an interface is the end that is here.
+pub(super) fn remove(interface: &str) -> Result<(), NetError> {
+    Netlink::open()
+        .and_then(|mut netlink| netlink.remove(interface))
+        .map_err(|errno| NetError::kernel(format!("remove the interface {interface}"), errno))
 }
 
 fn endpoint(
@@ -346,6 +380,7 @@ fn endpoint(
         mac: mac_text(mac),
         names: wanted.names.clone(),
         ports: published,
+        interface: format!("veth{}", &super::random_id()?[..7]),
     })
 }
 

@@ -202,6 +202,7 @@ impl Monitor {
             client.send_json(Kind::Failed, &failure);
             client.finish();
         }
+        self.connections.clear();
         Ok(())
     }
 

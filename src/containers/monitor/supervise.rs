@@ -296,7 +296,8 @@ impl Monitor {
             self.restart_at = Some(Instant::now() + self.delay);
             self.state.status = Status::Restarting;
             self.container.write_state(&self.state)?;
-            self.tell_end(false);
+            self.tell_end();
+            self.connections.clear();
             return Ok(());
         }
         if self.state.stopped_by_hand {
@@ -351,19 +352,22 @@ impl Monitor {
             let _ = self.container.remove_stopped(true);
         }
         self.lock = None;
-        self.tell_end(true);
+        self.tell_end();
+        self.connections.clear();
+        // Whoever had it stopped finds nothing of it in the machine.
+        for client in self.clients.iter_mut().filter(|client| client.role == Role::Stopper) {
+            client.send(Kind::Done, b"");
+            client.role = Role::Answered;
+        }
         Ok(())
     }
 
-    /// Tells those who wait for the end of the run, or of the container.
-    fn tell_end(&mut self, for_good: bool) {
+    /// Tells those who wait for the end of the run.
+    fn tell_end(&mut self) {
         let code = self.state.exit_code.to_le_bytes();
-        for client in &mut self.clients {
-            match client.role {
-                Role::Attached | Role::Waiter => client.send(Kind::Exit, &code),
-                Role::Stopper if for_good => client.send(Kind::Done, b""),
-                _ => continue,
-            }
+        let waits = |client: &&mut Client| matches!(client.role, Role::Attached | Role::Waiter);
+        for client in self.clients.iter_mut().filter(waits) {
+            client.send(Kind::Exit, &code);
             client.role = Role::Answered;
         }
     }
