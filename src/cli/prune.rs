@@ -237,6 +237,10 @@ fn container_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<u
     let (until, labels) = (filters.time("until")?, filters.values("label"));
     let unwanted = filters.values("label!");
     let (mut ids, mut bytes) = (Vec::new(), 0);
+    if !dry_run {
+        // What killed commands left.
+        super::container::all(global)?.sweep()?;
+    }
     for listed in containers::list(global)?.into_iter().filter(|listed| !listed.is_running()) {
         let config = &listed.container.config;
         let has = |label: &String| has_label(&config.labels, label);

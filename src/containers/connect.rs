@@ -214,11 +214,12 @@ fn namespace_of(other: &Container) -> Result<OwnedFd, ContainerError> {
 }
 
 /// Takes away what a container left in networks whose monitor was killed.
-pub(super) fn sweep(container: &Container, left: &[Endpoint]) {
-    if !left.is_empty()
+pub(super) fn sweep(container: &Container) {
+    let attachments = &container.config.network.attachments;
+    if !attachments.is_empty()
         && let Ok(networks) = open(container)
     {
         // What can't be removed now is found by the next change of the network.
-        let _ = networks.sweep(left);
+        let _ = networks.sweep(attachments.iter().map(|attachment| attachment.network.as_str()));
     }
 }

@@ -8,21 +8,22 @@ use rustix::fs::FlockOperation;
 use super::config::Config;
 use super::error::ContainerError;
 use super::state::State;
+use super::sweep;
 use crate::fs::{Follow, Root, write_atomic};
 
 const ALL: &str = "containers";
 const NAMES: &str = "container-names";
-const CONFIG: &str = "config.json";
+pub(super) const CONFIG: &str = "config.json";
 const STATE: &str = "state.json";
 /// Largest file of ours that is read.
-const MAX_FILE: usize = 4 << 20;
+pub(super) const MAX_FILE: usize = 4 << 20;
 
 /// All containers of a store.
 #[derive(Debug, Clone)]
 pub struct Containers {
     pub(super) store: Root,
     pub(super) all: Root,
-    names: Root,
+    pub(super) names: Root,
 }
 
 /// A container's directory, open.
@@ -43,7 +44,7 @@ pub struct Draft {
     name: String,
     done: bool,
     /// Shows that a directory without a config is no debris.
-    _making: Root,
+    lock: Option<Root>,
 }
 
 fn directory(root: &Root, name: &str) -> Result<Root, ContainerError> {
@@ -103,22 +104,30 @@ impl Containers {
     }
 
     fn begin(&self, id: &str, name: &str) -> Result<Draft, ContainerError> {
+        // For so long nothing is taken for debris.
         let making = self.all.dir(".")?;
         lock(&making, FlockOperation::LockShared)?;
-        self.take_name(name, id)?;
+        self.take_name(name, id, &self.lock_names()?)?;
         if let Err(error) = self.all.create_dir(id, 0o710) {
             self.drop_name(name, id)?;
             return Err(error.into());
         }
         let dir = self.all.dir(id)?;
+        let own = dir.dir(".")?;
+        lock(&own, FlockOperation::LockExclusive)?;
         let (all, id, name) = (self.clone(), id.to_owned(), name.to_owned());
-        Ok(Draft { all, dir, id, name, done: false, _making: making })
+        Ok(Draft { all, dir, id, name, done: false, lock: Some(own) })
+    }
+
+    /// Waits until nobody else changes names.
+    fn lock_names(&self) -> Result<Root, ContainerError> {
+        let alone = self.names.dir(".")?;
+        lock(&alone, FlockOperation::LockExclusive)?;
+        Ok(alone)
     }
 
     /// Gives a name to an id.
-    pub(super) fn take_name(&self, name: &str, id: &str) -> Result<(), ContainerError> {
-        let alone = self.names.dir(".")?;
-        lock(&alone, FlockOperation::LockExclusive)?;
+    fn take_name(&self, name: &str, id: &str, _alone: &Root) -> Result<(), ContainerError> {
         match self.names.symlink(id, name) {
             Err(error) if error.is_exists() => {}
             other => return Ok(other?),
@@ -132,9 +141,8 @@ impl Containers {
     }
 
     /// Takes a name away from an id, if that has it.
-    pub(super) fn drop_name(&self, name: &str, id: &str) -> Result<(), ContainerError> {
-        let alone = self.names.dir(".")?;
-        lock(&alone, FlockOperation::LockExclusive)?;
+    fn drop_name(&self, name: &str, id: &str) -> Result<(), ContainerError> {
+        let _alone = self.lock_names()?;
         if self.names.read_link(name).is_ok_and(|owner| owner == id.as_bytes()) {
             self.names.remove_file(name)?;
         }
@@ -182,7 +190,7 @@ impl Containers {
     }
 
     /// Returns the container of an id, if there is one.
-    fn load(&self, id: &str) -> Result<Option<Container>, ContainerError> {
+    pub(super) fn load(&self, id: &str) -> Result<Option<Container>, ContainerError> {
         let dir = match self.all.dir(id) {
             Err(error) if error.is_not_found() || error.kind() == ErrorKind::NotADirectory => {
                 return Ok(None);
@@ -198,39 +206,34 @@ impl Containers {
         Ok(Some(Container { all: self.clone(), dir, config }))
     }
 
-    /// Returns all containers, newest first; one whose config means nothing is passed over.
+    /// Returns all containers, newest first; one whose config means nothing is passed over. What a killed command left
+    /// beside them goes.
     ///
     /// # Errors
     /// The directory can't be read.
     pub fn list(&self) -> Result<Vec<Container>, ContainerError> {
-        let mut found = Vec::new();
-        for entry in self.all.entries(".")? {
-            // One that goes just now, and one that only `rm` can help, hide no others.
-            if let Ok(Some(container)) = self.load(&String::from_utf8_lossy(&entry.name)) {
-                found.push(container);
-            }
+        let (found, debris) = self.look()?;
+        if debris {
+            // What can't be removed now is found again by the next one.
+            let _ = self.sweep();
         }
-        found.sort_by(|a, b| b.config.created.cmp(&a.config.created).then(a.config.id.cmp(&b.config.id)));
         Ok(found)
     }
 
-    /// Removes the directories of containers that died in the making.
-    ///
-    /// # Errors
-    /// A directory can't be removed.
-    pub fn sweep(&self) -> Result<(), ContainerError> {
-        let alone = self.all.dir(".")?;
-        if rustix::fs::flock(&alone, FlockOperation::NonBlockingLockExclusive).is_err() {
-            // One is just being made.
-            return Ok(());
-        }
+    /// Returns all containers, and whether there may be debris beside them.
+    pub(super) fn look(&self) -> Result<(Vec<Container>, bool), ContainerError> {
+        let (mut found, mut debris, mut others) = (Vec::new(), false, 0);
         for entry in self.all.entries(".")? {
-            let id = String::from_utf8_lossy(&entry.name).into_owned();
-            if self.all.stat(Path::new(&id).join(CONFIG), Follow::No)?.is_none() {
-                self.all.remove_tree(&id)?;
+            // One that goes just now, and one that only `rm` can help, hide no others.
+            match self.load(&String::from_utf8_lossy(&entry.name)) {
+                Ok(Some(container)) => found.push(container),
+                Ok(None) => debris = true,
+                Err(_) => others += 1,
             }
         }
-        Ok(())
+        debris |= self.names.entries(".")?.len() > found.len() + others;
+        found.sort_by(|a, b| b.config.created.cmp(&a.config.created).then(a.config.id.cmp(&b.config.id)));
+        Ok((found, debris))
     }
 }
 
@@ -240,14 +243,32 @@ impl Draft {
         &self.dir
     }
 
+    /// Returns all containers.
+    pub fn all(&self) -> &Containers {
+        &self.all
+    }
+
+    /// Notes which volumes are made for it, so that they go if it does not come to be.
+    ///
+    /// # Errors
+    /// That can't be written.
+    pub fn note_volumes(&self, names: &[String]) -> Result<(), ContainerError> {
+        sweep::note_volumes(&self.dir, names)
+    }
+
     /// Makes the container visible.
     ///
     /// # Errors
     /// Its config can't be written.
     pub fn commit(mut self, config: Config) -> Result<Container, ContainerError> {
         let container = Container { all: self.all.clone(), dir: self.dir.clone(), config };
+        // Whoever sees it may start it: it has to be free then, and no debris until then.
+        let making = self.all.all.dir(".")?;
+        lock(&making, FlockOperation::LockShared)?;
+        self.lock = None;
         container.write_config()?;
         self.done = true;
+        sweep::forget_volumes(&self.dir)?;
         Ok(container)
     }
 }
@@ -256,6 +277,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.done {
             // What can't be removed is swept by a later one.
+            let _ = self.all.remove_volumes_of(&self.dir);
             let _ = self.all.all.remove_tree(&self.id);
             let _ = self.all.drop_name(&self.name, &self.id);
         }
@@ -324,22 +346,30 @@ impl Container {
     /// # Errors
     /// Another container has it.
     pub fn rename(&mut self, name: &str) -> Result<(), ContainerError> {
+        let alone = self.all.lock_names()?;
         let before = std::mem::replace(&mut self.config.name, name.to_owned());
-        if let Err(error) = self.all.take_name(name, &self.config.id) {
+        if let Err(error) = self.all.take_name(name, &self.config.id, &alone) {
             self.config.name = before;
             return Err(error);
         }
         self.write_config()?;
+        drop(alone);
         self.all.drop_name(&before, &self.config.id)
     }
 
-    /// Removes what is stored of a container that does not run: first its config, so that it is gone at once.
-    pub(super) fn erase(&self) -> Result<(), ContainerError> {
+    /// Removes what is stored of a container that does not run: first its config, so that it is gone at once. With
+    /// `volumes` those go that nobody named.
+    pub(super) fn erase(&self, volumes: bool) -> Result<(), ContainerError> {
+        match volumes && !self.config.anonymous_volumes.is_empty() {
+            true => sweep::note_volumes(&self.dir, &self.config.anonymous_volumes)?,
+            false => sweep::forget_volumes(&self.dir)?,
+        }
         match self.dir.remove_file(CONFIG) {
             Err(error) if !error.is_not_found() => return Err(error.into()),
             _ => {}
         }
         self.all.drop_name(&self.config.name, &self.config.id)?;
+        self.all.remove_volumes_of(&self.dir)?;
         match self.all.all.remove_tree(&self.config.id) {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),

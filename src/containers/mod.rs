@@ -16,8 +16,8 @@
 //! ```
 //!
 //! **Invariants.**
-//! - A container exists when its `config.json` does. A directory without one is in the making, under a shared lock on
-//!   `containers/`, or debris.
+//! - A container exists when its `config.json` does. A directory without one is in the making or being removed, and
+//!   locked, or debris, which the next look at all containers takes away.
 //! - A container's directory is locked (flock) by its monitor while that lives, and by nobody else for longer than a
 //!   look. A state that says "running" under a free lock is a lie that the next reader sets right: what is left
 //!   of the processes is killed, and the state says that it was.
@@ -41,6 +41,7 @@ mod settle;
 mod start;
 mod state;
 mod step;
+mod sweep;
 pub mod volumes;
 
 pub use config::{

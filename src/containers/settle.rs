@@ -12,9 +12,10 @@ use super::connect;
 use super::error::ContainerError;
 use super::events;
 use super::files::Container;
+use super::start::cgroup_name;
 use super::state::{State, Status};
-use super::volumes;
 use crate::fs::Root;
+use crate::run::left_cgroups;
 
 /// How long the last of killed processes are waited for.
 const DYING: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ impl Container {
     /// The state can't be read.
     pub fn state(&self) -> Result<State, ContainerError> {
         let state = self.written_state()?;
-        if !state.status.has_monitor() {
+        if !state.has_monitor() {
             return Ok(state);
         }
         let look = self.dir.dir(".")?;
@@ -35,25 +36,42 @@ impl Container {
         }
         // It may have ended well between the two looks.
         let state = self.written_state()?;
-        if !state.status.has_monitor() {
+        if !state.has_monitor() {
             return Ok(state);
         }
         self.settle(state)
     }
 
-    /// Ends what is left of a container whose lock this process holds though it is said to run.
-    fn settle(&self, mut state: State) -> Result<State, ContainerError> {
+    /// Ends what is left of a container whose lock this process holds though it is said to run or to start.
+    pub(super) fn settle(&self, mut state: State) -> Result<State, ContainerError> {
+        let starting = state.starting.take();
+        if let Some(own) = &starting {
+            // What it had made by then was not written down.
+            let (parent, name) = (self.config.limits.parent.as_deref(), cgroup_name(self));
+            state.cgroups.extend(left_cgroups(own, parent, &name));
+        }
         kill_rest(&state);
         if state.status != Status::Restarting {
             state.exit_code = 128 + libc::SIGKILL;
+        }
+        let ran = state.status.is_running();
+        if ran {
             state.finished = Some(Timestamp::now());
         }
-        state.status = Status::Exited;
+        if starting.is_some() {
+            "the container's monitor was killed while it started".clone_into(&mut state.error);
+        }
+        if state.status != Status::Created {
+            state.status = Status::Exited;
+        }
         state.pid = 0;
         state.cgroups.clear();
-        connect::sweep(self, &std::mem::take(&mut state.endpoints));
+        state.endpoints.clear();
+        connect::sweep(self);
         self.write_state(&state)?;
-        events::container(self, "die", &[("exitCode", &state.exit_code.to_string())]);
+        if ran {
+            events::container(self, "die", &[("exitCode", &state.exit_code.to_string())]);
+        }
         if self.config.auto_remove {
             self.remove_stopped(true)?;
         }
@@ -82,21 +100,19 @@ impl Container {
                 self.config.name
             ))
         })?;
+        let state = self.written_state()?;
+        if state.has_monitor() {
+            self.settle(state)?;
+            if self.config.auto_remove {
+                return Ok(());
+            }
+        }
         self.remove_stopped(with_volumes)
     }
 
     /// Removes a container whose lock this process holds.
     pub(super) fn remove_stopped(&self, with_volumes: bool) -> Result<(), ContainerError> {
-        self.erase()?;
-        if with_volumes {
-            for name in &self.config.anonymous_volumes {
-                // Another container may have come to use it.
-                match volumes::remove(&self.all, name) {
-                    Ok(()) | Err(ContainerError::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        self.erase(with_volumes)?;
         events::container(self, "destroy", &[]);
         Ok(())
     }

@@ -104,6 +104,11 @@ pub(super) fn prepare(
     Ok((spec, rootfs))
 }
 
+/// Returns the name of the container's cgroups.
+pub(super) fn cgroup_name(container: &Container) -> String {
+    format!("skiff-{}", container.config.id)
+}
+
 /// Returns the process without its mounts and its network.
 fn process(container: &Container, named: &str, view: &Root) -> Result<ProcessSpec, ContainerError> {
     let config = &container.config;
@@ -139,7 +144,7 @@ fn process(container: &Container, named: &str, view: &Root) -> Result<ProcessSpe
         sysctls: config.sysctls.clone(),
         shm_size: config.shm_size,
         limits: config.limits.clone(),
-        cgroup: Some(format!("skiff-{}", config.id)),
+        cgroup: Some(cgroup_name(container)),
         oom_score_adj: config.oom_score_adj,
         init: config.init,
         privileged: config.privileged,

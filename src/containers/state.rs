@@ -94,6 +94,16 @@ pub struct State {
     /// Its places in networks.
     #[serde(default)]
     pub endpoints: Vec<Endpoint>,
+    /// While it is being started: the cgroups that its monitor is in.
+    #[serde(default)]
+    pub starting: Option<String>,
+}
+
+impl State {
+    /// Whether a monitor must be there.
+    pub fn has_monitor(&self) -> bool {
+        self.status.has_monitor() || self.starting.is_some()
+    }
 }
 
 /// What a health check found.

@@ -312,6 +312,8 @@ pub fn find(containers: &Containers, name: &str) -> Result<Volume, ContainerErro
 /// The directory can't be read.
 pub fn list(containers: &Containers) -> Result<Vec<Volume>, ContainerError> {
     let mut found = Vec::new();
+    // What can't be removed now is found again by the next look.
+    let _ = sweep(containers);
     for entry in directory(containers)?.entries(".")? {
         // One in the making has a name that no volume may have.
         found.extend(find(containers, &String::from_utf8_lossy(&entry.name)).ok());
@@ -326,7 +328,7 @@ pub fn list(containers: &Containers) -> Result<Vec<Volume>, ContainerError> {
 /// The containers can't be read.
 pub fn uses(containers: &Containers) -> Result<BTreeMap<String, Vec<String>>, ContainerError> {
     let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for container in containers.list()? {
+    for container in containers.look()?.0 {
         for mount in &container.config.mounts {
             if let MountSource::Volume { name: Some(name), .. } = &mount.source {
                 uses.entry(name.clone()).or_default().push(container.config.id.clone());
@@ -357,6 +359,24 @@ pub fn remove(containers: &Containers, name: &str) -> Result<(), ContainerError>
     all.rename(name, &gone)?;
     all.remove_tree(&gone)?;
     event(containers, name, "destroy");
+    Ok(())
+}
+
+/// Removes what is left of volumes that were being made or removed by a process that was killed.
+pub(super) fn sweep(containers: &Containers) -> Result<(), ContainerError> {
+    let all = directory(containers)?;
+    let left = |entry: &crate::fs::DirEntry| entry.name.starts_with(b".");
+    if !all.entries(".")?.iter().any(left) {
+        return Ok(());
+    }
+    // Whoever makes or removes one just now holds this.
+    let alone = all.dir(".")?;
+    if rustix::fs::flock(&alone, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(());
+    }
+    for entry in all.entries(".")?.into_iter().filter(left) {
+        all.remove_tree(OsString::from_vec(entry.name))?;
+    }
     Ok(())
 }
 

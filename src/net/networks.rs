@@ -356,13 +356,13 @@ impl Networks {
         }
     }
 
-    /// Takes away what a container left whose owner was killed.
+    /// Takes away what containers left in networks whose owners were killed.
     ///
     /// # Errors
     /// The files can't be changed.
-    pub fn sweep(&self, left: &[Endpoint]) -> Result<(), NetError> {
-        for endpoint in left {
-            if let Ok(network) = self.find(&endpoint.network_id) {
+    pub fn sweep<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), NetError> {
+        for name in names {
+            if let Ok(network) = self.find(name) {
                 self.running(&network)?;
             }
         }

@@ -51,7 +51,10 @@ mod user;
 mod view;
 
 pub use caps::CapSet;
-pub use cgroup::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup, update_cgroup};
+pub use cgroup::{
+    cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup, thaw_cgroup,
+    update_cgroup,
+};
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
 pub use join::{Joined, process_root};

@@ -168,7 +168,7 @@ fn finish(session: Session, container: &Container, proxy: Option<&Proxy>) -> Res
 fn stop_one(container: &Container, args: &StopArgs) -> Result<(), CliError> {
     let signal = args.signal.as_deref().map(signal_number).transpose()?;
     let request = Request::Stop { signal, timeout: args.timeout };
-    while state(container)?.status.has_monitor() {
+    while state(container)?.has_monitor() {
         let Some(mut remote) = connect(container)? else {
             // It ends, or begins, just now.
             std::thread::sleep(std::time::Duration::from_millis(2));
@@ -266,7 +266,7 @@ fn wait_for_end(container: &Container) -> Result<(), CliError> {
 /// # Errors
 /// The monitor can't be reached, or its state not be read.
 pub fn ask(container: &Container, request: &Request) -> Result<Option<Result<(), String>>, CliError> {
-    while state(container)?.status.has_monitor() {
+    while state(container)?.has_monitor() {
         let Some(mut remote) = connect(container)? else {
             std::thread::sleep(std::time::Duration::from_millis(2));
             continue;
@@ -394,6 +394,9 @@ fn remove_links(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     })
 }
 
+/// How long a container is tried to remove that others have to do with.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Removes a container, by force a running one too.
 ///
 /// # Errors
@@ -405,28 +408,41 @@ pub fn remove_one(container: &Container, force: bool, volumes: bool) -> Result<(
         Err(_) if force => State::default(),
         Err(error) => return Err(engine(&error)),
     };
-    if now.status.has_monitor() {
-        if !force {
-            let what = if now.status == Status::Paused { "paused" } else { "running" };
-            let how = if what == "paused" { "unpause and then stop" } else { "stop" };
-            return Err(CliError::new(format!(
-                "Error response from daemon: cannot remove container \"{}\": container is {what}: {how} the container \
-                 before removing or force remove",
-                container.config.name
-            )));
+    if now.status.has_monitor() && !force {
+        let what = if now.status == Status::Paused { "paused" } else { "running" };
+        let how = if what == "paused" { "unpause and then stop" } else { "stop" };
+        return Err(CliError::new(format!(
+            "Error response from daemon: cannot remove container \"{}\": container is {what}: {how} the container \
+             before removing or force remove",
+            container.config.name
+        )));
+    }
+    let limit = std::time::Instant::now() + BUSY;
+    loop {
+        if force && container.state().is_ok_and(|state| state.has_monitor()) {
+            end(container)?;
         }
-        let stop = Request::Stop { signal: Some(libc::SIGKILL), timeout: Some(0) };
-        while ask(container, &stop)?.is_some() {
-            if !state(container)?.status.has_monitor() {
-                break;
+        match container.remove(volumes) {
+            // Somebody starts it, or looks at it, just now.
+            Err(ContainerError::Refused(_)) if force && std::time::Instant::now() < limit => {
+                std::thread::sleep(std::time::Duration::from_millis(2));
             }
+            // One that was to go with its end is gone.
+            Err(ContainerError::NotFound(_)) => return Ok(()),
+            other => return other.map_err(|e| engine(&e)),
         }
     }
-    match container.remove(volumes) {
-        // One that was to go with its end is gone.
-        Err(ContainerError::NotFound(_)) => Ok(()),
-        other => other.map_err(|e| engine(&e)),
+}
+
+/// Ends a container, whatever its policy says.
+fn end(container: &Container) -> Result<(), CliError> {
+    let stop = Request::Stop { signal: Some(libc::SIGKILL), timeout: Some(0) };
+    while ask(container, &stop)?.is_some() {
+        if !state(container)?.has_monitor() {
+            break;
+        }
     }
+    Ok(())
 }
 
 /// Runs `rename`.

@@ -9,7 +9,7 @@ use super::args::ContainerArgs;
 use super::mount_flags::{Source, Wanted};
 use super::process::{Origin, define};
 use super::{IdFile, check, image, managed, mounts, network, random_id};
-use crate::containers::{Config, Container, ContainerError, Containers, random_name, volumes};
+use crate::containers::{Config, Container, ContainerError, Containers, Draft, random_name, volumes};
 use crate::fs::Root;
 use crate::layers::ChownPolicy;
 use crate::run::rootless::Mapping;
@@ -61,7 +61,7 @@ pub fn create<'a>(args: &'a ContainerArgs, global: &Global, detached: bool) -> R
     for (file, text) in managed::files(&args.network, args.own_network(), defined.hostname.as_deref())? {
         draft.dir().create_file(file, 0o644)?.write_all(text.as_bytes())?;
     }
-    make_volumes(&containers, &mut defined, wanted, &view, chown(global))?;
+    make_volumes(&draft, &mut defined, wanted, &view, chown(global))?;
     let container = draft.commit(defined).map_err(|e| CliError::engine(&e))?;
     container.event("create", &[]);
     Ok(Created { container, note })
@@ -116,7 +116,7 @@ fn inherit(containers: &Containers, from: &[String], wanted: &mut Vec<Wanted>) -
 
 /// Makes and fills the volumes among the mounts, and gives names to those without.
 fn make_volumes(
-    containers: &Containers,
+    draft: &Draft,
     config: &mut Config,
     mut wanted: Vec<Wanted>,
     view: &Root,
@@ -124,18 +124,22 @@ fn make_volumes(
 ) -> Result<(), CliError> {
     let failed = |e: ContainerError| CliError::engine(&e);
     for mount in &mut wanted {
-        let target = mount.target.clone();
-        if let Source::Volume { name, copy_up, .. } = &mut mount.source {
-            let mut labels = BTreeMap::new();
-            if name.is_none() {
-                let fresh = random_id()?;
-                labels.insert(volumes::ANONYMOUS.to_owned(), String::new());
-                config.anonymous_volumes.push(fresh.clone());
-                *name = Some(fresh);
-            }
-            let filling = volumes::Filling { view, target: &target, chown };
-            let name = name.as_deref().unwrap_or_default();
-            volumes::ensure(containers, name, &labels, copy_up.then_some(filling)).map_err(failed)?;
+        if let Source::Volume { name: name @ None, .. } = &mut mount.source {
+            let fresh = random_id()?;
+            config.anonymous_volumes.push(fresh.clone());
+            *name = Some(fresh);
+        }
+    }
+    if !config.anonymous_volumes.is_empty() {
+        draft.note_volumes(&config.anonymous_volumes).map_err(failed)?;
+    }
+    for mount in &wanted {
+        if let Source::Volume { name: Some(name), copy_up, .. } = &mount.source {
+            let own = config.anonymous_volumes.contains(name);
+            let labels: BTreeMap<_, _> =
+                own.then(|| (volumes::ANONYMOUS.to_owned(), String::new())).into_iter().collect();
+            let filling = volumes::Filling { view, target: &mount.target, chown };
+            volumes::ensure(draft.all(), name, &labels, copy_up.then_some(filling)).map_err(failed)?;
         }
     }
     config.mounts = wanted;

@@ -137,13 +137,17 @@ impl Monitor {
         let Some(lock) = take_lock(&container)? else { return Ok(Begun::Running) };
         // It may have been renamed or removed before the lock was ours.
         container.reload()?;
+        let mut before = container.written_state()?;
+        if before.has_monitor() {
+            // The last one was killed, and nobody has looked since.
+            before = container.settle(before)?;
+        }
         let store = Store::open(&options.root, &options.store)?;
         let lease = store.lease()?;
         lease.keep_layers(&container.config.layers)?;
         let layers = Layers::show(&container, &store)?;
         let name = log::file_name(&container.config);
         let log = Writer::open(container.dir(), &name, &container.config.log)?;
-        let before = container.written_state()?;
         let state = State { status: before.status, finished: before.finished, ..State::default() };
         // What is shown stays shown: a mounted layer can't go, and containers keep their image from collection.
         drop((lease, store));

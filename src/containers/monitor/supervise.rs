@@ -43,12 +43,20 @@ enum Token {
 impl Monitor {
     /// Starts the process, and says so to whoever waits for it.
     pub(super) fn start(&mut self, size: (u16, u16)) -> Result<(), ContainerError> {
-        let network = self.connections.make(&self.container)?;
+        // Should this process be killed before the container runs, others know where to look.
+        self.state.starting = Some(crate::run::own_cgroups());
+        self.container.write_state(&self.state)?;
+        let network = self.connections.make(&self.container);
+        if network.is_err() {
+            self.state.starting = None;
+        }
+        let network = network?;
         self.state.endpoints = self.connections.endpoints();
         let started = self.start_process(network, size);
         if started.is_err() {
             self.connections.end();
             self.state.endpoints.clear();
+            self.state.starting = None;
         }
         started?;
         for client in self.clients.iter_mut().filter(|c| matches!(c.role, Role::Starter | Role::Attached)) {
@@ -76,6 +84,7 @@ impl Monitor {
         }
         let state = &mut self.state;
         state.status = Status::Running;
+        state.starting = None;
         state.pid = process.pid();
         state.pid_start = start_time(state.pid).unwrap_or(0);
         state.cgroups = process.cgroups();

@@ -26,13 +26,20 @@ pub(super) struct Hierarchies {
     pub v2: Option<(PathBuf, PathBuf)>,
 }
 
+/// Reads a file about this process.
+fn text(name: &str) -> Result<String, RunError> {
+    let own = Root::open("/proc/self".as_ref())?;
+    Ok(String::from_utf8_lossy(&own.read(name, 16 << 20)?).into_owned())
+}
+
 impl Hierarchies {
     pub fn find() -> Result<Self, RunError> {
-        let own = Root::open("/proc/self".as_ref())?;
-        let text = |name: &str| -> Result<String, RunError> {
-            Ok(String::from_utf8_lossy(&own.read(name, 16 << 20)?).into_owned())
-        };
-        Ok(Self::parse(&text("mountinfo")?, &text("cgroup")?))
+        Self::with_own(&text("cgroup")?)
+    }
+
+    /// Finds the hierarchies as a process sees them that is in the cgroups of `own`.
+    pub fn with_own(own: &str) -> Result<Self, RunError> {
+        Ok(Self::parse(&text("mountinfo")?, own))
     }
 
     /// Reads proc_pid_mountinfo(5) and cgroups(7).

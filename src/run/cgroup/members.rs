@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::super::error::{RunError, Warning};
 use super::super::spec::Limits;
+use super::find::Hierarchies;
 use super::{Controller, kill, open_to_write, v1, v2, write};
 use crate::fs::{Follow, Root};
 
@@ -31,6 +32,30 @@ pub fn remove_cgroup(path: &Path, limit: Instant) {
             _ => return,
         }
     }
+}
+
+/// Returns in which cgroups this process is, as [`left_cgroups`] wants it.
+pub fn own_cgroups() -> String {
+    let own = Root::open("/proc/self".as_ref()).and_then(|own| own.read("cgroup", 1 << 20));
+    String::from_utf8_lossy(&own.unwrap_or_default()).into_owned()
+}
+
+/// Returns the cgroups of a name that a process made and did not come to note; `own` is where it was itself, `parent`
+/// where cgroups were to be made instead.
+pub fn left_cgroups(own: &str, parent: Option<&Path>, name: &str) -> Vec<PathBuf> {
+    let Ok(found) = Hierarchies::with_own(own) else { return Vec::new() };
+    let mut places = Vec::new();
+    for (point, own) in
+        found.v1.iter().map(|(_, point, own)| (point, own)).chain(found.v2.iter().map(|(p, o)| (p, o)))
+    {
+        places.extend(parent.map(|parent| point.join(parent)));
+        places.extend(own.ancestors().map(|path| point.join(path)));
+    }
+    let mut left: Vec<PathBuf> = places.into_iter().map(|place| place.join(name)).collect();
+    left.sort();
+    left.dedup();
+    left.retain(|path| crate::fs::is_directory(path));
+    left
 }
 
 /// Returns the numbers of the processes in the first of these cgroups that says.

@@ -29,7 +29,10 @@ use super::spec::{Device, Limits};
 use crate::fs::{FileKind, Root, stat_fd};
 
 pub(super) use find::is_unified;
-pub use members::{cgroup_processes, freeze_cgroup, join_cgroup, remove_cgroup, thaw_cgroup, update_cgroup};
+pub use members::{
+    cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup, thaw_cgroup,
+    update_cgroup,
+};
 
 /// How often a leaf is tried to remove, a millisecond apart, while the last of its processes vanish.
 const REMOVALS: usize = 20;
