@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod clients;
 pub mod conformance;
 pub mod fake;
+pub mod host;
 pub mod http;
 pub mod image;
 pub mod peer;
@@ -91,9 +92,14 @@ impl TestEnv {
         self
     }
 
+    /// Imports the Debian base image as `debian:bookworm` into an environment that is in use.
+    pub fn import_debian(&self) {
+        self.import("debian.tar", "debian:bookworm", r#"CMD ["bash"]"#);
+    }
+
     /// Imports the Debian base image as `debian:bookworm`.
     pub fn with_debian(self) -> Self {
-        self.import("debian.tar", "debian:bookworm", r#"CMD ["bash"]"#);
+        self.import_debian();
         self
     }
 
