@@ -12,12 +12,6 @@ pub enum NetError {
     /// The kernel refused a change of interfaces, addresses or routes.
     #[error("cannot {action}")]
     Kernel { action: String, source: io::Error },
-    /// `nft` is not there.
-    #[error("cannot run nft, which writes the rules of networks; install the package nftables")]
-    NoFirewall { source: Option<io::Error> },
-    /// `nft` refused the rules.
-    #[error("nft refused the rules of network {network}: {said}")]
-    Firewall { network: String, said: String },
     /// A file of the networks' own can't be used.
     #[error(transparent)]
     File(#[from] FsError),

@@ -1,19 +1,27 @@
-//! The rules of a network: one nftables table for each, so that removing a network removes its rules, and no other
+//! The rules of a network: one nftables table for each, so that removing it removes all rules, and no other
 //! table is touched.
 //!
-//! Published ports are elements of a map, not rules: a packet is matched by one look-up however many there are.
+//! Published ports are elements of maps, not rules: a packet is matched by one look-up however many there are.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
 
 use super::error::NetError;
+use super::expression::{Expression, Load, Verdict};
+use super::passage;
 use super::port::Published;
 use super::subnet::Subnet;
-use super::tables::{self, Element};
+use super::tables::{self, Batch, Element, Hook, INET, IPV4};
+
+/// `nft`'s numbers of types: `ipv4_addr`, `inet_proto`, `inet_service`.
+const ADDRESS: u32 = 7;
+const PROTOCOL: u32 = 12;
+const SERVICE: u32 = 13;
+/// Where packets come in, are forwarded, and go out.
+const PREROUTING: Hook = Hook { kind: "nat", number: 0, priority: -100 };
+const FORWARD: Hook = Hook { kind: "filter", number: 2, priority: 0 };
+const POSTROUTING: Hook = Hook { kind: "nat", number: 4, priority: 100 };
 
 /// What the rules of a network are made of.
 #[derive(Debug)]
@@ -34,55 +42,101 @@ impl Rules<'_> {
     /// Makes the table, or makes it anew with the ports that are published now.
     ///
     /// # Errors
-    /// `nft` is not there or refuses.
+    /// The kernel refuses.
     pub fn install<'p>(
         &self,
         ports: impl Iterator<Item = (&'p Published, Ipv4Addr)>,
     ) -> Result<(), NetError> {
-        nft(self.bridge, &self.table())?;
-        let elements: Vec<Element> = ports.filter_map(|(port, address)| element(port, address)).collect();
-        tables::change(&table(self.bridge), &elements, true)
-            .map_err(|errno| NetError::kernel(format!("publish ports of {}", self.bridge), errno))
+        let mut batch = Batch::new(INET, &table(self.bridge));
+        // Made before it is removed, so that neither fails.
+        batch.add_table();
+        batch.delete_table();
+        batch.add_table();
+        self.publishing(&mut batch);
+        self.leaving(&mut batch);
+        self.passing(&mut batch);
+        let mut elements: Vec<Element> = ports.filter_map(|(port, address)| element(port, address)).collect();
+        elements.sort_by_key(|element| element.map);
+        batch.change_elements(&elements, true);
+        batch.commit().map_err(|errno| match errno {
+            Errno::PERM => NetError::MayNot,
+            errno => NetError::kernel(format!("write the rules of {}", self.bridge), errno),
+        })?;
+        passage::open(self.bridge)
     }
 
-    fn table(&self) -> String {
-        let Self { bridge, subnet, .. } = self;
-        let name = table(bridge);
-        // `add` before `delete`, so that neither fails.
-        let mut text = format!("add table inet {name}\ndelete table inet {name}\ntable inet {name} {{\n");
-        text.push_str(concat!(
-            " map bound { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }\n",
-            " map any { type inet_proto . inet_service : ipv4_addr . inet_service; }\n",
-            " chain publish {\n",
-            "  dnat ip to ip daddr . meta l4proto . th dport map @bound\n",
-            "  meta nfproto ipv4 dnat ip to meta l4proto . th dport map @any\n",
-            " }\n",
-        ));
-        // This machine itself, and containers of the network, are served by the proxy.
-        let _ = writeln!(
-            text,
-            " chain prerouting {{ type nat hook prerouting priority dstnat; iifname != \"{bridge}\" \
-             meta l4proto {{ tcp, udp, sctp }} fib daddr type local jump publish; }}"
-        );
-        let _ = writeln!(text, " chain postrouting {{ type nat hook postrouting priority srcnat;");
+    /// Packets from other machines to published ports; this machine itself, and containers of the network, are served
+    /// by the proxy.
+    fn publishing(&self, batch: &mut Batch) {
+        let value = (ADDRESS << 6 | SERVICE, 8);
+        batch.add_map("bound", (ADDRESS << 12 | PROTOCOL << 6 | SERVICE, 12), value);
+        batch.add_map("any", (PROTOCOL << 6 | SERVICE, 8), value);
+        batch.add_chain("prerouting", PREROUTING);
+        let local = [
+            Expression::Load(Load::InterfaceIn, 0),
+            Expression::Compare { same: false, with: name(self.bridge) },
+            Expression::Load(Load::TargetKind, 0),
+            // RTN_LOCAL
+            Expression::Compare { same: true, with: 2u32.to_ne_bytes().to_vec() },
+            Expression::Load(Load::Family, 0),
+            Expression::Compare { same: true, with: vec![IPV4] },
+        ];
+        let by = |map, key: &[Expression]| {
+            let found = [Expression::Find(map), Expression::Redirect { family: IPV4, port: 1 }];
+            [&local[..], key, &found].concat()
+        };
+        let (protocol, port) = (Load::Protocol, Load::Transport(2, 2));
+        let bound = [
+            Expression::Load(Load::Network(16, 4), 0),
+            Expression::Load(protocol, 1),
+            Expression::Load(port, 2),
+        ];
+        batch.add_rule("prerouting", &by("bound", &bound));
+        batch.add_rule("prerouting", &by("any", &[Expression::Load(protocol, 0), Expression::Load(port, 1)]));
+    }
+
+    /// Packets to other machines.
+    fn leaving(&self, batch: &mut Batch) {
+        batch.add_chain("postrouting", POSTROUTING);
         if self.masquerade && !self.internal {
-            let _ = writeln!(text, "  ip saddr {subnet} oifname != \"{bridge}\" masquerade");
+            let steps = [
+                Expression::Load(Load::Family, 0),
+                Expression::Compare { same: true, with: vec![IPV4] },
+                Expression::Load(Load::Network(12, 4), 0),
+                Expression::Mask(self.subnet.mask().octets().to_vec()),
+                Expression::Compare { same: true, with: self.subnet.base().octets().to_vec() },
+                Expression::Load(Load::InterfaceOut, 0),
+                Expression::Compare { same: false, with: name(self.bridge) },
+                Expression::Masquerade,
+            ];
+            batch.add_rule("postrouting", &steps);
         }
-        text.push_str(" }\n");
-        let _ = writeln!(text, " chain forward {{ type filter hook forward priority filter;");
-        if !self.talk {
-            let _ = writeln!(text, "  iifname \"{bridge}\" oifname \"{bridge}\" drop");
-        }
-        let _ = writeln!(text, "  iifname \"{bridge}\" oifname \"{bridge}\" accept");
+    }
+
+    /// Packets that pass this machine.
+    fn passing(&self, batch: &mut Batch) {
+        batch.add_chain("forward", FORWARD);
+        let is = |what| {
+            vec![Expression::Load(what, 0), Expression::Compare { same: true, with: name(self.bridge) }]
+        };
+        let (from, to) = (is(Load::InterfaceIn), is(Load::InterfaceOut));
+        let mut rule = |steps: &[&[Expression]], verdict| {
+            batch.add_rule("forward", &[&steps.concat()[..], &[Expression::Decide(verdict)]].concat());
+        };
+        let among = if self.talk { Verdict::Accept } else { Verdict::Drop };
+        rule(&[&from, &to], among);
         if self.internal {
-            let _ = writeln!(text, "  iifname \"{bridge}\" drop\n  oifname \"{bridge}\" drop");
+            rule(&[&from], Verdict::Drop);
         } else {
-            let _ = writeln!(text, "  oifname \"{bridge}\" ct state established,related accept");
-            let _ = writeln!(text, "  oifname \"{bridge}\" ct status dnat accept");
-            let _ = writeln!(text, "  oifname \"{bridge}\" drop");
+            let some = |what, bits: u32| {
+                let mask = Expression::Mask(bits.to_ne_bytes().to_vec());
+                [Expression::Load(what, 0), mask, Expression::Compare { same: false, with: vec![0; 4] }]
+            };
+            // Established or related; with another target than the sender saw.
+            rule(&[&to, &some(Load::ConnectionState, 2 | 4)], Verdict::Accept);
+            rule(&[&to, &some(Load::ConnectionStatus, 0x20)], Verdict::Accept);
         }
-        text.push_str(" }\n}\n");
-        text
+        rule(&[&to], Verdict::Drop);
     }
 }
 
@@ -91,9 +145,11 @@ impl Rules<'_> {
 /// # Errors
 /// The kernel refuses, e.g. for a network without a table.
 pub fn publish(bridge: &str, ports: &[Published], address: Ipv4Addr, there: bool) -> Result<(), NetError> {
-    let elements: Vec<Element> = ports.iter().filter_map(|port| element(port, address)).collect();
-    tables::change(&table(bridge), &elements, there)
-        .map_err(|errno| NetError::kernel(format!("change the published ports of {bridge}"), errno))
+    let mut elements: Vec<Element> = ports.iter().filter_map(|port| element(port, address)).collect();
+    elements.sort_by_key(|element| element.map);
+    let mut batch = Batch::new(INET, &table(bridge));
+    batch.change_elements(&elements, there);
+    batch.commit().map_err(|errno| NetError::kernel(format!("change the published ports of {bridge}"), errno))
 }
 
 /// Whether a network's rules are there. Where the kernel does not tell, they are taken to be.
@@ -101,17 +157,29 @@ pub fn is_there(bridge: &str) -> bool {
     !matches!(tables::ask_for(&table(bridge)), Err(Errno::NOENT))
 }
 
-/// Removes a network's rules.
+/// Removes a network's rules, if there are any.
 ///
 /// # Errors
-/// `nft` is not there or refuses.
+/// The kernel refuses.
 pub fn remove(bridge: &str) -> Result<(), NetError> {
-    let name = table(bridge);
-    nft(bridge, &format!("add table inet {name}\ndelete table inet {name}\n"))
+    let mut batch = Batch::new(INET, &table(bridge));
+    batch.delete_table();
+    let removed = match batch.commit() {
+        Err(Errno::NOENT) => Ok(()),
+        other => other.map_err(|errno| NetError::kernel(format!("remove the rules of {bridge}"), errno)),
+    };
+    removed.and(passage::close(bridge))
 }
 
 fn table(bridge: &str) -> String {
     format!("skiff-{bridge}")
+}
+
+/// Returns an interface's name as the kernel compares it.
+pub(super) fn name(interface: &str) -> Vec<u8> {
+    let mut bytes = interface.as_bytes().to_vec();
+    bytes.resize(16, 0);
+    bytes
 }
 
 /// Returns what leads a port to a container; none for those that the proxy alone serves.
@@ -120,37 +188,15 @@ fn element(port: &Published, address: Ipv4Addr) -> Option<Element> {
         let [high, low] = value.to_be_bytes();
         [high, low, 0, 0]
     };
-    let mut key = vec![[port.protocol.number(), 0, 0, 0], number(port.host)];
+    let mut key = [[port.protocol.number(), 0, 0, 0], number(port.host)].concat();
     let map = match port.address {
         IpAddr::V6(_) => return None,
         IpAddr::V4(own) if own.is_loopback() => return None,
         IpAddr::V4(own) if own.is_unspecified() => "any",
         IpAddr::V4(own) => {
-            key.insert(0, own.octets());
+            key.splice(0..0, own.octets());
             "bound"
         }
     };
-    Some(Element { map, key, value: vec![address.octets(), number(port.container)] })
-}
-
-/// Runs a script as one transaction: all of it or nothing.
-fn nft(network: &str, script: &str) -> Result<(), NetError> {
-    let program = super::program("nft").ok_or(NetError::NoFirewall { source: None })?;
-    let mut child = Command::new(program)
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| NetError::NoFirewall { source: Some(source) })?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that ends early says why.
-        let _ = stdin.write_all(script.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(|source| NetError::NoFirewall { source: Some(source) })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
-    Err(NetError::Firewall { network: network.to_owned(), said })
+    Some(Element { map, key, value: [address.octets(), number(port.container)].concat() })
 }

@@ -5,23 +5,27 @@
 //! - `bridge` makes bridges, `firewall` their nftables rules, `proxy` carries what those can't;
 //! - `resolver` answers what containers ask about names;
 //! - `helper` is the program that carries an ordinary user's packets;
-//! - `netlink` and `link` speak with the kernel about interfaces, `tables` about published ports;
+//! - `passage` opens the way through the chain of iptables that drops;
+//! - `netlink` and `link` speak with the kernel about interfaces, `tables` and `expression` about rules;
 //! - `subnet` and `port` are addresses and flags as data.
 //!
 //! **Invariant:** every trace of a container in a network belongs to the kernel
 //! object of a living process (a namespace, a lock, a bound port) or is found
 //! and removed by the next change of that network.
 //!
-//! **Invariant:** each bridge has one nftables table of its own; no other rule of the machine is touched.
+//! **Invariant:** each bridge has one nftables table of its own while containers run in it, and two rules in the chain
+//! `FORWARD` of iptables where that drops by default; no other rule of the machine is touched.
 
 mod bridge;
 mod error;
+mod expression;
 mod firewall;
 mod helper;
 mod link;
 mod netlink;
 mod network;
 mod networks;
+mod passage;
 mod port;
 mod proxy;
 mod resolver;

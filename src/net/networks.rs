@@ -19,6 +19,7 @@ use super::error::NetError;
 use super::firewall;
 use super::netlink::Netlink;
 use super::network::{Driver, Endpoint, Network, NewNetwork};
+use super::passage;
 use super::sandbox;
 use super::subnet::Subnet;
 use crate::fs::{Root, write_atomic};
@@ -244,6 +245,16 @@ impl Networks {
         Ok(())
     }
 
+    /// Takes the rules of a network away when its last container has left; its bridge stays for the next one.
+    pub(super) fn retire(&self, network: &Network) -> Result<(), NetError> {
+        let changing = self.change()?;
+        if self.endpoints(network, &changing)?.is_empty() {
+            firewall::remove(&network.bridge)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Returns the running containers of a network, by address.
     ///
     /// # Errors
@@ -272,8 +283,11 @@ impl Networks {
             .map_err(|errno| NetError::kernel(format!("look for the bridge {}", network.bridge), errno))?
         {
             if !firewall::is_there(&network.bridge) {
-                // Somebody has flushed all rules of the machine, as a firewall that is loaded anew does.
+                // It is the first container, or somebody has flushed all rules of the machine.
                 bridge::install(network, &self.endpoints(network, changing)?)?;
+            } else {
+                // iptables may have been loaded anew.
+                passage::open(&network.bridge)?;
             }
             return Ok((network.clone(), index));
         }
@@ -363,7 +377,7 @@ impl Networks {
     pub fn sweep<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), NetError> {
         for name in names {
             if let Ok(network) = self.find(name) {
-                self.running(&network)?;
+                self.retire(&network)?;
             }
         }
         Ok(())

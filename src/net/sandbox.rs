@@ -289,8 +289,9 @@ impl Sandbox {
         }
         let left = leave(networks, &joined);
         let removed = remove(&joined.endpoint.interface);
+        let retired = networks.retire(&joined.network);
         let routed = self.choose_route();
-        left.and(removed).and(routed).map(|()| true)
+        left.and(removed).and(retired).and(routed).map(|()| true)
     }
 
     /// Takes it out of its networks, whose rules for it go; what is left of its interfaces leads nowhere.
@@ -301,29 +302,30 @@ impl Sandbox {
         let mut result = Ok(());
         for joined in self.joined.drain(..) {
             result = result.and(leave(networks, &joined));
-            remains.interfaces.push(joined.endpoint.interface);
+            remains.places.push((networks.clone(), joined.network, joined.endpoint.interface));
         }
         result
     }
 }
 
-/// Interfaces of containers that have left their networks.
+/// What containers that have left their networks may leave: interfaces, and networks' rules.
 ///
-/// The kernel takes some 20 ms to remove one, which nobody has to wait for.
+/// The kernel takes some 20 ms to remove a pair of interfaces, which nobody has to wait for.
 #[derive(Debug, Default)]
 pub struct Remains {
-    interfaces: Vec<String>,
+    places: Vec<(Networks, Network, String)>,
 }
 
 impl Remains {
     /// Removes them, those included that the kernel removes with their namespace at the same time.
     ///
     /// # Errors
-    /// The first one that the kernel does not remove; the rest is removed all the same.
+    /// The first thing that can't be removed; the rest is removed all the same.
     pub fn remove(&mut self) -> Result<(), NetError> {
         let mut result = Ok(());
-        for interface in self.interfaces.drain(..) {
-            result = result.and(remove(&interface));
+        for (networks, network, interface) in self.places.drain(..) {
+            let removed = remove(&interface);
+            result = result.and(removed).and(networks.retire(&network));
         }
         result
     }

@@ -28,6 +28,11 @@ impl Subnet {
         self.prefix
     }
 
+    /// Returns the bits that its addresses share, as an address.
+    pub fn mask(self) -> Ipv4Addr {
+        mask(self.prefix).into()
+    }
+
     /// Returns its first address, which names the subnet itself.
     pub fn base(self) -> Ipv4Addr {
         self.base.into()
