@@ -13,6 +13,7 @@ mod named;
 mod namespace;
 mod remove;
 mod root;
+mod series;
 mod stat;
 mod sys;
 pub mod walk;
@@ -28,4 +29,5 @@ pub use named::{
 };
 pub use namespace::{network_namespace, network_namespace_of};
 pub use root::{DirEntry, Follow, Root, stat_fd};
+pub use series::{Series, has_xattrs_fd, xattr_fd};
 pub use stat::{FileKind, Stat, Time};

@@ -307,7 +307,7 @@ impl Root {
             let entry = entry.map_err(|e| self.error("list", path, e))?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                entries.push(DirEntry { name: name.to_vec(), kind: kind_of(entry.file_type()) });
+                entries.push(DirEntry { name: name.to_vec(), kind: FileKind::of_type(entry.file_type()) });
             }
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -603,17 +603,4 @@ pub fn stat_fd(fd: impl AsFd) -> Result<Stat, FsError> {
 
 pub(super) fn proc_fd(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
-}
-
-fn kind_of(file_type: FileType) -> Option<FileKind> {
-    Some(match file_type {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::CharacterDevice => FileKind::CharDevice,
-        FileType::BlockDevice => FileKind::BlockDevice,
-        FileType::Fifo => FileKind::Fifo,
-        FileType::Socket => FileKind::Socket,
-        FileType::Unknown => return None,
-    })
 }

@@ -1,6 +1,6 @@
 //! What a name is: type, permissions, owner, times.
 
-use rustix::fs::{Statx, StatxFlags};
+use rustix::fs::{FileType, Statx, StatxFlags};
 
 /// Type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,20 @@ impl FileKind {
             0o140_000 => Self::Socket,
             _ => Self::File,
         }
+    }
+
+    /// Returns the type that a directory gives a name; none where the file system does not tell.
+    pub(super) fn of_type(file_type: FileType) -> Option<Self> {
+        Some(match file_type {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Symlink,
+            FileType::CharacterDevice => Self::CharDevice,
+            FileType::BlockDevice => Self::BlockDevice,
+            FileType::Fifo => Self::Fifo,
+            FileType::Socket => Self::Socket,
+            FileType::Unknown => return None,
+        })
     }
 }
 

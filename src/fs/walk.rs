@@ -1,14 +1,16 @@
 //! Walking a tree in parallel: names and stats, sorted, without following links.
 
-use std::os::fd::AsFd;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::error::FsError;
 use super::root::Root;
-use super::stat::Stat;
+use super::stat::{FileKind, Stat};
 
 /// A file that a walk came by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,24 +21,13 @@ pub struct Walked {
     pub stat: Stat,
 }
 
-/// Returns everything below `top` in `root`, depth first, names sorted by their bytes; `top` itself is left out.
-///
-/// `wanted` decides on each name before anything below it is read: whether the
-/// name is returned, and for a directory whether it is entered.
-///
-/// # Errors
-/// A directory that is entered can't be read.
-pub fn walk<F>(root: &Root, top: &[u8], wanted: F) -> Result<Vec<Walked>, FsError>
-where
-    F: Fn(&Walked) -> Visit + Sync,
-{
-    use std::os::unix::ffi::OsStrExt as _;
-    let dir = root.dir(std::ffi::OsStr::from_bytes(top))?;
-    let mut found = Vec::new();
-    level(&dir, top, &wanted, &mut found).map_err(|(path, e)| {
-        FsError::new("read directory", root.name().join(std::ffi::OsStr::from_bytes(&path)), e)
-    })?;
-    Ok(found)
+/// A name that a listing came by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Path below the root, without slashes at its ends.
+    pub path: Vec<u8>,
+    /// Its type when the directory was read.
+    pub kind: FileKind,
 }
 
 /// What becomes of a name on the way.
@@ -50,25 +41,109 @@ pub enum Visit {
     Skip,
 }
 
-type Failure = (Vec<u8>, Errno);
-
-/// Directories with fewer children than this are walked on the same thread.
-const PARALLEL: usize = 4;
-
-fn level<F>(dir: impl AsFd + Sync, path: &[u8], wanted: &F, found: &mut Vec<Walked>) -> Result<(), Failure>
+/// Returns everything below `top` in `root`, depth first, names sorted by their bytes; `top` itself is left out.
+///
+/// `wanted` decides on each name before anything below it is read: whether the
+/// name is returned, and for a directory whether it is entered.
+///
+/// # Errors
+/// A directory that is entered can't be read.
+pub fn walk<F>(root: &Root, top: &[u8], wanted: F) -> Result<Vec<Walked>, FsError>
 where
     F: Fn(&Walked) -> Visit + Sync,
 {
-    let children = children(&dir, path).map_err(|e| (path.to_vec(), e))?;
+    collect(root, top, wanted)
+}
+
+/// As [`walk`], without looking at the files: where directories tell types, nothing else is asked.
+///
+/// # Errors
+/// As [`walk`].
+pub fn names<F>(root: &Root, top: &[u8], wanted: F) -> Result<Vec<Named>, FsError>
+where
+    F: Fn(&Named) -> Visit + Sync,
+{
+    collect(root, top, wanted)
+}
+
+type Failure = (Vec<u8>, Errno);
+
+/// What a walk makes of a name.
+trait Item: Send + Sync + Sized {
+    /// Looks at a name in a directory; none if it went away since that was read.
+    fn look(dir: BorrowedFd<'_>, path: Vec<u8>, name: &CStr, kind: FileType) -> Result<Option<Self>, Errno>;
+    fn path(&self) -> &[u8];
+    fn is_dir(&self) -> bool;
+}
+
+impl Item for Walked {
+    fn look(dir: BorrowedFd<'_>, path: Vec<u8>, name: &CStr, _: FileType) -> Result<Option<Self>, Errno> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        match rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS) {
+            Ok(stat) => Ok(Some(Self { path, stat: Stat::of_statx(&stat) })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    fn is_dir(&self) -> bool {
+        self.stat.is_dir()
+    }
+}
+
+impl Item for Named {
+    fn look(dir: BorrowedFd<'_>, path: Vec<u8>, name: &CStr, kind: FileType) -> Result<Option<Self>, Errno> {
+        match FileKind::of_type(kind) {
+            Some(kind) => Ok(Some(Self { path, kind })),
+            // Not every file system tells (readdir(3)).
+            None => {
+                let walked = Walked::look(dir, path, name, kind)?;
+                Ok(walked.map(|Walked { path, stat }| Self { path, kind: stat.kind }))
+            }
+        }
+    }
+
+    fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    fn is_dir(&self) -> bool {
+        self.kind == FileKind::Directory
+    }
+}
+
+fn collect<T: Item>(root: &Root, top: &[u8], wanted: impl Fn(&T) -> Visit + Sync) -> Result<Vec<T>, FsError> {
+    let dir = root.dir(OsStr::from_bytes(top))?;
+    let mut found = Vec::new();
+    level(dir.as_fd(), top, &wanted, &mut found)
+        .map_err(|(path, e)| FsError::new("read directory", root.name().join(OsStr::from_bytes(&path)), e))?;
+    Ok(found)
+}
+
+/// Directories with fewer children than this are walked on the same thread.
+const PARALLEL: usize = 4;
+/// Directories with more names than this are looked at by several threads.
+const MANY: usize = 512;
+
+fn level<T: Item, F>(dir: BorrowedFd<'_>, path: &[u8], wanted: &F, found: &mut Vec<T>) -> Result<(), Failure>
+where
+    F: Fn(&T) -> Visit + Sync,
+{
+    let children: Vec<T> = children(dir, path).map_err(|e| (path.to_vec(), e))?;
     let visits: Vec<Visit> = children.iter().map(wanted).collect();
-    let enter = |child: &Walked, visit: Visit| child.stat.is_dir() && visit != Visit::Skip;
+    let enter = |child: &T, visit: Visit| child.is_dir() && visit != Visit::Skip;
     let directories = children.iter().zip(&visits).filter(|(child, visit)| enter(child, **visit)).count();
-    let below = |child: &Walked| -> Result<Vec<Walked>, Failure> {
-        let name = child.path.rsplit(|c| *c == b'/').next().unwrap_or_default();
+    let below = |child: &T| -> Result<Vec<T>, Failure> {
+        let name = child.path().rsplit(|c| *c == b'/').next().unwrap_or_default();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(|e| (child.path.clone(), e))?;
+        let fd =
+            rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|e| (child.path().to_vec(), e))?;
         let mut found = Vec::new();
-        level(fd, &child.path, wanted, &mut found)?;
+        level(fd.as_fd(), child.path(), wanted, &mut found)?;
         Ok(found)
     };
     if directories < PARALLEL {
@@ -81,7 +156,7 @@ where
         }
         return Ok(());
     }
-    let inner: Vec<Vec<Walked>> = children
+    let inner: Vec<Vec<T>> = children
         .par_iter()
         .zip(&visits)
         .map(|(child, visit)| if enter(child, *visit) { below(child) } else { Ok(Vec::new()) })
@@ -95,25 +170,23 @@ where
     Ok(())
 }
 
-/// Names and stats of a directory, sorted.
-fn children(dir: impl AsFd, path: &[u8]) -> Result<Vec<Walked>, Errno> {
-    let mut children = Vec::new();
-    for entry in Dir::read_from(&dir)? {
+/// What a directory holds, sorted.
+fn children<T: Item>(dir: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<T>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
         let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name == b"." || name == b".." {
-            continue;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push((entry.file_name().to_owned(), entry.file_type()));
         }
-        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        let stat = match rustix::fs::statx(&dir, entry.file_name(), flags, StatxFlags::BASIC_STATS) {
-            Ok(stat) => Stat::of_statx(&stat),
-            // It went away since the directory was read.
-            Err(Errno::NOENT) => continue,
-            Err(e) => return Err(e),
-        };
-        let path = if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() };
-        children.push(Walked { path, stat });
     }
-    children.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(children)
+    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let look = |(name, kind): (CString, FileType)| {
+        let whole =
+            if path.is_empty() { name.to_bytes().to_vec() } else { [path, b"/", name.to_bytes()].concat() };
+        T::look(dir, whole, &name, kind).transpose()
+    };
+    if names.len() < MANY {
+        return names.into_iter().filter_map(look).collect();
+    }
+    names.into_par_iter().with_min_len(MANY / 4).filter_map(look).collect()
 }

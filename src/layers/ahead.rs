@@ -1,110 +1,166 @@
-//! Reading many files in parallel, ahead of one writer that takes them in order.
+//! Work done ahead by several threads, its results taken in order by one.
+//!
+//! The threads are our own, not the shared pool's: the taker blocks, and a
+//! pool all of whose threads block has nobody left to do the work.
 
-use std::fs::File;
-use std::io::Read;
-use std::ops::Range;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use rayon::prelude::*;
+/// Most threads; reading small files gains little from more.
+const THREADS: usize = 8;
+/// Pieces a thread may be ahead of the taker.
+const AHEAD: usize = 3;
 
-use super::entry::{Entry, EntryKind};
-use super::error::LayerError;
-use crate::fs::FsError;
-
-/// Files up to this size are read whole, many at once.
-const SMALL: u64 = 1 << 20;
-/// Bytes of small files that are read ahead.
-const AHEAD: u64 = 8 << 20;
-/// Entries that are taken at once.
-const COUNT: usize = 2048;
-
-/// Content of an entry.
-pub enum Content<'a> {
-    /// All of it; empty for what is no file.
-    Bytes(&'a [u8]),
-    /// A large file, to be read through.
-    File(File),
+struct State<R> {
+    /// Pieces that nobody works on yet, next one last.
+    waiting: Vec<usize>,
+    results: Vec<Option<R>>,
+    taken: usize,
+    stopped: bool,
 }
 
-/// Calls `write` for every entry in order; `open` opens the file with the given number.
+struct Shared<R> {
+    state: Mutex<State<R>>,
+    changed: Condvar,
+}
+
+impl<R> Shared<R> {
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends everybody's waiting when its owner ends, also by a panic.
+struct Stop<'a, R>(&'a Shared<R>);
+
+impl<R> Drop for Stop<'_, R> {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Runs `work` on the pieces in several threads, and `take` on the results here, in order, until one fails.
 ///
-/// Small files are opened and read in parallel while earlier ones are written.
+/// A single piece is worked on here.
 ///
 /// # Errors
-/// A file can't be read or has not its entry's size, or `write` fails.
-pub fn write_all<O, W>(entries: &[Entry], open: O, mut write: W) -> Result<(), LayerError>
-where
-    O: Fn(usize) -> Result<File, FsError> + Sync,
-    W: FnMut(&Entry, Content<'_>) -> Result<(), LayerError> + Send,
-{
-    let chunks = chunks(entries);
-    let read = |range: Range<usize>| -> Vec<Result<Option<Vec<u8>>, LayerError>> {
-        range.into_par_iter().with_min_len(16).map(|n| read_small(&entries[n], || open(n))).collect()
+/// What `take` returns.
+pub fn in_order<T: Sync, R: Send, E>(
+    pieces: &[T],
+    work: impl Fn(&T) -> R + Sync,
+    mut take: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E> {
+    if let [only] = pieces {
+        return take(work(only));
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS).min(pieces.len());
+    let state = State {
+        waiting: (0..pieces.len()).rev().collect(),
+        results: pieces.iter().map(|_| None).collect(),
+        taken: 0,
+        stopped: false,
     };
-    let mut next = chunks.first().map(|range| read(range.clone()));
-    for (number, range) in chunks.iter().enumerate() {
-        let contents = next.take().expect("every chunk is read before it is written");
-        let ahead = chunks.get(number + 1).cloned();
-        let (written, read_ahead) = rayon::join(
-            || {
-                for (n, content) in range.clone().zip(contents) {
-                    let entry = &entries[n];
-                    match (content?, &entry.kind) {
-                        (Some(bytes), _) => write(entry, Content::Bytes(&bytes))?,
-                        (None, EntryKind::File { .. }) => write(entry, Content::File(open(n)?))?,
-                        (None, _) => write(entry, Content::Bytes(b""))?,
-                    }
+    let shared = Shared { state: Mutex::new(state), changed: Condvar::new() };
+    std::thread::scope(|scope| {
+        let _stop = Stop(&shared);
+        for _ in 0..threads {
+            scope.spawn(|| produce(&shared, pieces, &work, threads * AHEAD));
+        }
+        for at in 0..pieces.len() {
+            let mut state = shared.lock();
+            let result = loop {
+                if let Some(result) = state.results[at].take() {
+                    break result;
                 }
-                Ok::<(), LayerError>(())
+                if state.stopped {
+                    // A thread panicked; the scope passes that on.
+                    return Ok(());
+                }
+                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            };
+            state.taken = at + 1;
+            drop(state);
+            shared.changed.notify_all();
+            take(result)?;
+        }
+        Ok(())
+    })
+}
+
+fn produce<T, R>(shared: &Shared<R>, pieces: &[T], work: impl Fn(&T) -> R, ahead: usize) {
+    loop {
+        let mut state = shared.lock();
+        let at = loop {
+            let Some(next) = state.waiting.last().copied().filter(|_| !state.stopped) else { return };
+            if next < state.taken + ahead {
+                break next;
+            }
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        state.waiting.pop();
+        drop(state);
+        let stop = Stop(shared);
+        let result = work(&pieces[at]);
+        std::mem::forget(stop);
+        shared.lock().results[at] = Some(result);
+        shared.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_errors_stop() {
+        let pieces: Vec<u32> = (0..500).collect();
+        let mut seen = Vec::new();
+        let all = in_order(
+            &pieces,
+            |n| n * 2,
+            |n| {
+                seen.push(n);
+                Ok::<(), ()>(())
             },
-            || ahead.map(read),
         );
-        written?;
-        next = read_ahead;
+        assert_eq!((all, seen), (Ok(()), (0..500).map(|n| n * 2).collect()));
+        let mut count = 0;
+        let stopped = in_order(
+            &pieces,
+            |n| *n,
+            |n| {
+                count += 1;
+                if n == 7 { Err(n) } else { Ok(()) }
+            },
+        );
+        assert_eq!((stopped, count), (Err(7), 8));
+        assert_eq!(in_order(&[] as &[u32], |n| *n, |_| Ok::<(), ()>(())), Ok(()));
     }
-    Ok(())
-}
 
-/// Cuts a list of entries so that small files of about [`AHEAD`] bytes stand together.
-fn chunks(entries: &[Entry]) -> Vec<Range<usize>> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (number, entry) in entries.iter().enumerate() {
-        bytes += if entry.size() <= SMALL { entry.size() } else { 0 };
-        if bytes >= AHEAD || number - start >= COUNT {
-            chunks.push(start..number + 1);
-            (start, bytes) = (number + 1, 0);
-        }
+    #[test]
+    fn a_panic_of_a_worker_is_passed_on() {
+        let caught = std::panic::catch_unwind(|| {
+            let _ = in_order(&[1, 2, 3], |n| assert_ne!(*n, 2, "on purpose"), |()| Ok::<(), ()>(()));
+        });
+        assert!(caught.is_err());
     }
-    if start < entries.len() {
-        chunks.push(start..entries.len());
-    }
-    chunks
-}
 
-/// Reads a small file whole; none for what is large or no file.
-fn read_small(
-    entry: &Entry,
-    open: impl FnOnce() -> Result<File, FsError>,
-) -> Result<Option<Vec<u8>>, LayerError> {
-    let EntryKind::File { size } = entry.kind else { return Ok(None) };
-    if size > SMALL {
-        return Ok(None);
+    #[test]
+    fn it_works_where_every_thread_of_the_pool_waits() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+        let sum = pool.install(|| {
+            let mut sum = 0;
+            in_order(
+                &[1, 2, 3],
+                |n| *n,
+                |n| {
+                    sum += n;
+                    Ok::<(), ()>(())
+                },
+            )
+            .expect("nothing fails");
+            sum
+        });
+        assert_eq!(sum, 6);
     }
-    let mut file = open()?;
-    // One byte more than expected shows growth without another system call.
-    let mut bytes = vec![0u8; size as usize + 1];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(LayerError::Io { action: "read content", source }),
-        }
-    }
-    if filled as u64 != size {
-        return Err(LayerError::Changed { path: entry.path.clone() });
-    }
-    bytes.truncate(filled);
-    Ok(Some(bytes))
 }

@@ -24,6 +24,7 @@ mod unpack;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::in_order;
 pub use compress::{Compression, Format, compress, decompress};
 pub use entry::{Entry, EntryKind, Metadata, Mtime};
 pub use error::LayerError;

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
 
-use super::ahead::Content;
 use super::entry::{Entry, EntryKind};
 use super::erofs::IndexBuilder;
 use super::error::LayerError;
 use super::hash::HashingWriter;
 use super::tar::{TarLimits, TarReader, TarWriter};
-use crate::fs::{FsError, Root};
+use crate::fs::Root;
 use crate::image::{DiffId, Digest};
 
 /// Name of a layer's tar.
@@ -81,30 +80,6 @@ impl LayerSink {
         let at = self.tar.append_bytes(entry, data)?;
         self.entries += 1;
         indexed(&mut self.index, entry, at)
-    }
-
-    /// Adds many entries in order; `open` opens the content of the file with the given number.
-    ///
-    /// Small files are opened and read in parallel, ahead of the writing.
-    ///
-    /// # Errors
-    /// As [`Self::append`], or a file can't be opened.
-    pub fn append_all<F>(&mut self, entries: &[Entry], open: F) -> Result<(), LayerError>
-    where
-        F: Fn(usize) -> Result<File, FsError> + Sync,
-    {
-        for entry in entries {
-            self.check(entry)?;
-        }
-        let Self { tar, index, entries: count, .. } = self;
-        super::ahead::write_all(entries, open, |entry, content| {
-            let at = match content {
-                Content::Bytes(bytes) => tar.append_bytes(entry, bytes)?,
-                Content::File(mut file) => tar.append(entry, &mut file)?,
-            };
-            *count += 1;
-            indexed(index, entry, at)
-        })
     }
 
     fn check(&mut self, entry: &Entry) -> Result<(), LayerError> {

@@ -15,7 +15,7 @@ use super::child::{Credentials, Op, Plan, Program, Report, Slot, Step, What};
 use super::error::{RunError, Warning};
 use super::host::Host;
 use super::mounts::{self, Mounter, Usual, c_string, existing, step};
-use super::root::{Created, Stubs};
+use super::root::{Created, Stubs, duplicate};
 use super::scratch::Scratch;
 use super::spec::{DEFAULT_PATH, Input, Io, Network, Output, ProcessSpec, Rlimit, Rootfs};
 use super::sys::{CStrings, InitArguments};
@@ -30,6 +30,8 @@ pub(super) struct Prepared {
     /// Namespaces (`CLONE_NEW*`).
     pub flags: i32,
     pub created: Option<Created>,
+    /// The root once more, if its mount is to outlive the process.
+    pub kept_root: Option<OwnedFd>,
     pub terminal: Option<OwnedFd>,
     pub leaf: Option<Leaf>,
     pub warnings: Vec<Warning>,
@@ -91,9 +93,10 @@ pub(super) fn assemble(
     finish(spec, host, rootfs.read_only, standard, tty, &mut steps)?;
     credentials(spec, host, program, Filtered::AsGiven, &mut steps)?;
 
+    let kept_root = spec.root_ends_beside.then(|| duplicate(&ready.mount)).transpose()?;
     let plan = Plan { root: ready.mount, steps, slots, report: Report::default() };
     let flags = namespaces(spec, leaf.is_some());
-    Ok(Prepared { plan, flags, created: ready.created, terminal, leaf, warnings })
+    Ok(Prepared { plan, flags, created: ready.created, kept_root, terminal, leaf, warnings })
 }
 
 pub(super) fn check(spec: &ProcessSpec, host: &Host) -> Result<(), RunError> {

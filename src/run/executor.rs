@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock};
+use std::thread::JoinHandle;
 
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions};
@@ -42,7 +43,8 @@ pub trait Running: Send {
     /// The kernel refuses the number; a process that has ended is no error.
     fn kill(&self, signal: i32) -> Result<(), RunError>;
 
-    /// Waits for its end, and removes what was made for it. Again, it returns the same.
+    /// Waits for its end, and removes what was made for it, the root's mount perhaps later
+    /// ([`ProcessSpec::root_ends_beside`]). Again, it returns the same.
     ///
     /// # Errors
     /// The kernel does not know it any more.
@@ -147,20 +149,28 @@ fn launch(prepared: Prepared) -> Result<Process, RunError> {
 
 /// Makes the child, in a cgroup of the unified hierarchy from the beginning.
 pub(super) fn launch_in(prepared: Prepared, cgroup: Option<OwnedFd>) -> Result<Process, RunError> {
-    let Prepared { plan, flags, created, terminal, leaf, warnings } = prepared;
+    let Prepared { plan, flags, created, kept_root, terminal, leaf, warnings } = prepared;
     *SHARING.lock().expect("nobody panics with this lock") += 1;
     let made = make(flags, cgroup, &plan);
     share_no_more();
-    let traces = Traces { created, leaf };
+    let traces = Traces { created, leaf, kept_root };
     let (pid, pidfd) = match made {
         Ok(made) => made,
         Err(errno) => {
-            traces.remove();
+            drop(traces.remove());
             return Err(RunError::setup("make a process in new namespaces", errno));
         }
     };
-    let mut process =
-        Process { pid, pidfd, terminal, warnings, traces: Some(traces), exit: None, oom: false };
+    let mut process = Process {
+        pid,
+        pidfd,
+        terminal,
+        warnings,
+        traces: Some(traces),
+        ending: None,
+        exit: None,
+        oom: false,
+    };
     let errno = plan.report.errno.load(Ordering::Relaxed);
     if errno == 0 {
         return Ok(process);
@@ -234,15 +244,38 @@ fn failure(plan: &Plan, errno: i32) -> RunError {
 struct Traces {
     created: Option<Created>,
     leaf: Option<Leaf>,
+    kept_root: Option<OwnedFd>,
 }
 
 impl Traces {
-    fn remove(self) {
+    /// Removes them; the thread that is returned, if any, still takes the root's mount apart.
+    fn remove(self) -> Option<Ending> {
         if let Some(created) = self.created {
             created.remove();
         }
         if let Some(leaf) = self.leaf {
             leaf.remove();
+        }
+        self.kept_root.map(Ending::begin)
+    }
+}
+
+/// The end of a mount on a thread of its own: the kernel forgets every file that was seen through it, one by one.
+struct Ending(Option<JoinHandle<()>>);
+
+impl Ending {
+    fn begin(root: OwnedFd) -> Self {
+        // Without a thread the closure is dropped here, and the descriptor with it.
+        let thread = std::thread::Builder::new().name("unmount".to_owned());
+        Self(thread.spawn(move || drop(root)).ok())
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // Closing a descriptor does not panic.
+            let _ = thread.join();
         }
     }
 }
@@ -253,6 +286,7 @@ pub(super) struct Process {
     terminal: Option<OwnedFd>,
     warnings: Vec<Warning>,
     traces: Option<Traces>,
+    ending: Option<Ending>,
     exit: Option<Exit>,
     oom: bool,
 }
@@ -288,7 +322,7 @@ impl Running for Process {
         self.exit = Some(exit);
         if let Some(traces) = self.traces.take() {
             self.oom = traces.leaf.as_ref().is_some_and(Leaf::out_of_memory);
-            traces.remove();
+            self.ending = traces.remove();
         }
         Ok(exit)
     }

@@ -109,7 +109,8 @@ impl NamespaceExecutor {
         }
         credentials(spec, host, program, Filtered::For(container.capabilities), &mut steps)?;
         let plan = Plan { root: root.to_owned_fd()?, steps, slots: Vec::new(), report: Report::default() };
-        let prepared = Prepared { plan, flags: 0, created: None, terminal, leaf: None, warnings };
+        let prepared =
+            Prepared { plan, flags: 0, created: None, kept_root: None, terminal, leaf: None, warnings };
         let _inside = match others.pids {
             true => Some(Inside::enter(pidfd.as_fd())?),
             false => None,

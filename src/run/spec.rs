@@ -64,6 +64,9 @@ pub struct ProcessSpec {
     pub privileged: bool,
     /// Whether the process is killed when the thread that started it ends.
     pub dies_with_thread: bool,
+    /// Whether the root's mount is taken apart beside what the caller does after the wait; it is gone for certain when
+    /// the [`Running`](super::Running) is dropped.
+    pub root_ends_beside: bool,
 }
 
 impl Default for ProcessSpec {
@@ -94,6 +97,7 @@ impl Default for ProcessSpec {
             init: false,
             privileged: false,
             dies_with_thread: false,
+            root_ends_beside: false,
         }
     }
 }

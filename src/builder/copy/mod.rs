@@ -16,7 +16,6 @@
 //! same entries; a source that changes between its listing and its reading
 //! fails the copy; nothing leaves the destination's root or the source's.
 
-mod ahead;
 mod archive;
 mod chmod;
 mod digest;

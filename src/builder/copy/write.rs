@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
-use super::ahead::in_order;
 use super::archive;
 use super::error::CopyError;
 use super::plan::Planner;
@@ -12,7 +11,7 @@ use super::select::Selection;
 use super::view::{Key, Origin, Planned, PlannedKind};
 use crate::builder::context::{NodeKind, Tree};
 use crate::fs::Root;
-use crate::layers::{Entry, EntryKind, LayerSink, Metadata};
+use crate::layers::{Entry, EntryKind, LayerSink, Metadata, in_order};
 use crate::paths::show;
 
 /// Files up to this size are read as a whole, ahead of the writer.

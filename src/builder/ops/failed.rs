@@ -83,7 +83,7 @@ impl Ops<'_> {
         config.config.labels.insert(LABEL.to_owned(), name.to_owned());
         // Without what it left, times of files among it, the same step has the same name when it fails again.
         let short: String = config.id().as_digest().hex().chars().take(12).collect();
-        config.rootfs.diff_ids.extend(self.snapshot(draft)?);
+        config.rootfs.diff_ids.extend(self.snapshot(draft, None)?);
         let mut layers = Vec::new();
         for id in &config.rootfs.diff_ids {
             let size = self.env.store.layer(*id)?.map_or(0, |layer| layer.size());

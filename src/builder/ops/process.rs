@@ -19,7 +19,7 @@ const TAIL_LINES: usize = 10;
 /// Most bytes of such a line.
 const TAIL_WIDTH: usize = 4096;
 
-/// Runs a process to its end.
+/// Runs a process to its end; what is returned may still hold its root, until it is dropped.
 ///
 /// # Errors
 /// It does not start, ends with anything but 0, or the build is stopped; nothing of it is left then.
@@ -30,7 +30,7 @@ pub(super) fn run(
     (reporter, id): (&dyn Reporter, VertexId),
     limits: LogLimits,
     cancel: &Cancel,
-) -> Result<(), BuildError> {
+) -> Result<Box<dyn Running>, BuildError> {
     let command = command_of(spec);
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
@@ -52,7 +52,7 @@ pub(super) fn run(
         BuildError::from(ErrorKind::Start { command: command.clone(), source: Box::new(error) })
     })?;
     if exit.is_success() {
-        return Ok(());
+        return Ok(running);
     }
     if cancel.is_cancelled() {
         return Err(ErrorKind::Cancelled.into());

@@ -19,8 +19,8 @@ use crate::image::DiffId;
 use crate::layers::{PackOptions, pack_upper};
 use crate::progress::VertexId;
 use crate::run::{
-    CapSet, Device, Limits, Mount, MountSource, Network, ProcessSpec, Rlimit, Rootfs, Sysctl, UpperDir, User,
-    lookup_user, resource,
+    CapSet, Device, Limits, Mount, MountSource, Network, ProcessSpec, Rlimit, Rootfs, Running, Sysctl,
+    UpperDir, User, lookup_user, resource,
 };
 use crate::store::LayerDraft;
 
@@ -103,15 +103,18 @@ impl Ops<'_> {
             cancel,
         )
         .map_err(|error| super::foreign::explained(error, &op.platform));
-        if let Err(error) = ran {
-            if let (Some(hook), false) = (&self.options.on_failure, error.is_cancelled()) {
-                self.after_failure(&**hook, (vertex, op), inputs, (draft, spec), &error);
+        let ended = match ran {
+            Ok(ended) => ended,
+            Err(error) => {
+                if let (Some(hook), false) = (&self.options.on_failure, error.is_cancelled()) {
+                    self.after_failure(&**hook, (vertex, op), inputs, (draft, spec), &error);
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         drop(spec);
         drop(mounts);
-        self.snapshot(draft)
+        self.snapshot(draft, Some(ended))
     }
 
     /// Connects a step whose network is neither the host's nor none.
@@ -126,14 +129,18 @@ impl Ops<'_> {
         }
     }
 
-    /// Makes a layer of what the process changed.
-    pub(super) fn snapshot(&self, draft: LayerDraft) -> Result<Vec<DiffId>, BuildError> {
+    /// Makes a layer of what a process changed, whose root may be taken apart meanwhile.
+    pub(super) fn snapshot(
+        &self,
+        draft: LayerDraft,
+        ended: Option<Box<dyn Running>>,
+    ) -> Result<Vec<DiffId>, BuildError> {
+        let upper = draft.root().dir(UPPER)?;
+        let written = pack_upper(&upper, &mut std::io::sink(), &PackOptions::default())?;
+        drop((upper, ended));
         for name in [WORK, SCRATCH] {
             draft.root().remove_tree(name)?;
         }
-        let upper = draft.root().dir(UPPER)?;
-        let written = pack_upper(&upper, &mut std::io::sink(), &PackOptions::default())?;
-        drop(upper);
         draft.commit(written.diff_id, written.size)?;
         Ok(vec![written.diff_id])
     }
@@ -193,6 +200,7 @@ impl Ops<'_> {
             limits: self.limits(),
             privileged: op.insecure,
             dies_with_thread: true,
+            root_ends_beside: true,
             capabilities: sandbox.capabilities.unwrap_or(CapSet::DEFAULT),
             seccomp: sandbox.seccomp.clone().unwrap_or_default(),
             no_new_privileges: sandbox.no_new_privileges,
