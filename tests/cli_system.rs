@@ -33,7 +33,7 @@ fn a_running_container_keeps_its_image_and_an_ended_one_is_pruned() {
     assert_eq!(table(&env)[1][1..3], ["1", "1"]);
     assert_eq!(table(&env)[2][1..3], ["1", "1"]);
     let verbose = env.ok(&["system", "df", "-v"]);
-    for part in ["Containers space usage:", "\"sh -c echo up; slee…\"", "keeper", "VOLUME NAME", "data"] {
+    for part in ["Containers space usage:", "\"sh -c 'echo up; sle…\"", "keeper", "VOLUME NAME", "data"] {
         assert!(verbose.contains(part), "{part}: {verbose}");
     }
     let id = env.ok(&["images", "-q"]).trim().to_owned();

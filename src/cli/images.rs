@@ -50,6 +50,10 @@ const COLUMNS: &[Column] = &[
     Column { field: "UniqueSize", title: "UNIQUE SIZE" },
 ];
 
+/// What docker's old format `raw` shows.
+const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nDIGESTimage_id: {{.ID}}\n\
+    created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+
 /// One line: an image under one of its names.
 struct Row {
     image: ImageRecord,
@@ -79,7 +83,12 @@ pub fn run(args: &ImagesArgs, global: &Global) -> Result<(), CliError> {
         &["Repository", "Tag", "ID", "CreatedSince", "Size"]
     };
     let rows = rows.iter().map(|row| fields(row, args.no_trunc)).collect();
-    output::data(&List { columns: COLUMNS, default, rows }.render(args.format.as_deref())?)
+    let format = args.format.clone().or_else(|| super::container::client_setting(global, "imagesFormat"));
+    let format = format.map(|format| match format.trim() {
+        "raw" => RAW.replace("DIGEST", if args.digests { "digest: {{.Digest}}\n" } else { "" }),
+        _ => format,
+    });
+    output::data(&List { columns: COLUMNS, default, rows }.render(format.as_deref())?)
 }
 
 /// Every image under every name, newest first; an image without a name is there once.

@@ -34,6 +34,7 @@ mod later;
 mod load;
 mod login;
 mod manifest;
+mod meant;
 mod network;
 mod output;
 mod prune;

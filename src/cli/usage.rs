@@ -58,11 +58,11 @@ pub fn flag_error(level: &Level<'_>, text: &str) -> CliError {
     CliError::new(text).code(BAD_FLAG)
 }
 
-/// Checks the number of arguments.
+/// Checks the number of arguments; `hint` says what became of the last word if it is none.
 ///
 /// # Errors
 /// There are too few or too many.
-pub fn check_count(level: &Level<'_>, count: usize) -> Result<(), CliError> {
+pub fn check_count(level: &Level<'_>, count: usize, hint: Option<&str>) -> Result<(), CliError> {
     let least = level.command.get_positionals().filter(|arg| arg.is_required_set()).count();
     let most = match level.command.get_positionals().any(help::is_list) {
         true => usize::MAX,
@@ -79,8 +79,9 @@ pub fn check_count(level: &Level<'_>, count: usize) -> Result<(), CliError> {
         (0, most) => format!("requires at most {most} {}", plural(most)),
         (least, most) => format!("requires at least {least} and at most {most} {}", plural(most)),
     };
+    let hint = hint.filter(|_| count < least).map(|hint| format!(" ({hint})")).unwrap_or_default();
     Err(CliError::new(format!(
-        "{}: '{}' {wanted}\n\n{}\n\nRun '{} --help' for more information",
+        "{}: '{}' {wanted}{hint}\n\n{}\n\nRun '{} --help' for more information",
         program(level),
         level.path,
         help::usage(level),

@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, Command};
 use super::error::CliError;
 use super::help;
 use super::later;
+use super::meant;
 use super::usage;
 
 /// What the command line asks for.
@@ -39,15 +40,21 @@ pub fn read(root: &Command, program: &str, words: &[String]) -> Result<Read, Cli
         rest.push_back("--help");
     }
     loop {
-        let mut scan = Scan { level: &level, given: Vec::new(), words: Vec::new(), help: false };
-        scan.all(&mut rest)?;
+        let mut scan =
+            Scan { level: &level, given: Vec::new(), words: Vec::new(), help: false, swallowed: None };
+        let scanned = scan.all(&mut rest);
+        if level.path == program {
+            scanned.map_err(|error| with_command(error, root, program, words))?;
+        } else {
+            scanned?;
+        }
         if scan.help {
             return Ok(Read::Help(help::text(&level)));
         }
         out.extend(scan.given.iter().flat_map(Given::words));
         let words = scan.words;
         if !level.is_group() {
-            usage::check_count(&level, words.len())?;
+            usage::check_count(&level, words.len(), scan.swallowed.as_deref())?;
             out.push("--".to_owned());
             out.extend(words.into_iter().map(str::to_owned));
             return Ok(Read::Command(out));
@@ -64,6 +71,16 @@ pub fn read(root: &Command, program: &str, words: &[String]) -> Result<Read, Cli
         let next = if next.has_subcommands() { next } else { leaf.get_or_init(|| later::whole(next)) };
         level = Level { command: next, path: format!("{} {name}", level.path), above };
     }
+}
+
+/// Adds the command that was left out to an error about flags before any command, if one would take them.
+fn with_command(mut error: CliError, root: &Command, program: &str, words: &[String]) -> CliError {
+    if !error.text.contains("did you mean")
+        && let Some(line) = meant::missing_command(root, program, words)
+    {
+        error.text = error.text.replacen("\n\n", &format!("\ndid you mean: {line}\n\n"), 1);
+    }
+    error
 }
 
 /// A command and the way to it.
@@ -151,6 +168,8 @@ struct Scan<'a, 'l, 'w> {
     given: Vec<Given<'a>>,
     words: Vec<&'w str>,
     help: bool,
+    /// What says that the last word of all was taken as a flag's value.
+    swallowed: Option<String>,
 }
 
 impl<'w> Scan<'_, '_, 'w> {
@@ -191,9 +210,13 @@ impl<'w> Scan<'_, '_, 'w> {
             Some(value) => value,
             None if takes_text(arg) => "",
             None if is_switch(arg) => "true",
-            None => rest
-                .pop_front()
-                .ok_or_else(|| usage::flag_error(self.level, &format!("flag needs an argument: --{name}")))?,
+            None => {
+                let value = rest.pop_front().ok_or_else(|| {
+                    usage::flag_error(self.level, &format!("flag needs an argument: --{name}"))
+                })?;
+                self.swallow(value, &format!("--{name}"), rest);
+                value
+            }
         };
         self.take(arg, value)
     }
@@ -227,9 +250,16 @@ impl<'w> Scan<'_, '_, 'w> {
             let value = rest.pop_front().ok_or_else(|| {
                 usage::flag_error(self.level, &format!("flag needs an argument: '{letter}' in -{left}"))
             })?;
+            self.swallow(value, &format!("-{letter}"), rest);
             return self.take(arg, value);
         }
         Ok(())
+    }
+
+    fn swallow(&mut self, value: &str, flag: &str, rest: &VecDeque<&str>) {
+        if rest.is_empty() {
+            self.swallowed = Some(format!("{value:?} was taken as the value of {flag}"));
+        }
     }
 
     fn take(&mut self, arg: &Arg, value: &str) -> Result<(), CliError> {

@@ -357,6 +357,22 @@ impl Container {
         self.all.drop_name(&before, &self.config.id)
     }
 
+    /// Removes the link to what it calls `alias`, also from its `/etc/hosts`; tells whether there was one.
+    ///
+    /// # Errors
+    /// A file can't be written.
+    pub fn unlink(&mut self, alias: &str) -> Result<bool, ContainerError> {
+        let links = &mut self.config.network.links;
+        let before = links.len();
+        links.retain(|(_, known)| known != alias);
+        if self.config.network.links.len() == before {
+            return Ok(false);
+        }
+        self.write_config()?;
+        super::managed::remove_link(self, alias)?;
+        Ok(true)
+    }
+
     /// Removes what is stored of a container that does not run: first its config, so that it is gone at once. With
     /// `volumes` those go that nobody named.
     pub(super) fn erase(&self, volumes: bool) -> Result<(), ContainerError> {

@@ -84,6 +84,19 @@ fn links(container: &Container) -> Result<String, ContainerError> {
     Ok(text)
 }
 
+/// Takes the line of a link out of `hosts`.
+pub(super) fn remove_link(container: &Container, alias: &str) -> Result<(), ContainerError> {
+    if container.config.network.hosts.iter().any(|(name, _)| name == alias) {
+        return Ok(());
+    }
+    let Ok(text) = container.dir().read("hosts", 1 << 20) else { return Ok(()) };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let stays =
+        |line: &&str| line.split_once('\t').is_none_or(|(_, names)| names.split(' ').next() != Some(alias));
+    let kept: String = text.lines().filter(stays).map(|line| format!("{line}\n")).collect();
+    if kept == text { Ok(()) } else { replace(container, "hosts", &kept) }
+}
+
 /// Writes `resolv.conf`, unless somebody has changed it.
 fn resolver(container: &Container, text: &str) -> Result<(), ContainerError> {
     let dir = container.dir();

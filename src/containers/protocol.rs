@@ -24,6 +24,8 @@ pub enum Kind {
     Resize = b'w',
     /// To the monitor: the number of a signal for the first process, 32 bits.
     Signal = b's',
+    /// To the monitor: the terminal whose input this is was closed, so the container's own is too.
+    HangUp = b'h',
     /// From the monitor: bytes of standard output, or of the terminal.
     Stdout = b'1',
     /// From the monitor: bytes of standard error.
@@ -41,7 +43,7 @@ pub enum Kind {
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
         use Kind::*;
-        [Request, Stdin, StdinEnd, Resize, Signal, Stdout, Stderr, Warning, Done, Exit, Failed]
+        [Request, Stdin, StdinEnd, Resize, Signal, HangUp, Stdout, Stderr, Warning, Done, Exit, Failed]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }

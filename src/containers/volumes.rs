@@ -45,7 +45,7 @@ impl Volume {
     }
 }
 
-/// Whether a text can name a volume or a container.
+/// Whether a text can name a volume.
 pub fn is_name(name: &str) -> bool {
     let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     name.len() > 1 && first && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
@@ -54,6 +54,11 @@ pub fn is_name(name: &str) -> bool {
 fn check(name: &str) -> Result<(), ContainerError> {
     if is_name(name) {
         return Ok(());
+    }
+    if name.len() == 1 {
+        return Err(ContainerError::Refused(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
     }
     Err(ContainerError::Refused(format!(
         "create {name}: {name:?} includes invalid characters for a local volume name, only \

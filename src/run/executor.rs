@@ -59,6 +59,9 @@ pub trait Running: Send {
     /// Returns our end of its terminal, to read what it writes and to write what it reads.
     fn terminal(&self) -> Option<BorrowedFd<'_>>;
 
+    /// Closes our end of its terminal: for the process, it hangs up.
+    fn hang_up(&mut self);
+
     /// Returns what it runs without though it was asked for.
     fn warnings(&self) -> &[Warning];
 
@@ -336,6 +339,10 @@ impl Running for Process {
 
     fn terminal(&self) -> Option<BorrowedFd<'_>> {
         self.terminal.as_ref().map(AsFd::as_fd)
+    }
+
+    fn hang_up(&mut self) {
+        self.terminal = None;
     }
 
     fn warnings(&self) -> &[Warning] {

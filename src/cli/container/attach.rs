@@ -56,7 +56,7 @@ pub fn attach(args: &AttachArgs, global: &Global) -> Result<ExitCode, CliError> 
         return Ok(ExitCode::from(exit_code(&container)?));
     };
     container.event("attach", &[]);
-    let session = Session { remote, tty, stdin, keys };
+    let session = Session { remote, tty, stdin, keys, hangs_up: false };
     match session.run(proxy.as_ref())? {
         Outcome::Exited(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(255))),
         Outcome::Detached => {

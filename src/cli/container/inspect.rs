@@ -48,6 +48,9 @@ pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> 
         "HostConfig": config.shown_host,
         "GraphDriver": graph(container, state),
     });
+    if !config.network.links.is_empty() || shown["HostConfig"]["Links"].is_array() {
+        shown["HostConfig"]["Links"] = links(container);
+    }
     if let Some(store) = sizes {
         let own = container.dir().dir("upper").map_or(0, |upper| size_below(&upper, 0));
         let image = config.image.parse().ok().and_then(|id| store.image(id).ok().flatten());
@@ -58,6 +61,17 @@ pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> 
     shown["Config"] = config.shown_config.clone();
     shown["NetworkSettings"] = network(config, state);
     shown
+}
+
+/// Returns the links as docker shows them, `/OTHER:/SELF/ALIAS`.
+fn links(container: &Container) -> Value {
+    let links = &container.config.network.links;
+    let shown: Vec<String> = links
+        .iter()
+        .filter_map(|(id, alias)| Some((container.all().find(id).ok()?, alias)))
+        .map(|(other, alias)| format!("/{}:/{}/{alias}", other.config.name, container.config.name))
+        .collect();
+    if shown.is_empty() { Value::Null } else { shown.into() }
 }
 
 fn moment(at: Option<Timestamp>) -> String {

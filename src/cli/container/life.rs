@@ -11,7 +11,7 @@ use super::super::run::session::{DetachKeys, Outcome, Session, attach_request};
 use super::super::run::signals::Proxy;
 use super::super::run::{Attached, session};
 use super::{all, each, exit_code, find, signal_number, start};
-use crate::containers::{Container, ContainerError, Remote, Reply, Request, State, Status};
+use crate::containers::{Container, ContainerError, Containers, Remote, Reply, Request, State, Status};
 
 /// Start one or more stopped containers
 #[derive(Debug, Args)]
@@ -122,20 +122,25 @@ pub fn start_command(args: &StartArgs, global: &Global) -> Result<ExitCode, CliE
         };
         return start_attached(&find(&containers, name, global)?, args, global);
     }
+    let mut failed = Vec::new();
     let code = each(&args.names, |name| {
-        let container = find(&containers, name, global)?;
-        match state(&container)?.status {
-            Status::Running | Status::Restarting => Ok(()),
-            Status::Paused => Err(CliError::new(
-                "Error response from daemon: cannot start a paused container, try unpause instead",
-            )),
-            _ => start(&container, None, global).map(drop),
-        }
+        start_one(&containers, name, global).inspect_err(|_| failed.push(name.to_owned()))
     })?;
-    if code != ExitCode::SUCCESS {
-        output::talk(&format!("failed to start containers: {}", args.names.join(", ")));
+    if !failed.is_empty() {
+        output::talk(&format!("Error: failed to start containers: {}", failed.join(", ")));
     }
     Ok(code)
+}
+
+fn start_one(containers: &Containers, name: &str, global: &Global) -> Result<(), CliError> {
+    let container = find(containers, name, global)?;
+    match state(&container)?.status {
+        Status::Running | Status::Restarting => Ok(()),
+        Status::Paused => Err(CliError::new(
+            "Error response from daemon: cannot start a paused container, try unpause instead",
+        )),
+        _ => start(&container, None, global).map(drop),
+    }
 }
 
 fn start_attached(container: &Container, args: &StartArgs, global: &Global) -> Result<ExitCode, CliError> {
@@ -151,7 +156,7 @@ fn start_attached(container: &Container, args: &StartArgs, global: &Global) -> R
     let started = start(container, Some(attach_request(streams, config.tty, true)), global);
     let remote = started.inspect_err(|_| proxy.release())?;
     let Some(remote) = remote else { return Ok(ExitCode::from(exit_code(container)?)) };
-    let session = session::Session { remote, tty: config.tty, stdin, keys };
+    let session = session::Session { remote, tty: config.tty, stdin, keys, hangs_up: true };
     finish(session, container, Some(&proxy))
 }
 
@@ -376,21 +381,23 @@ pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Removes links, each named `/CONTAINER/ALIAS`; their lines in a running container's file stay until it ends.
+/// Removes links, each named `/CONTAINER/ALIAS`.
 fn remove_links(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
     each(&args.names, |name| {
-        let none =
-            || CliError::new(format!("Error response from daemon: Cannot get parent / for name {name}"));
-        let (parent, alias) = name.trim_start_matches('/').rsplit_once('/').ok_or_else(none)?;
+        let none = || CliError::new(format!("Error response from daemon: No such container: {name}"));
+        let bare = name.trim_start_matches('/');
+        let Some((parent, alias)) = bare.rsplit_once('/') else {
+            find(&containers, bare, global)?;
+            return Err(CliError::new(
+                "Error response from daemon: Conflict, cannot remove the default link name of the container",
+            ));
+        };
         let mut container = find(&containers, parent, global)?;
-        let links = &mut container.config.network.links;
-        let before = links.len();
-        links.retain(|(_, known)| known != alias);
-        if links.len() == before {
+        if !container.unlink(alias).map_err(|e| engine(&e))? {
             return Err(none());
         }
-        container.write_config().map_err(|e| engine(&e))
+        ask(&container, &Request::Reload).map(drop)
     })
 }
 
@@ -453,14 +460,18 @@ pub fn rename(args: &RenameArgs, global: &Global) -> Result<ExitCode, CliError> 
     let containers = all(global)?;
     let mut container = find(&containers, &args.container, global)?;
     let name = args.name.strip_prefix('/').unwrap_or(&args.name);
-    super::check_name(name)?;
+    let failed = |error: CliError| {
+        let text = error.text.replacen("daemon: ", "daemon: Error when allocating new name: ", 1);
+        CliError::new(format!("{text}\nError: failed to rename container named {}", args.container))
+    };
+    super::check_name(name).map_err(failed)?;
     let before = container.config.name.clone();
     if before == name {
         return Err(CliError::new(
             "Error response from daemon: Renaming a container with the same name as its current name",
         ));
     }
-    container.rename(name).map_err(|e| engine(&e))?;
+    container.rename(name).map_err(|e| failed(engine(&e)))?;
     ask(&container, &Request::Reload)?;
     container.event("rename", &[("oldName", &before)]);
     Ok(ExitCode::SUCCESS)

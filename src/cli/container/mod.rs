@@ -68,6 +68,10 @@ pub fn all(global: &Global) -> Result<Containers, CliError> {
 pub fn find(containers: &Containers, text: &str, global: &Global) -> Result<Container, CliError> {
     containers.find(text).map_err(|error| {
         let mut failure = CliError::engine(&error);
+        if let Some(hint) = super::meant::command_as_name(text) {
+            failure.text.push_str(&format!("\n{hint}"));
+            return failure;
+        }
         if matches!(error, ContainerError::NotFound(_))
             && let Ok(image) = global.store().and_then(|store| Ok(store.find_image(text, None)?))
         {
@@ -105,13 +109,15 @@ pub fn each(
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Refuses what can't name a container.
+/// Refuses what can't name a container. Docker wants two characters; one is enough here, and a name goes before an id
+/// that begins so.
 ///
 /// # Errors
 /// In docker's words.
 pub fn check_name(name: &str) -> Result<(), CliError> {
     let bare = name.strip_prefix('/').unwrap_or(name);
-    if crate::containers::volumes::is_name(bare) {
+    let first = bare.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if first && bare.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
         return Ok(());
     }
     Err(CliError::new(format!(

@@ -118,7 +118,7 @@ pub fn port(args: &PortArgs, global: &Global) -> Result<(), CliError> {
     let lines: Vec<String> = published.iter().filter(fits).map(|port| host(port)).collect();
     if lines.is_empty() {
         return Err(CliError::new(format!(
-            "Error: No public port '{number}/{protocol}' published for {}",
+            "Error: No public port '{wanted}' published for {}",
             args.container
         )));
     }

@@ -60,6 +60,11 @@ const COLUMNS: &[Column] = &[
     Column { field: "Platform", title: "PLATFORM" },
 ];
 
+/// What docker's old format `raw` shows.
+const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n\
+    state: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\n\
+    labels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
+
 const FILTERS: &[&str] = &[
     "id",
     "name",
@@ -119,7 +124,11 @@ pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
     if args.size {
         default.push("Size");
     }
-    output::data(&List { columns: COLUMNS, default: &default, rows }.render(format.as_deref())?)
+    let labels: Vec<_> = found.iter().map(|(container, _)| &container.config.labels).collect();
+    let raw = || if args.size { format!("{RAW}size: {{{{.Size}}}}\n") } else { RAW.to_owned() };
+    let format = format.map(|format| if format.trim() == "raw" { raw() } else { format });
+    let list = List { columns: COLUMNS, default: &default, rows };
+    output::data(&list.render_labelled(format.as_deref(), &labels)?)
 }
 
 type Found = Vec<(Container, State)>;

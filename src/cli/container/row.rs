@@ -81,7 +81,12 @@ pub fn status(state: &State) -> String {
 
 /// Returns the command as one text.
 pub fn command(container: &Container, whole: bool) -> String {
-    let text = container.config.args.join(" ");
+    // Docker's quotes: around an argument with a space, whatever else it holds.
+    let quoted = |arg: &String| if arg.contains(' ') { format!("'{arg}'") } else { arg.clone() };
+    let text = match container.config.args.split_first() {
+        None => String::new(),
+        Some((path, args)) => args.iter().fold(path.clone(), |text, arg| text + " " + &quoted(arg)),
+    };
     if whole { format!("\"{text}\"") } else { format!("\"{}\"", table::ellipsis(&text, 20)) }
 }
 

@@ -6,6 +6,7 @@ use super::TemplateError;
 use super::functions::{self, truth};
 use super::parse::{Node, Operand, Pipeline, Term, Tree};
 use super::print::show;
+use super::typed;
 
 /// How deep templates may call each other.
 const MAX_DEPTH: usize = 100;
@@ -13,35 +14,16 @@ const MAX_DEPTH: usize = 100;
 const MAX_OUTPUT: usize = 16 << 20;
 /// Most nodes that are run, so that loops and templates that double end.
 const MAX_STEPS: usize = 5_000_000;
-/// Objects under these names are maps, whose missing keys are no error.
-const MAPS: &[&str] = &[
-    "Labels",
-    "Annotations",
-    "Options",
-    "Ports",
-    "ExposedPorts",
-    "Volumes",
-    "Networks",
-    "Sysctls",
-    "Tmpfs",
-    "Data",
-    "Config.Labels",
-];
-
-/// What docker's types of a config have though its JSON leaves it out when it is empty.
-fn left_out(parent: &str, name: &str) -> Option<Value> {
-    match (parent, name) {
-        ("Config", "Healthcheck" | "Shell" | "StopTimeout") => Some(Value::Null),
-        ("Config", "StopSignal" | "MacAddress") => Some(Value::from("")),
-        ("Config", "ArgsEscaped" | "NetworkDisabled") => Some(Value::from(false)),
-        _ => None,
-    }
-}
-
 /// A value while a template runs: JSON, or the lack of one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Val {
     Json(Value),
+    /// An object that docker has as a struct; prints as `{a b}`.
+    Struct(Value),
+    /// A list that is nil; prints as `[]`, though its JSON is `null`.
+    NoList,
+    /// A map that is nil; prints as `map[]`, though its JSON is `null`.
+    NoMap,
     /// A key that a map has not got; prints as `<no value>`.
     Missing,
 }
@@ -49,8 +31,8 @@ pub(super) enum Val {
 impl Val {
     pub(super) fn json(&self) -> &Value {
         match self {
-            Self::Json(value) => value,
-            Self::Missing => &Value::Null,
+            Self::Json(value) | Self::Struct(value) => value,
+            Self::Missing | Self::NoList | Self::NoMap => &Value::Null,
         }
     }
 }
@@ -64,8 +46,17 @@ pub enum Missing {
     NoValue,
 }
 
-pub(super) fn run(tree: &Tree, data: &Value, missing: Missing) -> Result<String, TemplateError> {
-    let mut state = State { tree, missing, out: String::new(), variables: Vec::new(), depth: 0, steps: 0 };
+/// What the method `Label` of a row returns.
+pub(super) type Label<'a> = &'a dyn Fn(&str) -> String;
+
+pub(super) fn run(
+    tree: &Tree,
+    data: &Value,
+    missing: Missing,
+    label: Option<Label<'_>>,
+) -> Result<String, TemplateError> {
+    let mut state =
+        State { tree, missing, label, out: String::new(), variables: Vec::new(), depth: 0, steps: 0 };
     state.variables.push((String::new(), Val::Json(data.clone())));
     state.nodes(&tree.main, &Val::Json(data.clone()))?;
     Ok(state.out)
@@ -74,6 +65,7 @@ pub(super) fn run(tree: &Tree, data: &Value, missing: Missing) -> Result<String,
 struct State<'a> {
     tree: &'a Tree,
     missing: Missing,
+    label: Option<Label<'a>>,
     out: String,
     variables: Vec<(String, Val)>,
     depth: usize,
@@ -223,6 +215,13 @@ impl State<'_> {
     fn command(&mut self, command: &[Operand], dot: &Val, piped: Option<Val>) -> Result<Val, TemplateError> {
         let (first, rest) = command.split_first().expect("a command has a word");
         let Term::Function(name) = &first.term else {
+            if let (Some(label), Term::Dot, [method], [key]) =
+                (self.label, &first.term, first.fields.as_slice(), rest)
+                && method == "Label"
+                && let Value::String(key) = self.operand(key, dot)?.json()
+            {
+                return Ok(Val::Json(label(key).into()));
+            }
             if !rest.is_empty() || piped.is_some() {
                 return Err(TemplateError::at(first.at, "can't give argument to non-function"));
             }
@@ -290,14 +289,14 @@ impl State<'_> {
 
     fn fields(&self, mut value: Val, operand: &Operand) -> Result<Val, TemplateError> {
         let mut parent = "";
-        for name in &operand.fields {
+        for (n, name) in operand.fields.iter().enumerate() {
             let next = match value.json() {
                 Value::Object(map) => match map.get(name) {
-                    Some(found) => Val::Json(found.clone()),
-                    None if self.missing == Missing::NoValue || MAPS.contains(&parent) => Val::Missing,
-                    None => match left_out(parent, name) {
-                        Some(empty) => Val::Json(empty),
-                        None => return Err(missing_key(name, map, operand)),
+                    Some(found) => typed::of(name, found),
+                    None if self.missing == Missing::NoValue || typed::is_map(parent) => Val::Missing,
+                    None => match typed::left_out(parent, name) {
+                        Some(empty) if n + 1 == operand.fields.len() => empty,
+                        _ => return Err(missing_key(name, map, operand)),
                     },
                 },
                 Value::Null if self.missing == Missing::NoValue => Val::Missing,

@@ -1,8 +1,10 @@
 //! Rows of a list command: a table, JSON lines, or a template per row.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
-use super::{Missing, Template};
+use super::{Missing, Template, TemplateError};
 use crate::cli::error::CliError;
 use crate::cli::table;
 
@@ -33,11 +35,19 @@ impl List<'_> {
     /// # Errors
     /// The template does not parse or run.
     pub fn render(&self, format: Option<&str>) -> Result<String, CliError> {
+        self.render_labelled(format, &[])
+    }
+
+    /// Returns the list as [`Self::render`] does, with the rows' labels for the method `Label` of templates.
+    ///
+    /// # Errors
+    /// The template does not parse or run.
+    pub fn render_labelled(&self, format: Option<&str>, labels: &[&Labels]) -> Result<String, CliError> {
         match format.map(str::trim) {
             None | Some("" | "table") => {
                 let fields: Vec<String> =
                     self.default.iter().map(|field| format!("{{{{.{field}}}}}")).collect();
-                self.table(&fields.join("\t"))
+                self.table(&fields.join("\t"), labels)
             }
             Some("json") => {
                 let lines =
@@ -46,37 +56,56 @@ impl List<'_> {
             }
             Some(format) => {
                 match format.strip_prefix("table").filter(|rest| rest.starts_with([' ', '\t', '{'])) {
-                    Some(template) => self.table(template.trim()),
-                    None => self.each(format).map(|lines| lines.concat()),
+                    Some(template) => self.table(template.trim(), labels),
+                    None => {
+                        let lines = self.each(&parse(format)?, labels)?;
+                        Ok(lines.into_iter().map(|line| line + "\n").collect())
+                    }
                 }
             }
         }
     }
 
-    fn table(&self, template: &str) -> Result<String, CliError> {
+    fn table(&self, template: &str, labels: &[&Labels]) -> Result<String, CliError> {
         let parsed = parse(template)?;
         let titles: Map<String, Value> =
             self.columns.iter().map(|c| (c.field.to_owned(), Value::from(c.title))).collect();
-        let mut rows = vec![run(&parsed, Value::Object(titles))?];
-        for row in &self.rows {
-            rows.push(run(&parsed, Value::Object(row.clone()))?);
-        }
+        let titles = match labels {
+            [] => parsed.render(&titles.into(), Missing::Error),
+            _ => parsed.render_row(&titles.into(), &label_title),
+        };
+        let mut rows = vec![titles.map_err(|e| failed(&e))?];
+        rows.extend(self.each(&parsed, labels)?);
         Ok(table::layout(&rows))
     }
 
-    fn each(&self, template: &str) -> Result<Vec<String>, CliError> {
-        let parsed = parse(template)?;
-        self.rows.iter().map(|row| Ok(run(&parsed, Value::Object(row.clone()))? + "\n")).collect()
+    fn each(&self, template: &Template, labels: &[&Labels]) -> Result<Vec<String>, CliError> {
+        let line = |(n, row): (usize, &Map<String, Value>)| {
+            let row = Value::Object(row.clone());
+            let line = match labels.get(n) {
+                None => template.render(&row, Missing::Error),
+                Some(labels) => {
+                    template.render_row(&row, &|key| labels.get(key).cloned().unwrap_or_default())
+                }
+            };
+            line.map_err(|e| failed(&e))
+        };
+        self.rows.iter().enumerate().map(line).collect()
     }
 }
 
-fn parse(template: &str) -> Result<Template, CliError> {
-    Template::parse(template)
-        .map_err(|error| CliError::new(format!("failed to parse template: {error}")).code(64))
+/// The labels of a row.
+pub type Labels = BTreeMap<String, String>;
+
+/// The title of a column with a label: the last part of its name.
+fn label_title(key: &str) -> String {
+    key.rsplit('.').next().unwrap_or(key).replace(['-', '_'], " ")
 }
 
-fn run(template: &Template, row: Value) -> Result<String, CliError> {
-    template
-        .render(&row, Missing::Error)
-        .map_err(|error| CliError::new(format!("failed to execute template: {error}")))
+fn parse(template: &str) -> Result<Template, CliError> {
+    Template::parse(template).map_err(|error| CliError::new(format!("failed to parse template: {error}")))
+}
+
+fn failed(error: &TemplateError) -> CliError {
+    CliError::new(format!("failed to execute template: {error}"))
 }

@@ -6,6 +6,7 @@ mod lex;
 mod list;
 mod parse;
 mod print;
+mod typed;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,14 @@ impl Template {
     /// # Errors
     /// A function fails, or something is missing that must be there.
     pub fn render(&self, data: &Value, missing: Missing) -> Result<String, TemplateError> {
-        eval::run(&self.0, data, missing)
+        eval::run(&self.0, data, missing, None)
+    }
+
+    /// Runs the template over a row that has the method `Label`.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_row(&self, row: &Value, label: &dyn Fn(&str) -> String) -> Result<String, TemplateError> {
+        eval::run(&self.0, row, Missing::Error, Some(label))
     }
 }

@@ -8,7 +8,12 @@ use super::eval::Val;
 pub(super) fn show(value: &Val) -> String {
     match value {
         Val::Missing => "<no value>".to_owned(),
-        Val::Json(value) => show_json(value),
+        Val::NoList => "[]".to_owned(),
+        Val::NoMap => "map[]".to_owned(),
+        Val::Struct(Value::Object(map)) => {
+            format!("{{{}}}", map.values().map(show_json).collect::<Vec<_>>().join(" "))
+        }
+        Val::Json(value) | Val::Struct(value) => show_json(value),
     }
 }
 

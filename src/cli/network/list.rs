@@ -23,6 +23,9 @@ const COLUMNS: &[Column] = &[
     Column { field: "CreatedAt", title: "CREATED AT" },
 ];
 
+/// What docker's old format `raw` shows.
+const RAW: &str = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n";
+
 /// List networks
 #[derive(Debug, Args)]
 pub struct LsArgs {
@@ -72,7 +75,10 @@ pub fn run(args: &LsArgs, global: &Global) -> Result<(), CliError> {
     let rows = found.iter().map(|network| row(network, &id(network))).collect();
     let default = ["ID", "Name", "Driver", "Scope"];
     let format = args.format.clone().or_else(|| client_setting(global, "networksFormat"));
-    output::data(&List { columns: COLUMNS, default: &default, rows }.render(format.as_deref())?)
+    let labels: Vec<_> = found.iter().map(|network| &network.labels).collect();
+    let format = format.map(|format| if format.trim() == "raw" { RAW.to_owned() } else { format });
+    let list = List { columns: COLUMNS, default: &default, rows };
+    output::data(&list.render_labelled(format.as_deref(), &labels)?)
 }
 
 fn fits(network: &Network, filters: &Filters) -> bool {

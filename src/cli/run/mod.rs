@@ -150,7 +150,7 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
     })?;
     created.note.keep();
     let remote = remote.ok_or_else(|| CliError::new("the container ended before it could be attached to"))?;
-    let session = Session { remote, tty: process.tty, stdin: streams.stdin, keys };
+    let session = Session { remote, tty: process.tty, stdin: streams.stdin, keys, hangs_up: true };
     match session.run(proxy.as_ref())? {
         Outcome::Exited(code) => Ok(u8::try_from(code).unwrap_or(255)),
         Outcome::Detached => Ok(0),

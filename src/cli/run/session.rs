@@ -23,6 +23,17 @@ pub enum Outcome {
     Lost,
 }
 
+/// What it means that no more input comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was all there is.
+    Input,
+    /// The terminal was closed, and the container's own closes with it.
+    Terminal,
+    /// The terminal was closed, which ends the session alone.
+    Attachment,
+}
+
 /// The sending side of a session, for several threads.
 #[derive(Clone)]
 pub struct Sender(Arc<Mutex<Remote>>);
@@ -48,6 +59,8 @@ pub struct Session {
     pub stdin: bool,
     /// The keys that leave the container.
     pub keys: DetachKeys,
+    /// Whether the container's terminal closes with the one that it was started from.
+    pub hangs_up: bool,
 }
 
 /// Returns what is asked of the monitor.
@@ -70,8 +83,13 @@ impl Session {
             true => Some(RawMode::enter()?),
             false => None,
         };
+        let end = match raw {
+            None => End::Input,
+            Some(_) if self.hangs_up => End::Terminal,
+            Some(_) => End::Attachment,
+        };
         if let Some(proxy) = proxy {
-            proxy.begin(sender.clone(), self.tty);
+            proxy.begin(sender.clone(), self.tty, end);
         }
         let left = Arc::new(AtomicBool::new(false));
         if self.stdin {
@@ -79,7 +97,14 @@ impl Session {
             let mut keys = std::mem::take(&mut self.keys);
             let thread = std::thread::Builder::new().name("input".to_owned());
             // It ends with this process, for nothing else wakes it from reading.
-            thread.spawn(move || give_input(&sender, tty.then_some(&mut keys), &left))?;
+            thread.spawn(move || match give_input(&sender, tty.then_some(&mut keys)) {
+                Given::All if end == End::Input => sender.send(Kind::StdinEnd, b""),
+                Given::All if end == End::Terminal => sender.send(Kind::HangUp, b""),
+                Given::All | Given::UntilLeft => {
+                    left.store(true, Ordering::Release);
+                    sender.hang_up();
+                }
+            })?;
         }
         let outcome = self.show(&left);
         drop(raw);
@@ -111,11 +136,17 @@ impl Session {
     }
 }
 
-fn give_input(sender: &Sender, mut keys: Option<&mut DetachKeys>, left: &AtomicBool) {
+/// Why no more input is given.
+enum Given {
+    All,
+    UntilLeft,
+}
+
+fn give_input(sender: &Sender, mut keys: Option<&mut DetachKeys>) -> Given {
     let mut buffer = vec![0; 32 << 10];
     loop {
         match std::io::stdin().lock().read(&mut buffer) {
-            Ok(0) => return sender.send(Kind::StdinEnd, b""),
+            Ok(0) => return Given::All,
             Ok(count) => {
                 let typed = &buffer[..count];
                 match keys.as_deref_mut().map(|keys| keys.take(typed)) {
@@ -125,14 +156,13 @@ fn give_input(sender: &Sender, mut keys: Option<&mut DetachKeys>, left: &AtomicB
                             sender.send(Kind::Stdin, &bytes);
                         }
                         if leave {
-                            left.store(true, Ordering::Release);
-                            return sender.hang_up();
+                            return Given::UntilLeft;
                         }
                     }
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return sender.send(Kind::StdinEnd, b""),
+            Err(_) => return Given::All,
         }
     }
 }

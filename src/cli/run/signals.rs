@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use nix::sys::signal::{SigSet, Signal};
 
 use super::super::error::CliError;
-use super::session::Sender;
+use super::session::{End, Sender};
 use crate::containers::Kind;
 
 /// Signals that are not handed on: what belongs to this process's own doings.
@@ -34,7 +34,7 @@ const KEPT: &[Signal] = &[
 enum Phase {
     Own,
     Waiting,
-    HandedOn { sender: Sender, tty: bool },
+    HandedOn { sender: Sender, tty: bool, end: End },
 }
 
 /// The thread that takes signals.
@@ -71,12 +71,12 @@ impl Proxy {
     }
 
     /// Hands signals on to a container.
-    pub fn begin(&self, sender: Sender, tty: bool) {
+    pub fn begin(&self, sender: Sender, tty: bool, end: End) {
         if tty {
             // The window may have changed since its size was asked for.
             resize(&sender);
         }
-        self.set(Phase::HandedOn { sender, tty });
+        self.set(Phase::HandedOn { sender, tty, end });
     }
 
     fn set(&self, phase: Phase) {
@@ -89,11 +89,12 @@ impl Proxy {
         let waiting = |phase: &mut Phase| matches!(phase, Phase::Waiting);
         let phase = self.0.1.wait_while(phase, waiting).unwrap_or_else(PoisonError::into_inner);
         match &*phase {
-            Phase::HandedOn { sender, tty } if signal == Signal::SIGWINCH => {
+            Phase::HandedOn { sender, tty, .. } if signal == Signal::SIGWINCH => {
                 if *tty {
                     resize(sender);
                 }
             }
+            Phase::HandedOn { end: End::Attachment, .. } if signal == Signal::SIGHUP => as_ever(signal),
             // A container that has ended just now has nobody to tell.
             Phase::HandedOn { sender, .. } => sender.send(Kind::Signal, &(signal as i32).to_le_bytes()),
             Phase::Own | Phase::Waiting => as_ever(signal),

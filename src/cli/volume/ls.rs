@@ -39,6 +39,9 @@ const COLUMNS: &[Column] = &[
     Column { field: "Status", title: "STATUS" },
 ];
 
+/// What docker's old format `raw` shows.
+const RAW: &str = "name: {{.Name}}\ndriver: {{.Driver}}\n";
+
 /// Runs the command.
 pub fn ls(args: &LsArgs, global: &Global) -> Result<(), CliError> {
     let filters = Filters::parse(&args.filter, &["dangling", "driver", "label", "name"])?;
@@ -69,7 +72,10 @@ pub fn ls(args: &LsArgs, global: &Global) -> Result<(), CliError> {
         fields(&containers, volume, counted.then_some(links))
     };
     let rows = found.iter().map(row).collect();
-    output::data(&List { columns: COLUMNS, default: &["Driver", "Name"], rows }.render(format.as_deref())?)
+    let labels: Vec<_> = found.iter().map(|volume| &volume.labels).collect();
+    let list = List { columns: COLUMNS, default: &["Driver", "Name"], rows };
+    let format = format.map(|format| if format.trim() == "raw" { RAW.to_owned() } else { format });
+    output::data(&list.render_labelled(format.as_deref(), &labels)?)
 }
 
 /// Returns a row; who uses it and its size only where that was counted.

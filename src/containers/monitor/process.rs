@@ -163,6 +163,15 @@ impl Run {
         });
     }
 
+    /// Closes its terminal, so that a shell on it reads its end.
+    pub fn hang_up(&mut self) {
+        if self.tty {
+            (self.stdin, self.waiting) = (None, Vec::new());
+            self.outputs.clear();
+            self.process.hang_up();
+        }
+    }
+
     /// Reads no more, whatever others still write.
     pub fn stop_reading(&mut self) {
         self.outputs.clear();

@@ -43,6 +43,7 @@ impl Monitor {
             },
             Kind::Stdin if gives => self.run.iter_mut().for_each(|run| run.give(&frame.bytes)),
             Kind::StdinEnd if gives => self.end_of_input(),
+            Kind::HangUp if gives => self.run.iter_mut().for_each(super::process::Run::hang_up),
             Kind::Resize => self.resize(&frame.bytes),
             Kind::Signal if attached => {
                 if let Some(signal) = number(&frame.bytes) {
