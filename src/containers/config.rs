@@ -1,7 +1,7 @@
 //! What a container is: everything needed to start it, again and again.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::image::DiffId;
-use crate::net::Wanted;
+use crate::net::{NetError, Network, Wanted};
 use crate::run::{Limits, Propagation, Seccomp, Sysctl};
 
 /// A container's configuration, fixed when it is created but for its name and what `update` changes.
@@ -148,6 +148,9 @@ pub struct Attachment {
     /// The address that it is to have.
     #[serde(default)]
     pub address: Option<Ipv4Addr>,
+    /// The IPv6 address that it is to have.
+    #[serde(default)]
+    pub address6: Option<Ipv6Addr>,
     /// The hardware address that it is to have.
     #[serde(default)]
     pub mac: Option<String>,
@@ -157,6 +160,29 @@ pub struct Attachment {
     /// Among several networks, the one of the highest number has the way to other machines.
     #[serde(default)]
     pub priority: i32,
+}
+
+impl Attachment {
+    /// Checks that the addresses that are asked for are a network's to give.
+    ///
+    /// # Errors
+    /// Its subnet was not asked for, or they are none of it.
+    pub fn fits(&self, network: &Network) -> Result<(), NetError> {
+        let six = network.six.as_ref().filter(|six| six.fixed);
+        if self.address.is_some() && !network.fixed || self.address6.is_some() && six.is_none() {
+            return Err(NetError::Invalid(
+                "user specified IP address is supported only when connecting to networks with user configured subnets"
+                    .to_owned(),
+            ));
+        }
+        if let Some(address) = self.address.filter(|address| !network.subnet.contains(*address)) {
+            return Err(NetError::NotInside(address.into()));
+        }
+        match self.address6.filter(|address| six.is_none_or(|six| !six.subnet.contains(*address))) {
+            Some(address) => Err(NetError::NotInside(address.into())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Something mounted into a container.

@@ -171,6 +171,7 @@ fn join(
         container: config.id.clone(),
         name: config.name.clone(),
         address: attachment.address,
+        address6: attachment.address6,
         mac: attachment.mac.as_deref().and_then(mac_from),
         names,
         ports: if network.internal { Vec::new() } else { ports.to_vec() },

@@ -43,6 +43,7 @@ pub(super) fn write(
     };
     for endpoint in endpoints {
         text.push_str(&format!("{}\t{own}\n", endpoint.address));
+        text.extend(endpoint.six.map(|six| format!("{}\t{own}\n", six.address)));
     }
     replace(container, "hosts", &text)?;
     resolver(container, &resolver_text(&config.network, names, server)?)

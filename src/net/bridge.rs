@@ -11,6 +11,8 @@ use super::network::{Endpoint, Network, mac_of};
 use super::subnet::Subnet;
 use crate::fs::Root;
 
+/// Where the settings of the calling thread's network are.
+const SETTINGS: &str = "/proc/sys/net";
 /// What the owner of our bridges begins with.
 const OWNER: &str = "skiff ";
 
@@ -22,14 +24,25 @@ pub(super) fn make(
     netlink: &mut Netlink,
 ) -> Result<u32, NetError> {
     let bridge = network.bridge.as_str();
-    let failed = |errno| NetError::kernel(format!("make the bridge {bridge}"), errno);
-    netlink.add_bridge(bridge, mac_of(&network.id, network.gateway), network.mtu()).map_err(|errno| {
-        match errno {
-            Errno::PERM => NetError::MayNot,
-            errno => failed(errno),
+    let failed = |errno| match errno {
+        Errno::PERM => NetError::MayNot,
+        errno => NetError::kernel(format!("make the bridge {bridge}"), errno),
+    };
+    netlink.add_bridge(bridge, mac_of(&network.id, network.gateway), network.mtu()).map_err(failed)?;
+    let mut set_up = || {
+        let index = netlink.index(bridge).map_err(failed)?.ok_or_else(|| failed(Errno::NODEV))?;
+        netlink.add_address(index, network.gateway, network.subnet).map_err(failed)?;
+        if let Some(six) = &network.six {
+            set("ipv6/conf", &format!("{bridge}/disable_ipv6"), "0")?;
+            netlink.add_address6(index, six.gateway, six.subnet.prefix()).map_err(failed)?;
+            forward6()?;
         }
-    })?;
-    let made = set_up(network, store, inside, netlink);
+        netlink.set_owner(index, &format!("{OWNER}{}", store.display())).map_err(failed)?;
+        set("ipv4", "ip_forward", "1")?;
+        install(network, inside)?;
+        Ok(index)
+    };
+    let made = set_up();
     if made.is_err() {
         // Without rules a bridge would seem to be ready.
         netlink.remove(bridge).map_err(failed)?;
@@ -37,32 +50,17 @@ pub(super) fn make(
     made
 }
 
-fn set_up(
-    network: &Network,
-    store: &Path,
-    inside: &[Endpoint],
-    netlink: &mut Netlink,
-) -> Result<u32, NetError> {
-    let bridge = network.bridge.as_str();
-    let failed = |errno| NetError::kernel(format!("set up the bridge {bridge}"), errno);
-    let index = netlink.index(bridge).map_err(failed)?.ok_or_else(|| failed(Errno::NODEV))?;
-    netlink.add_address(index, network.gateway, network.subnet).map_err(failed)?;
-    netlink.set_owner(index, &format!("{OWNER}{}", store.display())).map_err(failed)?;
-    forward()?;
-    install(network, inside)?;
-    Ok(index)
-}
-
 /// Writes the rules of a network, with the ports of those who are in it.
 pub(super) fn install(network: &Network, inside: &[Endpoint]) -> Result<(), NetError> {
     let rules = Rules {
         bridge: &network.bridge,
         subnet: network.subnet,
+        six: network.six.as_ref().map(|six| six.subnet),
         internal: network.internal,
         masquerade: network.option("com.docker.network.bridge.enable_ip_masquerade"),
         talk: network.option("com.docker.network.bridge.enable_icc"),
     };
-    rules.install(inside.iter().flat_map(|e| e.ports.iter().map(|port| (port, e.address))))
+    rules.install(inside)
 }
 
 /// Removes the bridge and the rules of a network; the network stays.
@@ -94,7 +92,14 @@ pub(super) fn clear_forgotten(netlink: &mut Netlink) -> Result<(), NetError> {
 
 /// Whether this machine has a way to a network's addresses that is not its own bridge.
 pub(super) fn collides(network: &Network, netlink: &mut Netlink) -> Result<bool, NetError> {
-    let routes = netlink.subnets().map_err(|errno| NetError::kernel("list routes", errno))?;
+    let failed = |errno| NetError::kernel("list routes", errno);
+    if let Some(six) = &network.six
+        && netlink.subnets6().map_err(failed)?.iter().any(|route| route.overlaps(six.subnet))
+    {
+        // Nobody gave another one than the one that it has.
+        return Err(NetError::Overlaps);
+    }
+    let routes = netlink.subnets().map_err(failed)?;
     Ok(routes.iter().any(|route| route.overlaps(network.subnet)))
 }
 
@@ -106,14 +111,32 @@ pub(super) fn free_subnet(others: &[&Network]) -> Result<Subnet, NetError> {
     Subnet::pools().find(|pool| !known().any(|s| s.overlaps(*pool))).ok_or(NetError::NoSubnet)
 }
 
-/// Lets packets pass between interfaces.
-fn forward() -> Result<(), NetError> {
-    const PATH: &str = "ip_forward";
-    let settings = Root::open(Path::new("/proc/sys/net/ipv4"))?;
-    if settings.read(PATH, 16)?.trim_ascii() != b"1" {
-        let mut file = settings.open_rw(PATH, false)?;
-        std::io::Write::write_all(&mut file, b"1")
-            .map_err(|source| NetError::Kernel { action: format!("set {PATH}"), source })?;
+/// Lets IPv6 packets pass between interfaces.
+///
+/// A machine that forwards hears no routers any more; those interfaces that do now shall go on.
+fn forward6() -> Result<(), NetError> {
+    const FOLDER: &str = "ipv6/conf";
+    let settings = Root::open(&Path::new(SETTINGS).join(FOLDER))?;
+    if settings.read("all/forwarding", 16)?.trim_ascii() == b"1" {
+        return Ok(());
+    }
+    for interface in settings.entries(".")? {
+        let path = format!("{}/accept_ra", String::from_utf8_lossy(&interface.name));
+        // An interface may go at any time.
+        if settings.read(&path, 16).is_ok_and(|value| value.trim_ascii() == b"1") {
+            let _ = set(FOLDER, &path, "2");
+        }
+    }
+    set(FOLDER, "all/forwarding", "1")
+}
+
+/// Gives a setting of the network a value, unless it has it.
+pub(super) fn set(folder: &str, path: &str, value: &str) -> Result<(), NetError> {
+    let settings = Root::open(&Path::new(SETTINGS).join(folder))?;
+    if settings.read(path, 16)?.trim_ascii() != value.as_bytes() {
+        let mut file = settings.open_rw(path, false)?;
+        std::io::Write::write_all(&mut file, value.as_bytes())
+            .map_err(|source| NetError::Kernel { action: format!("set {path}"), source })?;
     }
     Ok(())
 }

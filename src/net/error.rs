@@ -1,6 +1,7 @@
 //! Why a container's network could not be made.
 
 use std::io;
+use std::net::IpAddr;
 
 use rustix::io::Errno;
 
@@ -60,6 +61,12 @@ pub enum NetError {
     /// Every address of the subnet is taken.
     #[error("no available IPv4 addresses on this network's address pools: {0}")]
     NoAddress(String),
+    /// Every IPv6 address of the subnet is taken.
+    #[error("no available IPv6 addresses on this network's address pools: {0}")]
+    NoAddress6(String),
+    /// The address that was asked for is none of the network's.
+    #[error("no configured subnet or ip-range contain the IP address {0}")]
+    NotInside(IpAddr),
     /// The address that was asked for is taken.
     #[error("Address already in use")]
     AddressInUse,

@@ -3,25 +3,60 @@
 //!
 //! Published ports are elements of maps, not rules: a packet is matched by one look-up however many there are.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use rustix::io::Errno;
 
 use super::error::NetError;
 use super::expression::{Expression, Load, Verdict};
+use super::network::Endpoint;
 use super::passage;
 use super::port::Published;
+use super::six::Subnet6;
 use super::subnet::Subnet;
-use super::tables::{self, Batch, Element, Hook, INET, IPV4};
+use super::tables::{self, Batch, Element, Hook, INET, IPV4, IPV6};
 
-/// `nft`'s numbers of types: `ipv4_addr`, `inet_proto`, `inet_service`.
+/// `nft`'s numbers of types: `ipv4_addr`, `ipv6_addr`, `inet_proto`, `inet_service`.
 const ADDRESS: u32 = 7;
+const ADDRESS6: u32 = 8;
 const PROTOCOL: u32 = 12;
 const SERVICE: u32 = 13;
 /// Where packets come in, are forwarded, and go out.
 const PREROUTING: Hook = Hook { kind: "nat", number: 0, priority: -100 };
 const FORWARD: Hook = Hook { kind: "filter", number: 2, priority: 0 };
 const POSTROUTING: Hook = Hook { kind: "nat", number: 4, priority: 100 };
+
+/// A kind of addresses: where they are in packets, and the maps of their ports.
+struct Kind {
+    family: u8,
+    type_of_address: u32,
+    /// Bytes of an address.
+    size: u32,
+    /// Where a packet's header has its sender and its target.
+    sender: u32,
+    target: u32,
+    bound: &'static str,
+    any: &'static str,
+}
+
+const FOUR: Kind = Kind {
+    family: IPV4,
+    type_of_address: ADDRESS,
+    size: 4,
+    sender: 12,
+    target: 16,
+    bound: "bound",
+    any: "any",
+};
+const SIX: Kind = Kind {
+    family: IPV6,
+    type_of_address: ADDRESS6,
+    size: 16,
+    sender: 8,
+    target: 24,
+    bound: "bound6",
+    any: "any6",
+};
 
 /// What the rules of a network are made of.
 #[derive(Debug)]
@@ -30,6 +65,8 @@ pub struct Rules<'a> {
     pub bridge: &'a str,
     /// Its addresses.
     pub subnet: Subnet,
+    /// Its IPv6 addresses.
+    pub six: Option<Subnet6>,
     /// Whether nothing passes between its containers and other machines.
     pub internal: bool,
     /// Whether packets to other machines carry this machine's address.
@@ -43,10 +80,7 @@ impl Rules<'_> {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn install<'p>(
-        &self,
-        ports: impl Iterator<Item = (&'p Published, Ipv4Addr)>,
-    ) -> Result<(), NetError> {
+    pub fn install(&self, inside: &[Endpoint]) -> Result<(), NetError> {
         let mut batch = Batch::new(INET, &table(self.bridge));
         // Made before it is removed, so that neither fails.
         batch.add_table();
@@ -55,9 +89,7 @@ impl Rules<'_> {
         self.publishing(&mut batch);
         self.leaving(&mut batch);
         self.passing(&mut batch);
-        let mut elements: Vec<Element> = ports.filter_map(|(port, address)| element(port, address)).collect();
-        elements.sort_by_key(|element| element.map);
-        batch.change_elements(&elements, true);
+        batch.change_elements(&elements(inside), true);
         batch.commit().map_err(|errno| match errno {
             Errno::PERM => NetError::MayNot,
             errno => NetError::kernel(format!("write the rules of {}", self.bridge), errno),
@@ -68,10 +100,18 @@ impl Rules<'_> {
     /// Packets from other machines to published ports; this machine itself, and containers of the network, are served
     /// by the proxy.
     fn publishing(&self, batch: &mut Batch) {
-        let value = (ADDRESS << 6 | SERVICE, 8);
-        batch.add_map("bound", (ADDRESS << 12 | PROTOCOL << 6 | SERVICE, 12), value);
-        batch.add_map("any", (PROTOCOL << 6 | SERVICE, 8), value);
         batch.add_chain("prerouting", PREROUTING);
+        self.publishing_for(&FOUR, batch);
+        if self.six.is_some() {
+            self.publishing_for(&SIX, batch);
+        }
+    }
+
+    fn publishing_for(&self, kind: &Kind, batch: &mut Batch) {
+        let value = (kind.type_of_address << 6 | SERVICE, kind.size + 4);
+        let bound = kind.type_of_address << 12 | PROTOCOL << 6 | SERVICE;
+        batch.add_map(kind.bound, (bound, kind.size + 8), value);
+        batch.add_map(kind.any, (PROTOCOL << 6 | SERVICE, 8), value);
         let local = [
             Expression::Load(Load::InterfaceIn, 0),
             Expression::Compare { same: false, with: name(self.bridge) },
@@ -79,38 +119,46 @@ impl Rules<'_> {
             // RTN_LOCAL
             Expression::Compare { same: true, with: 2u32.to_ne_bytes().to_vec() },
             Expression::Load(Load::Family, 0),
-            Expression::Compare { same: true, with: vec![IPV4] },
+            Expression::Compare { same: true, with: vec![kind.family] },
         ];
-        let by = |map, key: &[Expression]| {
-            let found = [Expression::Find(map), Expression::Redirect { family: IPV4, port: 1 }];
-            [&local[..], key, &found].concat()
-        };
+        let registers = kind.size / 4;
+        let found =
+            |map| [Expression::Find(map), Expression::Redirect { family: kind.family, port: registers }];
         let (protocol, port) = (Load::Protocol, Load::Transport(2, 2));
-        let bound = [
-            Expression::Load(Load::Network(16, 4), 0),
-            Expression::Load(protocol, 1),
-            Expression::Load(port, 2),
+        let target = [
+            Expression::Load(Load::Network(kind.target, kind.size), 0),
+            Expression::Load(protocol, registers),
+            Expression::Load(port, registers + 1),
         ];
-        batch.add_rule("prerouting", &by("bound", &bound));
-        batch.add_rule("prerouting", &by("any", &[Expression::Load(protocol, 0), Expression::Load(port, 1)]));
+        batch.add_rule("prerouting", &[&local[..], &target, &found(kind.bound)].concat());
+        let alone = [Expression::Load(protocol, 0), Expression::Load(port, 1)];
+        batch.add_rule("prerouting", &[&local[..], &alone, &found(kind.any)].concat());
     }
 
     /// Packets to other machines.
     fn leaving(&self, batch: &mut Batch) {
         batch.add_chain("postrouting", POSTROUTING);
         if self.masquerade && !self.internal {
-            let steps = [
-                Expression::Load(Load::Family, 0),
-                Expression::Compare { same: true, with: vec![IPV4] },
-                Expression::Load(Load::Network(12, 4), 0),
-                Expression::Mask(self.subnet.mask().octets().to_vec()),
-                Expression::Compare { same: true, with: self.subnet.base().octets().to_vec() },
-                Expression::Load(Load::InterfaceOut, 0),
-                Expression::Compare { same: false, with: name(self.bridge) },
-                Expression::Masquerade,
-            ];
-            batch.add_rule("postrouting", &steps);
+            let (mask, base) = (self.subnet.mask().octets(), self.subnet.base().octets());
+            self.masquerading(&FOUR, &mask, &base, batch);
+            if let Some(six) = self.six {
+                self.masquerading(&SIX, &six.mask().octets(), &six.base().octets(), batch);
+            }
         }
+    }
+
+    fn masquerading(&self, kind: &Kind, mask: &[u8], base: &[u8], batch: &mut Batch) {
+        let steps = [
+            Expression::Load(Load::Family, 0),
+            Expression::Compare { same: true, with: vec![kind.family] },
+            Expression::Load(Load::Network(kind.sender, kind.size), 0),
+            Expression::Mask(mask.to_vec()),
+            Expression::Compare { same: true, with: base.to_vec() },
+            Expression::Load(Load::InterfaceOut, 0),
+            Expression::Compare { same: false, with: name(self.bridge) },
+            Expression::Masquerade,
+        ];
+        batch.add_rule("postrouting", &steps);
     }
 
     /// Packets that pass this machine.
@@ -144,9 +192,8 @@ impl Rules<'_> {
 ///
 /// # Errors
 /// The kernel refuses, e.g. for a network without a table.
-pub fn publish(bridge: &str, ports: &[Published], address: Ipv4Addr, there: bool) -> Result<(), NetError> {
-    let mut elements: Vec<Element> = ports.iter().filter_map(|port| element(port, address)).collect();
-    elements.sort_by_key(|element| element.map);
+pub fn publish(bridge: &str, endpoint: &Endpoint, there: bool) -> Result<(), NetError> {
+    let elements = elements(std::slice::from_ref(endpoint));
     let mut batch = Batch::new(INET, &table(bridge));
     batch.change_elements(&elements, there);
     batch.commit().map_err(|errno| NetError::kernel(format!("change the published ports of {bridge}"), errno))
@@ -182,21 +229,35 @@ pub(super) fn name(interface: &str) -> Vec<u8> {
     bytes
 }
 
+/// Returns what leads ports to containers, by map.
+fn elements(inside: &[Endpoint]) -> Vec<Element> {
+    let each = |endpoint: &Endpoint| {
+        endpoint.ports.iter().filter_map(|port| element(port, endpoint)).collect::<Vec<_>>()
+    };
+    let mut all: Vec<Element> = inside.iter().flat_map(each).collect();
+    all.sort_by_key(|element| element.map);
+    all
+}
+
 /// Returns what leads a port to a container; none for those that the proxy alone serves.
-fn element(port: &Published, address: Ipv4Addr) -> Option<Element> {
+fn element(port: &Published, endpoint: &Endpoint) -> Option<Element> {
     let number = |value: u16| {
         let [high, low] = value.to_be_bytes();
         [high, low, 0, 0]
     };
+    let (kind, own, target) = match (port.address, endpoint.six) {
+        (IpAddr::V4(own), _) => (FOUR, own.octets().to_vec(), endpoint.address.octets().to_vec()),
+        (IpAddr::V6(own), Some(six)) => (SIX, own.octets().to_vec(), six.address.octets().to_vec()),
+        (IpAddr::V6(_), None) => return None,
+    };
     let mut key = [[port.protocol.number(), 0, 0, 0], number(port.host)].concat();
     let map = match port.address {
-        IpAddr::V6(_) => return None,
-        IpAddr::V4(own) if own.is_loopback() => return None,
-        IpAddr::V4(own) if own.is_unspecified() => "any",
-        IpAddr::V4(own) => {
-            key.splice(0..0, own.octets());
-            "bound"
+        own if own.is_loopback() => return None,
+        own if own.is_unspecified() => kind.any,
+        _ => {
+            key.splice(0..0, own);
+            kind.bound
         }
     };
-    Some(Element { map, key, value: [address.octets(), number(port.container)].concat() })
+    Some(Element { map, key, value: [&target[..], &number(port.container)].concat() })
 }

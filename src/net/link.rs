@@ -1,10 +1,10 @@
 //! Bridges, pairs of virtual interfaces, their addresses and routes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
     BridgePortState, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
     LinkFlags, LinkInfo, LinkMessage,
@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::netlink::Netlink;
 use super::network::Mac;
+use super::six::Subnet6;
 use super::subnet::Subnet;
 
 /// One end of a pair of interfaces: its name, and where it is.
@@ -176,6 +177,23 @@ impl Netlink {
         self.change(RouteNetlinkMessage::NewLink(message), 0)
     }
 
+    /// Gives an interface an IPv6 address of a subnet, which it has at once: nobody else can have it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn add_address6(&mut self, index: u32, address: Ipv6Addr, prefix: u8) -> Result<(), Errno> {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet6;
+        message.header.prefix_len = prefix;
+        message.header.index = index;
+        message.attributes = vec![
+            AddressAttribute::Local(IpAddr::V6(address)),
+            AddressAttribute::Address(IpAddr::V6(address)),
+            AddressAttribute::Flags(AddressFlags::Nodad),
+        ];
+        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
+    }
+
     /// Gives an interface an address of a subnet.
     ///
     /// # Errors
@@ -197,34 +215,44 @@ impl Netlink {
     ///
     /// # Errors
     /// The gateway can't be reached directly.
-    pub fn add_default_route(&mut self, gateway: Ipv4Addr) -> Result<(), Errno> {
+    pub fn add_default_route(&mut self, gateway: IpAddr) -> Result<(), Errno> {
+        let (family, gateway) = match gateway {
+            IpAddr::V4(address) => (AddressFamily::Inet, RouteAddress::Inet(address)),
+            IpAddr::V6(address) => (AddressFamily::Inet6, RouteAddress::Inet6(address)),
+        };
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
-            address_family: AddressFamily::Inet,
+            address_family: family,
             table: RouteHeader::RT_TABLE_MAIN,
             protocol: RouteProtocol::Boot,
             scope: RouteScope::Universe,
             kind: RouteType::Unicast,
             ..RouteHeader::default()
         };
-        message.attributes = vec![RouteAttribute::Gateway(RouteAddress::Inet(gateway))];
+        message.attributes = vec![RouteAttribute::Gateway(gateway)];
         self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Takes the default route away; that there is none is no error.
+    /// Takes the default routes away; that there is none is no error.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn remove_default_route(&mut self) -> Result<(), Errno> {
+    pub fn remove_default_routes(&mut self) -> Result<(), Errno> {
+        self.remove_default_route(AddressFamily::Inet)?;
+        self.remove_default_route(AddressFamily::Inet6)
+    }
+
+    fn remove_default_route(&mut self, family: AddressFamily) -> Result<(), Errno> {
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
-            address_family: AddressFamily::Inet,
+            address_family: family,
             table: RouteHeader::RT_TABLE_MAIN,
             scope: RouteScope::NoWhere,
             ..RouteHeader::default()
         };
         match self.change(RouteNetlinkMessage::DelRoute(message), 0) {
-            Err(Errno::SRCH) => Ok(()),
+            // No such route, or no table of routes yet.
+            Err(Errno::SRCH | Errno::NOENT) => Ok(()),
             other => other,
         }
     }
@@ -234,15 +262,38 @@ impl Netlink {
     /// # Errors
     /// The kernel refuses.
     pub fn subnets(&mut self) -> Result<Vec<Subnet>, Errno> {
+        let of = |address: &RouteAddress, prefix| match address {
+            RouteAddress::Inet(address) => Some(Subnet::of(*address, prefix)),
+            _ => None,
+        };
+        self.routes(AddressFamily::Inet, of)
+    }
+
+    /// Returns the IPv6 subnets that this machine has routes to, the default route left out.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn subnets6(&mut self) -> Result<Vec<Subnet6>, Errno> {
+        let of = |address: &RouteAddress, prefix| match address {
+            RouteAddress::Inet6(address) => Some(Subnet6::of(*address, prefix)),
+            _ => None,
+        };
+        self.routes(AddressFamily::Inet6, of)
+    }
+
+    fn routes<T>(
+        &mut self,
+        family: AddressFamily,
+        of: impl Fn(&RouteAddress, u8) -> Option<T>,
+    ) -> Result<Vec<T>, Errno> {
         let mut message = RouteMessage::default();
-        message.header.address_family = AddressFamily::Inet;
-        let entries = self.dump(RouteNetlinkMessage::GetRoute(message))?;
+        message.header.address_family = family;
         let mut found = Vec::new();
-        for entry in entries {
+        for entry in self.dump(RouteNetlinkMessage::GetRoute(message))? {
             let RouteNetlinkMessage::NewRoute(route) = entry else { continue };
             for attribute in &route.attributes {
-                if let RouteAttribute::Destination(RouteAddress::Inet(address)) = attribute {
-                    found.push(Subnet::of(*address, route.header.destination_prefix_length));
+                if let RouteAttribute::Destination(address) = attribute {
+                    found.extend(of(address, route.header.destination_prefix_length));
                 }
             }
         }

@@ -7,7 +7,7 @@
 //! - `helper` is the program that carries an ordinary user's packets;
 //! - `passage` opens the way through the chain of iptables that drops;
 //! - `netlink` and `link` speak with the kernel about interfaces, `tables` and `expression` about rules;
-//! - `subnet` and `port` are addresses and flags as data.
+//! - `subnet`, `six` and `port` are addresses and flags as data.
 //!
 //! **Invariant:** every trace of a container in a network belongs to the kernel
 //! object of a living process (a namespace, a lock, a bound port) or is found
@@ -30,6 +30,7 @@ mod port;
 mod proxy;
 mod resolver;
 mod sandbox;
+mod six;
 mod subnet;
 mod tables;
 
@@ -39,6 +40,7 @@ pub use network::{Driver, Endpoint, Mac, Network, NewNetwork, mac_from, mac_text
 pub use networks::{DEFAULT, Networks};
 pub use port::{Protocol, Published, Wanted, parse as parse_ports, parse_exposed};
 pub use sandbox::{Joining, Remains, Sandbox};
+pub use six::{NewSix, Place6, Six, Subnet6};
 pub use subnet::Subnet;
 
 /// Where programs are looked for; a search path could be anybody's.

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::port::Published;
+use super::six::{NewSix, Place6, Six};
 use super::subnet::Subnet;
 
 /// What a network does.
@@ -53,6 +54,9 @@ pub struct Network {
     /// Addresses that no container gets, by name.
     #[serde(default)]
     pub reserved: BTreeMap<String, Ipv4Addr>,
+    /// Its IPv6 addresses, if it has any.
+    #[serde(default)]
+    pub six: Option<Six>,
     /// Whether the subnet was asked for rather than found.
     pub fixed: bool,
     /// Whether it has no way to other machines.
@@ -106,6 +110,8 @@ pub struct NewNetwork {
     pub range: Option<Subnet>,
     /// Addresses that no container gets, by name.
     pub reserved: BTreeMap<String, Ipv4Addr>,
+    /// Its IPv6, if it is to have any.
+    pub six: Option<NewSix>,
     /// Whether it has no way to other machines.
     pub internal: bool,
     /// Whether it may be attached to by hand.
@@ -141,6 +147,9 @@ pub struct Endpoint {
     pub names: Vec<String>,
     /// Ports of this machine that lead to it.
     pub ports: Vec<Published>,
+    /// Its place in the network's IPv6.
+    #[serde(default)]
+    pub six: Option<Place6>,
     /// The end of its pair of interfaces that is the bridge's port; empty if it has none.
     #[serde(default)]
     pub interface: String,

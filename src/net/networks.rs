@@ -8,7 +8,7 @@
 //! the making of bridges under another one that all stores of the machine share.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -21,6 +21,7 @@ use super::netlink::Netlink;
 use super::network::{Driver, Endpoint, Network, NewNetwork};
 use super::passage;
 use super::sandbox;
+use super::six::{Place6, Six, Subnet6};
 use super::subnet::Subnet;
 use crate::fs::{Root, write_atomic};
 
@@ -175,7 +176,14 @@ impl Networks {
         if let Some(address) = new.reserved.values().find(|address| !subnet.contains(**address)) {
             return Err(NetError::Invalid(format!("no matching subnet for aux-address {address}")));
         }
+        let others6: Vec<Subnet6> =
+            bridges.iter().filter_map(|other| other.six.as_ref()).map(|six| six.subnet).collect();
+        let six = match &new.six {
+            Some(wanted) if driver == Driver::Bridge => Some(Six::new(wanted.clone(), &id, &others6)?),
+            _ => None,
+        };
         let network = Network {
+            six,
             bridge: self.bridge_name(&new, &id, driver),
             id,
             name: new.name,
@@ -328,9 +336,7 @@ impl Networks {
                 || inside.iter().any(|e| e.address == address)
         };
         match wanted {
-            Some(address) if !network.subnet.contains(address) => {
-                Err(NetError::Invalid(format!("no configured subnet contains IP address {address}")))
-            }
+            Some(address) if !network.subnet.contains(address) => Err(NetError::NotInside(address.into())),
             Some(address) if taken(address) => Err(NetError::AddressInUse),
             Some(address) => Ok(address),
             None => {
@@ -340,6 +346,21 @@ impl Networks {
                     .ok_or_else(|| NetError::NoAddress(network.subnet.to_string()))
             }
         }
+    }
+
+    /// Returns a place in a network's IPv6 that no running container has; none if it has no IPv6.
+    pub(super) fn free_place6(
+        &self,
+        network: &Network,
+        wanted: Option<Ipv6Addr>,
+        changing: &Changing,
+    ) -> Result<Option<Place6>, NetError> {
+        let Some(six) = &network.six else { return Ok(None) };
+        let inside = self.endpoints(network, changing)?;
+        let taken: Vec<Ipv6Addr> = inside.iter().filter_map(|e| e.six).map(|place| place.address).collect();
+        let address = six.free(wanted, &taken)?;
+        let gateway = (!network.internal).then_some(six.gateway);
+        Ok(Some(Place6 { address, prefix: six.subnet.prefix(), gateway }))
     }
 
     /// Notes a container as running in a network.
@@ -411,7 +432,7 @@ impl Networks {
                 continue;
             }
             // Rules that are gone already, as after a boot, can't be taken back.
-            let _ = firewall::publish(&network.bridge, &endpoint.ports, endpoint.address, false);
+            let _ = firewall::publish(&network.bridge, &endpoint, false);
             if !endpoint.interface.is_empty() {
                 // Its address may be another one's next; the kernel keeps an interface while
                 // another container shares the namespace.

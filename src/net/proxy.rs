@@ -6,7 +6,7 @@
 mod flow;
 mod udp;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,6 +21,25 @@ use udp::Udp;
 
 /// Bytes of the thread's stack.
 const STACK: usize = 128 << 10;
+
+/// Where a container is reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    /// By those who come over IPv4, and by all if it has no other address.
+    pub four: Ipv4Addr,
+    /// By those who come over IPv6.
+    pub six: Option<Ipv6Addr>,
+}
+
+impl Target {
+    fn of(self, port: &Reserved) -> SocketAddr {
+        let address = match self.six {
+            Some(address) if port.published.address.is_ipv6() => IpAddr::V6(address),
+            _ => IpAddr::V4(self.four),
+        };
+        SocketAddr::new(address, port.published.container)
+    }
+}
 
 /// The thread; it ends with this value.
 #[derive(Debug)]
@@ -57,7 +76,7 @@ impl Proxy {
     /// With `inside` it is reached from there alone; otherwise from this process's own network.
     pub fn start(
         ports: Vec<Reserved>,
-        address: Ipv4Addr,
+        container: Target,
         inside: Option<Arc<OwnedFd>>,
     ) -> Result<Self, NetError> {
         let failed = |errno: Errno| NetError::kernel("serve published ports", errno);
@@ -65,7 +84,7 @@ impl Proxy {
         let own = rustix::io::fcntl_dupfd_cloexec(&stop, 0).map_err(failed)?;
         let mut carrier = Carrier { stop: own, listeners: Vec::new(), flows: Vec::new(), udp: Vec::new() };
         for port in ports {
-            let target = SocketAddr::from((address, port.published.container));
+            let target = container.of(&port);
             match port.published.protocol {
                 Protocol::Udp => carrier.udp.push(Udp::new(port.socket, target)),
                 Protocol::Tcp | Protocol::Sctp => {
@@ -163,7 +182,7 @@ impl Carrier {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
 
     use super::super::port::Wanted;
     use super::*;
@@ -173,7 +192,10 @@ mod tests {
         let wanted = Wanted { address: Some(loopback), host: None, container: target, protocol };
         let reserved = wanted.reserve().expect("a free port");
         let port = reserved[0].published.host;
-        (Proxy::start(reserved, Ipv4Addr::LOCALHOST, None).expect("a thread"), port)
+        (
+            Proxy::start(reserved, Target { four: Ipv4Addr::LOCALHOST, six: None }, None).expect("a thread"),
+            port,
+        )
     }
 
     #[test]

@@ -183,7 +183,8 @@ impl Answers {
         let mut addresses = Vec::new();
         for id in &networks {
             for endpoint in self.all.glance(id) {
-                if question.reverse == Some(endpoint.address) {
+                let own = [Some(IpAddr::V4(endpoint.address)), endpoint.six.map(|six| six.address.into())];
+                if question.reverse.is_some() && own.contains(&question.reverse) {
                     let name = format!("{}.{}", endpoint.name, endpoint.network);
                     return Some(message::answer(query, question, &[Known::Name(name)]));
                 }
@@ -193,7 +194,7 @@ impl Answers {
                     name == question.name || Some(name.as_str()) == bare
                 };
                 if std::iter::once(&endpoint.name).chain(&endpoint.names).any(named) {
-                    addresses.push(endpoint.address);
+                    addresses.extend(own.into_iter().flatten());
                 }
             }
         }

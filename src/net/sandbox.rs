@@ -1,12 +1,12 @@
 //! A container's network namespace: made, connected, and taken out of its networks again.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::bridge;
 use super::error::NetError;
 use super::firewall;
 use super::helper::{self, Helper};
@@ -15,9 +15,10 @@ use super::netlink::Netlink;
 use super::network::{Endpoint, Mac, Network, mac_of, mac_text};
 use super::networks::{Held, Networks};
 use super::port::{Published, Reserved, Wanted};
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Target};
 use super::resolver::Resolver;
-use crate::fs::{Root, network_namespace};
+use super::six::Place6;
+use crate::fs::network_namespace;
 
 /// What a container wants of a network.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Joining {
     pub name: String,
     /// The address that it is to have.
     pub address: Option<Ipv4Addr>,
+    /// The IPv6 address that it is to have.
+    pub address6: Option<Ipv6Addr>,
     /// The hardware address that it is to have.
     pub mac: Option<Mac>,
     /// Further names by which others find it.
@@ -123,7 +126,8 @@ impl Sandbox {
         let (network, bridge) = networks.bring_up(network, &mut outer, &changing)?;
         let address = networks.free_address(&network, wanted.address, &changing)?;
         let mac = wanted.mac.unwrap_or_else(|| mac_of(&network.id, address));
-        let endpoint = endpoint(&network, wanted, address, mac, &ports)?;
+        let six = networks.free_place6(&network, wanted.address6, &changing)?;
+        let endpoint = Endpoint { six, ..endpoint(&network, wanted, address, mac, &ports)? };
         let held = networks.add(&endpoint, &changing)?;
         drop(changing);
         let mut joined = Joined {
@@ -169,11 +173,13 @@ impl Sandbox {
             mac: String::new(),
             names: Vec::new(),
             ports: ports.iter().map(|port| port.published.clone()).collect(),
+            six: None,
             interface: String::new(),
         };
+        let target = Target { four: helper::ADDRESS, six: None };
         let proxy = match ports.is_empty() {
             true => None,
-            false => Some(Proxy::start(ports, helper::ADDRESS, Some(self.namespace()))?),
+            false => Some(Proxy::start(ports, target, Some(self.namespace()))?),
         };
         self.helped = Some(Helped { endpoint, _helper: helper, _proxy: proxy });
         Ok(())
@@ -200,14 +206,21 @@ impl Sandbox {
         let failed = |errno| NetError::kernel(format!("connect a container to {}", network.name), errno);
         let inside = Inside { name, mac, mtu: network.mtu(), namespace: self.namespace.as_fd() };
         outer.add_pair(&joined.endpoint.interface, bridge, &inside).map_err(failed)?;
-        let mut finish = || {
+        if joined.endpoint.six.is_some() {
+            with_ipv6(&self.namespace, name)?;
+        }
+        let mut finish = || -> Result<(), Errno> {
             if !network.option("com.docker.network.bridge.enable_icc") {
                 let port = outer.index(&joined.endpoint.interface)?.ok_or(Errno::NODEV)?;
                 outer.isolate(port)?;
             }
             let index = self.inner.index(name)?.ok_or(Errno::NODEV)?;
             self.inner.add_address(index, joined.endpoint.address, network.subnet)?;
-            self.inner.set_up(index)
+            self.inner.set_up(index)?;
+            match joined.endpoint.six {
+                Some(Place6 { address, prefix, .. }) => self.inner.add_address6(index, address, prefix),
+                None => Ok(()),
+            }
         };
         finish().map_err(failed)
     }
@@ -216,16 +229,21 @@ impl Sandbox {
     fn choose_route(&mut self) -> Result<(), NetError> {
         let order = |joined: &&Joined| (-joined.priority, joined.network.name.clone());
         let best = self.joined.iter().filter(|joined| !joined.network.internal).min_by_key(order);
-        let best = best.map(|joined| (joined.network.id.clone(), joined.network.gateway));
+        let best = best.map(|joined| {
+            let six = joined.network.six.as_ref().map(|six| IpAddr::V6(six.gateway));
+            (joined.network.id.clone(), [Some(IpAddr::V4(joined.network.gateway)), six])
+        });
         if self.route.as_ref() == best.as_ref().map(|(id, _)| id) {
             return Ok(());
         }
         let failed = |errno| NetError::kernel("set the way to other machines", errno);
         if self.route.take().is_some() {
-            self.inner.remove_default_route().map_err(failed)?;
+            self.inner.remove_default_routes().map_err(failed)?;
         }
-        if let Some((id, gateway)) = best {
-            self.inner.add_default_route(gateway).map_err(failed)?;
+        if let Some((id, gateways)) = best {
+            for gateway in gateways.into_iter().flatten() {
+                self.inner.add_default_route(gateway).map_err(failed)?;
+            }
             self.route = Some(id);
         }
         Ok(())
@@ -333,18 +351,19 @@ impl Remains {
 
 /// Publishes the ports of a container that is connected.
 fn publish(joined: &Joined, ports: Vec<Reserved>) -> Result<Option<Proxy>, NetError> {
-    let Endpoint { ports: published, address, .. } = &joined.endpoint;
     if ports.is_empty() {
         return Ok(None);
     }
-    firewall::publish(&joined.network.bridge, published, *address, true)?;
-    Proxy::start(ports, *address, None).map(Some)
+    firewall::publish(&joined.network.bridge, &joined.endpoint, true)?;
+    let Endpoint { address, six, .. } = joined.endpoint;
+    let target = Target { four: address, six: six.map(|six| six.address) };
+    Proxy::start(ports, target, None).map(Some)
 }
 
 /// Takes a container out of a network. Its address is another one's from now on: nothing may reach this one there.
 fn leave(networks: &Networks, joined: &Joined) -> Result<(), NetError> {
     let Joined { network, endpoint, .. } = joined;
-    let unpublished = firewall::publish(&network.bridge, &endpoint.ports, endpoint.address, false);
+    let unpublished = firewall::publish(&network.bridge, endpoint, false);
     let cut_off = match Netlink::open().and_then(|mut netlink| netlink.cut_off(&endpoint.interface)) {
         // The namespace has taken it along.
         Ok(()) | Err(Errno::NODEV) => Ok(()),
@@ -382,17 +401,27 @@ fn endpoint(
         mac: mac_text(mac),
         names: wanted.names.clone(),
         ports: published,
+        six: None,
         interface: format!("veth{}", &super::random_id()?[..7]),
     })
 }
 
-/// Interfaces that come into the calling thread's namespace have no IPv6 addresses: the networks have none.
+/// Interfaces that come into the calling thread's namespace have no IPv6 addresses: most networks have none.
 fn without_ipv6() {
-    let write = || -> Option<()> {
-        let settings = Root::open(Path::new("/proc/sys/net/ipv6/conf/default")).ok()?;
-        let mut file = settings.open_rw("disable_ipv6", false).ok()?;
-        std::io::Write::write_all(&mut file, b"1").ok()
-    };
     // A kernel without IPv6 has nothing to turn off.
-    let _ = write();
+    let _ = bridge::set("ipv6/conf", "default/disable_ipv6", "1");
+}
+
+/// Lets an interface in a namespace have the IPv6 addresses that it is given, and no others.
+fn with_ipv6(namespace: &OwnedFd, interface: &str) -> Result<(), NetError> {
+    let set = || {
+        let kind = rustix::thread::LinkNameSpaceType::Network;
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind))
+            .map_err(|errno| NetError::kernel("enter a network namespace", errno))?;
+        bridge::set("ipv6/conf", &format!("{interface}/accept_ra"), "0")?;
+        bridge::set("ipv6/conf", &format!("{interface}/disable_ipv6"), "0")
+    };
+    // Of this thread alone, which ends here.
+    std::thread::scope(|scope| scope.spawn(set).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

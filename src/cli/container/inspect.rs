@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::super::containers::size_below;
-use crate::containers::{Config, Container, MountPoint, MountSource, State, Status, log, volumes};
+use crate::containers::{
+    Attachment, Config, Container, MountPoint, MountSource, State, Status, log, volumes,
+};
 use crate::net::Endpoint;
 use crate::run::Propagation;
 use crate::store::Store;
@@ -182,6 +184,14 @@ fn ports(config: &Config, state: &State) -> Value {
     found.into()
 }
 
+/// Returns the addresses that were asked for.
+fn chosen(attachment: &Attachment) -> Value {
+    let mut shown = Map::new();
+    shown.extend(attachment.address.map(|address| ("IPv4Address".to_owned(), json!(address))));
+    shown.extend(attachment.address6.map(|address| ("IPv6Address".to_owned(), json!(address))));
+    if shown.is_empty() { Value::Null } else { shown.into() }
+}
+
 fn network(config: &Config, state: &State) -> Value {
     let running = state.status.is_running();
     let place = |name: &str| {
@@ -190,12 +200,14 @@ fn network(config: &Config, state: &State) -> Value {
         let wanted = config.network.attachments.iter().find(|attachment| attachment.network == name);
         let aliases = wanted.map(|attachment| &attachment.aliases).filter(|aliases| !aliases.is_empty());
         json!({
-            "IPAMConfig": Value::Null, "Links": Value::Null, "Aliases": aliases,
+            "IPAMConfig": wanted.map_or(Value::Null, chosen), "Links": Value::Null, "Aliases": aliases,
             "MacAddress": text(|e| e.mac.clone()), "DriverOpts": Value::Null, "GwPriority": 0,
             "NetworkID": text(|e| e.network_id.clone()), "EndpointID": text(|e| e.id.clone()),
             "Gateway": text(|e| e.gateway.map_or(String::new(), |gateway| gateway.to_string())),
             "IPAddress": text(|e| e.address.to_string()), "IPPrefixLen": here.map_or(0, |e| e.prefix),
-            "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+            "IPv6Gateway": text(|e| e.six.and_then(|s| s.gateway).map_or(String::new(), |g| g.to_string())),
+            "GlobalIPv6Address": text(|e| e.six.map_or(String::new(), |six| six.address.to_string())),
+            "GlobalIPv6PrefixLen": here.and_then(|e| e.six).map_or(0, |six| six.prefix),
             "DNSNames": here.map(|e| &e.names).filter(|names| !names.is_empty()),
         })
     };

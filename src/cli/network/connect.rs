@@ -1,6 +1,6 @@
 //! `network connect`, `network disconnect`
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use clap::Args;
 
@@ -18,6 +18,9 @@ pub struct ConnectArgs {
     /// IPv4 address (e.g., "172.30.100.104")
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<Ipv4Addr>,
+    /// IPv6 address (e.g., "2001:db8::33")
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<Ipv6Addr>,
     /// Add network-scoped alias for the container
     #[arg(long, value_name = "NAME")]
     alias: Vec<String>,
@@ -40,7 +43,6 @@ pub struct OfConnect;
 
 impl Unavailable for OfConnect {
     const ALWAYS: &'static [(&'static str, &'static str)] = &[
-        ("ip6", ""),
         ("link", "names of containers in the network resolve without links"),
         ("link-local-ip", ""),
         ("driver-opt", ""),
@@ -78,20 +80,17 @@ pub fn connect(args: &ConnectArgs, global: &Global) -> Result<(), CliError> {
             container.config.name, network.name
         ));
     }
-    if args.ip.is_some() && !network.fixed {
-        return engine(
-            "invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with \
-             user configured subnets"
-                .to_owned(),
-        );
-    }
     let attachment = Attachment {
         network: network.name.clone(),
         aliases: args.alias.clone(),
         address: args.ip,
+        address6: args.ip6,
         priority: args.gw_priority,
         ..Attachment::default()
     };
+    if let Err(why) = attachment.fits(&network) {
+        return engine(format!("invalid endpoint settings:\n{why}"));
+    }
     container.config.network.attachments.push(attachment);
     change(&mut container, |container| container.config.network.attachments.retain(|one| !known(one)))?;
     event(global, &network, "connect", &[("container", &container.config.id)]);

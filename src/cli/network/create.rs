@@ -1,7 +1,8 @@
 //! `network create`
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -10,7 +11,7 @@ use super::super::global::Global;
 use super::super::output;
 use super::super::refused::{self, Unavailable};
 use crate::containers::volumes::is_name;
-use crate::net::{NewNetwork, Subnet};
+use crate::net::{NewNetwork, NewSix};
 
 /// Options of the driver that mean something here.
 const OPTIONS: [&str; 5] = [
@@ -27,16 +28,19 @@ pub struct CreateArgs {
     /// Driver to manage the Network: bridge
     #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
     driver: String,
-    /// Subnet in CIDR format that represents a network segment
+    /// Enable or disable IPv6 address assignment
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
+    ipv6: bool,
+    /// Subnet in CIDR format that represents a network segment; one of IPv4 and one of IPv6
     #[arg(long, value_name = "SUBNET")]
     subnet: Vec<String>,
-    /// IPv4 Gateway for the master subnet
+    /// IPv4 or IPv6 Gateway for the master subnet
     #[arg(long, value_name = "ADDRESS")]
     gateway: Vec<String>,
     /// Allocate container ip from a sub-range
     #[arg(long, value_name = "SUBNET")]
     ip_range: Vec<String>,
-    /// Auxiliary IPv4 addresses used by Network driver
+    /// Auxiliary IPv4 or IPv6 addresses used by Network driver
     #[arg(long, value_name = "NAME=ADDRESS")]
     aux_address: Vec<String>,
     /// Restrict external access to the network
@@ -66,8 +70,8 @@ impl Unavailable for OfNetworks {
     const ALWAYS: &'static [(&'static str, &'static str)] =
         &[("config-from", ""), ("config-only", ""), ("ingress", ""), ("ipam-opt", "")];
     const WITHOUT_EFFECT: &'static [(&'static str, &'static [&'static str])] =
-        &[("ipam-driver", &["default"]), ("ipv6", &["false"]), ("ipv4", &["true"]), ("scope", &["local"])];
-    const BOOLEAN: &'static [&'static str] = &["config-only", "ingress", "ipv6", "ipv4"];
+        &[("ipam-driver", &["default"]), ("ipv4", &["true"]), ("scope", &["local"])];
+    const BOOLEAN: &'static [&'static str] = &["config-only", "ingress", "ipv4"];
 }
 
 /// Runs the command.
@@ -92,56 +96,87 @@ pub fn run(args: &CreateArgs, global: &Global) -> Result<(), CliError> {
             args.name
         )));
     }
-    let new = NewNetwork {
-        name: args.name.clone(),
-        subnet: one("subnet", &args.subnet)?.map(subnet).transpose()?,
-        gateway: one("gateway", &args.gateway)?.map(address).transpose()?,
-        range: one("ip-range", &args.ip_range)?.map(subnet).transpose()?,
-        reserved: reserved(&args.aux_address)?,
-        internal: args.internal,
-        attachable: args.attachable,
-        labels: pairs(&args.label),
-        options: options(&args.opt)?,
-    };
-    if new.subnet.is_none() && (new.gateway.is_some() || new.range.is_some() || !new.reserved.is_empty()) {
+    let new = wanted(args)?;
+    let lost = |subnet: bool, others: bool| !subnet && others;
+    let six = new.six.as_ref();
+    if lost(new.subnet.is_some(), new.gateway.is_some() || new.range.is_some() || !new.reserved.is_empty())
+        || six.is_some_and(|six| {
+            lost(
+                six.subnet.is_some(),
+                six.gateway.is_some() || six.range.is_some() || !six.reserved.is_empty(),
+            )
+        })
+    {
         return Err(CliError::new(
             "Error response from daemon: invalid network config: every ip-range, gateway or aux-address must have a \
              corresponding subnet",
         ));
+    }
+    let unused = [&args.subnet, &args.gateway, &args.ip_range, &args.aux_address].into_iter().flatten();
+    if !args.ipv6 && unused.into_iter().any(|text| text.contains(':')) {
+        output::talk("WARNING: without --ipv6 the network has no IPv6 addresses");
     }
     let network = super::all(global)?.create(new).map_err(|e| CliError::engine(&e))?;
     super::event(global, &network, "create", &[]);
     output::line(&network.id)
 }
 
-/// Returns the value of a flag that docker lets repeat for networks of several subnets.
-fn one<'a>(flag: &str, values: &'a [String]) -> Result<Option<&'a str>, CliError> {
-    match values {
-        [] => Ok(None),
-        [value] => Ok(Some(value)),
-        _ => Err(CliError::new(format!("several --{flag} are not available in this version"))),
+/// Returns what the flags ask for.
+fn wanted(args: &CreateArgs) -> Result<NewNetwork, CliError> {
+    let (reserved, reserved6) = reserved(&args.aux_address)?;
+    let six = NewSix {
+        subnet: one("subnet", &args.subnet, true, "subnet")?,
+        gateway: one("gateway", &args.gateway, true, "gateway")?,
+        range: one("ip-range", &args.ip_range, true, "range")?,
+        reserved: reserved6,
+    };
+    Ok(NewNetwork {
+        name: args.name.clone(),
+        subnet: one("subnet", &args.subnet, false, "subnet")?,
+        gateway: one("gateway", &args.gateway, false, "gateway")?,
+        range: one("ip-range", &args.ip_range, false, "range")?,
+        reserved,
+        six: args.ipv6.then_some(six),
+        internal: args.internal,
+        attachable: args.attachable,
+        labels: pairs(&args.label),
+        options: options(&args.opt)?,
+    })
+}
+
+/// Returns the value of a flag that docker lets repeat, once for each kind of addresses here.
+fn one<T: FromStr>(flag: &str, values: &[String], six: bool, what: &str) -> Result<Option<T>, CliError>
+where
+    T::Err: std::fmt::Display,
+{
+    let mut of_kind = values.iter().filter(|text| text.contains(':') == six);
+    let Some(text) = of_kind.next() else { return Ok(None) };
+    if of_kind.next().is_some() {
+        let kind = if six { "IPv6" } else { "IPv4" };
+        return Err(CliError::new(format!("several --{flag} of {kind} are not available in this version")));
     }
+    let bad = |e: T::Err| match what {
+        // It says what it is.
+        "subnet" | "range" => CliError::new(format!("Error response from daemon: {e}")),
+        _ => CliError::new(format!("Error response from daemon: invalid {what} {text}")),
+    };
+    text.parse().map(Some).map_err(bad)
 }
 
-fn subnet(text: &str) -> Result<Subnet, CliError> {
-    if text.contains(':') {
-        return Err(CliError::new(format!("{text}: IPv6 networks are not available in this version")));
-    }
-    text.parse().map_err(|e| CliError::engine(&e))
-}
+/// Addresses that no container gets, by name.
+type Reserved = (BTreeMap<String, Ipv4Addr>, BTreeMap<String, Ipv6Addr>);
 
-fn address(text: &str) -> Result<Ipv4Addr, CliError> {
-    text.parse().map_err(|_| CliError::new(format!("Error response from daemon: invalid gateway {text}")))
-}
-
-fn reserved(texts: &[String]) -> Result<BTreeMap<String, Ipv4Addr>, CliError> {
-    let mut found = BTreeMap::new();
+fn reserved(texts: &[String]) -> Result<Reserved, CliError> {
+    let (mut four, mut six) = Reserved::default();
     for text in texts {
         let bad = || CliError::new(format!("invalid aux-address {text}: expected name=address"));
         let (name, value) = text.split_once('=').ok_or_else(bad)?;
-        found.insert(name.to_owned(), value.parse().map_err(|_| bad())?);
+        match value.parse().map_err(|_| bad())? {
+            IpAddr::V4(address) => drop(four.insert(name.to_owned(), address)),
+            IpAddr::V6(address) => drop(six.insert(name.to_owned(), address)),
+        }
     }
-    Ok(found)
+    Ok((four, six))
 }
 
 fn pairs(texts: &[String]) -> BTreeMap<String, String> {

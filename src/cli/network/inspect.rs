@@ -54,7 +54,7 @@ pub fn document(networks: &Networks, name: &str) -> Result<Value, NetError> {
             "EndpointID": endpoint.id,
             "MacAddress": endpoint.mac,
             "IPv4Address": format!("{}/{}", endpoint.address, endpoint.prefix),
-            "IPv6Address": "",
+            "IPv6Address": endpoint.six.map_or(String::new(), |six| format!("{}/{}", six.address, six.prefix)),
         });
         containers.insert(endpoint.container, shown);
     }
@@ -66,7 +66,7 @@ pub fn document(networks: &Networks, name: &str) -> Result<Value, NetError> {
         "Scope": "local",
         "Driver": network.driver.word(),
         "EnableIPv4": true,
-        "EnableIPv6": false,
+        "EnableIPv6": network.six.is_some(),
         "IPAM": { "Driver": "default", "Options": {}, "Config": addresses(&network) },
         "Internal": network.internal,
         "Attachable": network.attachable,
@@ -91,7 +91,18 @@ fn addresses(network: &Network) -> Value {
     if !network.reserved.is_empty() {
         shown["AuxiliaryAddresses"] = json!(network.reserved);
     }
-    json!([shown])
+    let six = network.six.as_ref().map(|six| {
+        let mut shown = json!({ "Subnet": six.subnet.to_string() });
+        if let Some(range) = six.range {
+            shown["IPRange"] = json!(range.to_string());
+        }
+        shown["Gateway"] = json!(six.gateway.to_string());
+        if !six.reserved.is_empty() {
+            shown["AuxiliaryAddresses"] = json!(six.reserved);
+        }
+        shown
+    });
+    std::iter::once(shown).chain(six).collect()
 }
 
 /// Returns the options as given, and for the default network as docker shows them.

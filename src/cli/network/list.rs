@@ -101,7 +101,7 @@ fn row(network: &Network, id: &str) -> Map<String, Value> {
         "Driver": network.driver.word(),
         "ID": id,
         "IPv4": "true",
-        "IPv6": "false",
+        "IPv6": network.six.is_some().to_string(),
         "Internal": network.internal.to_string(),
         "Labels": labels.join(","),
         "Name": network.name,

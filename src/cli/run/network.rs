@@ -1,7 +1,5 @@
 //! `--network`, `--publish` and what goes with them: from flags to a container's networks.
 
-use std::net::Ipv4Addr;
-
 use super::super::error::CliError;
 use super::super::hosts;
 use super::args::{ContainerArgs, NetworkArgs};
@@ -83,14 +81,7 @@ pub fn resolve(config: &mut Config, args: &NetworkArgs, containers: &Containers)
         let networks = net::Networks::open(containers.store().name()).map_err(|e| engine(&e))?;
         for attachment in &mut config.network.attachments {
             let network = networks.find(&attachment.network).map_err(|e| engine(&e))?;
-            if attachment.address.is_some() && !network.fixed {
-                return Err(CliError::new(
-                    "Error response from daemon: invalid config for network ".to_owned()
-                        + &network.name
-                        + ": invalid endpoint settings:\nuser specified IP address is supported only when \
-                           connecting to networks with user configured subnets",
-                ));
-            }
+            attachment.fits(&network).map_err(|why| invalid(&network.name, why))?;
             attachment.network = network.name;
         }
     }
@@ -129,6 +120,7 @@ fn attachments(flags: &NetworkArgs, mode: &str) -> Result<Vec<Attachment>, CliEr
     if let Some(first) = all.first_mut() {
         first.aliases.extend(flags.network_alias.iter().cloned());
         first.address = first.address.or(flags.ip);
+        first.address6 = first.address6.or(flags.ip6);
         if let Some(mac) = &flags.mac_address {
             first.mac = Some(checked_mac(mac)?);
         }
@@ -141,7 +133,7 @@ fn attachments(flags: &NetworkArgs, mode: &str) -> Result<Vec<Attachment>, CliEr
     Ok(all)
 }
 
-/// Reads `NAME`, or `name=NAME,alias=..,ip=..,mac-address=..,gw-priority=..`.
+/// Reads `NAME`, or `name=NAME,alias=..,ip=..,ip6=..,mac-address=..,gw-priority=..`.
 pub fn attachment(text: &str) -> Result<Attachment, CliError> {
     let bad =
         |why: String| CliError::new(format!("invalid argument \"{text}\" for \"--network\" flag: {why}"));
@@ -162,7 +154,11 @@ pub fn attachment(text: &str) -> Result<Attachment, CliError> {
             "gw-priority" => {
                 found.priority = value.parse().map_err(|_| bad(format!("invalid gw-priority {value}")))?;
             }
-            "ip6" | "link-local-ip" | "driver-opt" => {
+            "ip6" => {
+                found.address6 =
+                    Some(value.parse().map_err(|_| bad(format!("invalid IPv6 address {value}")))?);
+            }
+            "link-local-ip" | "driver-opt" => {
                 return Err(bad(format!("{key} is not available in this version")));
             }
             _ => return Err(bad(format!("invalid field key {key}"))),
@@ -174,6 +170,12 @@ pub fn attachment(text: &str) -> Result<Attachment, CliError> {
     Ok(found)
 }
 
+fn invalid(network: &str, why: impl std::fmt::Display) -> CliError {
+    CliError::new(format!(
+        "Error response from daemon: invalid config for network {network}: invalid endpoint settings:\n{why}"
+    ))
+}
+
 fn checked_mac(text: &str) -> Result<String, CliError> {
     let mac =
         net::mac_from(text).ok_or_else(|| CliError::new(format!("{text} is not a valid mac address")))?;
@@ -182,15 +184,9 @@ fn checked_mac(text: &str) -> Result<String, CliError> {
 
 fn conflicts(flags: &NetworkArgs, mode: &str) -> Result<(), CliError> {
     let refuse = |what: &str| Err(CliError::new(format!("conflicting options: {what}")));
-    if let Some(address) = flags.ip
-        && (ALONE.contains(&mode) || mode == net::DEFAULT)
-    {
-        let _: Ipv4Addr = address;
-        return Err(CliError::new(
-            "Error response from daemon: invalid config for network ".to_owned()
-                + mode
-                + ": invalid endpoint settings:\nuser specified IP address is supported on user defined networks only",
-        ));
+    let chosen = flags.ip.is_some() || flags.ip6.is_some();
+    if chosen && (ALONE.contains(&mode) || mode == net::DEFAULT) {
+        return Err(invalid(mode, "user specified IP address is supported on user defined networks only"));
     }
     if !mode.starts_with("container:") {
         return Ok(());

@@ -35,7 +35,6 @@ impl Unavailable for OfRun {
         ("gpus", ""),
         ("io-maxbandwidth", ""),
         ("io-maxiops", ""),
-        ("ip6", ""),
         ("kernel-memory", ""),
         ("link-local-ip", ""),
         ("memory-swappiness", ""),

@@ -1,6 +1,6 @@
 //! Questions and answers about names as bytes (RFC 1035).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Bytes of a message's head.
 const HEAD: usize = 12;
@@ -9,6 +9,7 @@ const SECONDS: u32 = 1;
 /// Kinds of records.
 const A: u16 = 1;
 const PTR: u16 = 12;
+const AAAA: u16 = 28;
 
 /// A question, the only one of its message.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,15 +19,16 @@ pub struct Question {
     /// The kind of record.
     pub kind: u16,
     /// The address of a reverse look-up.
-    pub reverse: Option<Ipv4Addr>,
+    pub reverse: Option<IpAddr>,
     /// Where it ends in the message.
     end: usize,
 }
 
 /// Something to answer.
+#[derive(Debug, Clone)]
 pub enum Known {
     /// An address.
-    Address(Ipv4Addr),
+    Address(IpAddr),
     /// A name.
     Name(String),
 }
@@ -56,12 +58,20 @@ impl Question {
         let (kind, class) = (word(at)?, word(at + 2)?);
         let reverse = match labels.as_slice() {
             [d, c, b, a, zone, arpa] if kind == PTR && zone == "in-addr" && arpa == "arpa" => {
-                format!("{a}.{b}.{c}.{d}").parse().ok()
+                format!("{a}.{b}.{c}.{d}").parse().map(IpAddr::V4).ok()
             }
+            [digits @ .., zone, arpa] if kind == PTR && zone == "ip6" && arpa == "arpa" => nibbles(digits),
             _ => None,
         };
         (class == 1).then(|| Self { name: labels.join("."), kind, reverse, end: at + 4 })
     }
+}
+
+/// Reads the 32 digits of an IPv6 address, the last one first (RFC 3596, 2.5).
+fn nibbles(labels: &[String]) -> Option<IpAddr> {
+    let digit = |label: &String| u128::from_str_radix(label, 16).ok().filter(|_| label.len() == 1);
+    let value = labels.iter().rev().try_fold(0, |value, label| Some(value << 4 | digit(label)?))?;
+    (labels.len() == 32).then(|| Ipv6Addr::from(value).into())
 }
 
 /// Returns the beginning of an answer: the query's head and question.
@@ -80,7 +90,8 @@ pub fn answer(query: &[u8], question: &Question, known: &[Known]) -> Vec<u8> {
     let mut records = Vec::new();
     for one in known {
         let (kind, data) = match one {
-            Known::Address(address) => (A, address.octets().to_vec()),
+            Known::Address(IpAddr::V4(address)) => (A, address.octets().to_vec()),
+            Known::Address(IpAddr::V6(address)) => (AAAA, address.octets().to_vec()),
             Known::Name(name) => {
                 let mut data = Vec::new();
                 for label in name.split('.') {
@@ -137,7 +148,10 @@ mod tests {
         let question = Question::read(&bytes).expect("a question");
         assert_eq!((question.name.as_str(), question.kind, question.reverse), ("web.net", A, None));
         let reverse = Question::read(&query("2.0.17.172.in-addr.arpa", PTR)).expect("a question");
-        assert_eq!(reverse.reverse, Some(Ipv4Addr::new(172, 17, 0, 2)));
+        assert_eq!(reverse.reverse, Some(IpAddr::from([172, 17, 0, 2])));
+        let digits = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa";
+        let reverse = Question::read(&query(digits, PTR)).expect("a question").reverse;
+        assert_eq!(reverse, "fd00::2".parse().ok());
         for end in 0..bytes.len() {
             assert_eq!(Question::read(&bytes[..end]), None, "{end} bytes");
         }
@@ -151,12 +165,17 @@ mod tests {
 
     #[test]
     fn answers_name_all_addresses_and_no_other_kind() {
-        let known = [2, 3].map(|last| Known::Address(Ipv4Addr::new(10, 0, 0, last)));
+        let known = [2, 3].map(|last| Known::Address(IpAddr::from([10, 0, 0, last])));
         let bytes = query("web", A);
         let found = answer(&bytes, &Question::read(&bytes).expect("a question"), &known);
         assert_eq!(&found[..2], &[0xab, 0xcd]);
         assert_eq!((&found[2..4], &found[6..8]), (&[0x81, 0x80][..], &[0, 2][..]));
         assert!(found.ends_with(&[0, 4, 10, 0, 0, 3]));
+        let six: Ipv6Addr = "fd00::2".parse().expect("an address");
+        let both = [known.as_slice(), &[Known::Address(six.into())]].concat();
+        let asked = query("web", AAAA);
+        let found = answer(&asked, &Question::read(&asked).expect("a question"), &both);
+        assert_eq!((found[7], &found[found.len() - 16..]), (1, &six.octets()[..]));
         let other = query("web", 28);
         let found = answer(&other, &Question::read(&other).expect("a question"), &known);
         assert_eq!((found[3] & 15, found.len()), (0, other.len()), "no error, no record");
