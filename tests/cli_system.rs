@@ -82,9 +82,12 @@ fn pruning_asks_and_without_a_terminal_the_answer_is_no() {
 #[test]
 fn engines_are_refused_rather_than_passed_over() {
     let env = TestEnv::new();
+    let socket = env.work().join("engine.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let alive = format!("unix://{}", socket.display());
     for (args, variables) in [
-        (&["-H", "tcp://127.0.0.1:1", "images"][..], &[][..]),
-        (&["images"], &[("DOCKER_HOST", "unix:///nope.sock")]),
+        (&["-H", alive.as_str(), "images"][..], &[][..]),
+        (&["images"], &[("DOCKER_HOST", alive.as_str())]),
         (&["--context", "far", "images"], &[]),
     ] {
         let ran = env.run_with(args, variables).fails_with(1);

@@ -58,6 +58,17 @@ pub fn hosts() -> Result<HostsConfig, CliError> {
     Ok(config)
 }
 
+/// Returns the mirrors and the insecure registries as `info` shows them, docker's own entries of the latter first.
+///
+/// # Errors
+/// A file is no JSON, or holds something that is not known.
+pub fn shown() -> Result<(Vec<String>, Vec<String>), CliError> {
+    let all = both()?;
+    let mut insecure = ["::1/128", "127.0.0.0/8"].map(str::to_owned).to_vec();
+    insecure.extend(texts(&all, "insecure-registries")?);
+    Ok((texts(&all, "registry-mirrors")?, insecure))
+}
+
 /// How patient transfers are; none where the files do not say it.
 pub struct Patience {
     /// How often something is tried in all.

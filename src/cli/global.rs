@@ -34,26 +34,6 @@ pub struct GlobalArgs {
     pub log_level: Option<String>,
 }
 
-impl GlobalArgs {
-    /// Refuses to be a client of an engine, which this version is not, rather than act on another store.
-    ///
-    /// # Errors
-    /// A flag or a variable names an engine.
-    pub fn refuse_engines(&self, program: &str) -> Result<(), CliError> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let contexts = [("--context", self.context.clone()), ("DOCKER_CONTEXT", variable("DOCKER_CONTEXT"))];
-        let contexts = contexts.into_iter().filter(|(_, name)| name.as_deref() != Some("default"));
-        let hosts = [("--host", self.host.clone()), ("DOCKER_HOST", variable("DOCKER_HOST"))];
-        match hosts.into_iter().chain(contexts).find_map(|(from, value)| value.map(|value| (from, value))) {
-            None => Ok(()),
-            Some((from, value)) => Err(CliError::new(format!(
-                "{from} {value}: talking to an engine is not available in this version; \
-                 without it {program} works on the local store"
-            ))),
-        }
-    }
-}
-
 /// What commands share.
 pub struct Global {
     /// The name under which the program was called: `skiff` or `docker`.

@@ -27,6 +27,12 @@ pub struct InfoArgs {
     format: Option<String>,
 }
 
+/// The drivers of networks.
+const NETWORKS: &[&str] = &["bridge", "host", "null"];
+/// The drivers of logs.
+const LOGS: &[&str] = &["json-file", "local", "none"];
+/// The driver of a container that was given none.
+const LOGGING: &str = "json-file";
 /// The engine API version whose shapes the commands follow.
 const API: &str = "1.51";
 
@@ -38,85 +44,204 @@ pub fn version_line(program: &str) -> String {
 
 /// Runs `version`.
 pub fn version(args: &VersionArgs, _global: &Global) -> Result<(), CliError> {
-    let version = env!("CARGO_PKG_VERSION");
     let arch = crate::image::Platform::host().architecture;
-    let side = json!({
-        "Version": version, "ApiVersion": API, "Os": "linux", "Arch": arch, "Context": "default",
+    let both = json!({
+        "Version": env!("CARGO_PKG_VERSION"), "ApiVersion": API, "Os": "linux", "Arch": arch, "Context": "default",
         "GoVersion": "none (Rust)", "GitCommit": "", "BuildTime": "",
         "Platform": {"Name": "Skiff"}, "KernelVersion": kernel(), "MinAPIVersion": "1.24", "Experimental": false,
     });
-    let data = json!({ "Client": side, "Server": side });
+    let data = json!({ "Client": both, "Server": both });
     if let Some(text) = formatted(args.format.as_deref(), &data)? {
         return output::line(&text);
     }
-    let block = |title: &str| {
-        format!(
-            "{title}: Skiff\n Version:           {version}\n API version:       {API}\n OS/Arch:           linux/{arch}\n"
-        )
-    };
-    output::data(&format!("{} Context:           default\n\n{}", block("Client"), block("Server")))
+    output::data(&format!("{} Context:           default\n\n{}", side("Client"), side("Server")))
+}
+
+/// Prints the client's part of `version` or `info` where there is no engine to ask for the other one.
+///
+/// # Errors
+/// Standard output can't be written.
+pub fn client_alone(version: bool, debug: bool) -> Result<(), CliError> {
+    let number = env!("CARGO_PKG_VERSION");
+    output::data(&match version {
+        true => format!("{} Context:           default\n", side("Client")),
+        false => format!(
+            "Client: Skiff\n Version:    {number}\n Context:    default\n Debug Mode: {debug}\n\nServer:\n"
+        ),
+    })
+}
+
+fn side(title: &str) -> String {
+    let (version, arch) = (env!("CARGO_PKG_VERSION"), crate::image::Platform::host().architecture);
+    format!(
+        "{title}: Skiff\n Version:           {version}\n API version:       {API}\n OS/Arch:           linux/{arch}\n"
+    )
+}
+
+/// What `info` tells.
+struct Facts {
+    /// All, running, paused, stopped.
+    containers: [usize; 4],
+    images: usize,
+    driver: &'static str,
+    /// The indented lines below the driver.
+    status: Vec<[String; 2]>,
+    security: Vec<String>,
+    mirrors: Vec<String>,
+    insecure: Vec<String>,
+    root: String,
+    debug: bool,
+}
+
+impl Facts {
+    fn new(global: &Global) -> Result<Self, CliError> {
+        let store = global.store()?;
+        let (form, why) = store.form()?;
+        let support = store.support()?;
+        let yes_or_why = |result: &Result<(), String>| match result {
+            Ok(()) => "yes".to_owned(),
+            Err(why) => format!("no ({why})"),
+        };
+        let containers = super::containers::list(global)?;
+        let paused =
+            containers.iter().filter(|c| c.state.status == crate::containers::Status::Paused).count();
+        let running = containers.iter().filter(|container| container.is_running()).count() - paused;
+        let all = containers.len();
+        let mut security = vec!["name=seccomp,profile=builtin".to_owned(), "name=cgroupns".to_owned()];
+        if global.rootless {
+            security.push("name=rootless".to_owned());
+            if let Some(Mapping::Single { reason }) = &global.mapping {
+                output::talk(&format!("WARNING: only one user id is mapped: {reason}"));
+            }
+        }
+        let (mirrors, insecure) = super::config_file::shown()?;
+        Ok(Self {
+            containers: [all, running, paused, all - running - paused],
+            images: store.images()?.len(),
+            driver: driver(form),
+            status: vec![
+                ["Backing Filesystem".to_owned(), file_system(store.path())],
+                ["Supports d_type".to_owned(), "true".to_owned()],
+                ["Native Overlay Diff".to_owned(), "true".to_owned()],
+                ["Layer Form".to_owned(), why],
+                ["EROFS".to_owned(), yes_or_why(&support.erofs)],
+                ["Overlay".to_owned(), yes_or_why(&support.overlay)],
+            ],
+            security,
+            mirrors,
+            insecure,
+            root: store.path().display().to_string(),
+            debug: global.args.debug,
+        })
+    }
+
+    fn document(&self) -> Value {
+        let [all, running, paused, stopped] = self.containers;
+        json!({
+            "Containers": all, "ContainersRunning": running, "ContainersPaused": paused,
+            "ContainersStopped": stopped, "Images": self.images, "Driver": self.driver,
+            "DriverStatus": self.status,
+            "Plugins": { "Volume": ["local"], "Network": NETWORKS, "Authorization": null, "Log": LOGS },
+            "Debug": self.debug, "LoggingDriver": LOGGING, "CgroupDriver": "cgroupfs",
+            "CgroupVersion": cgroup_version(), "KernelVersion": kernel(), "OperatingSystem": operating_system(),
+            "OSType": "linux", "Architecture": std::env::consts::ARCH,
+            "IndexServerAddress": "https://index.docker.io/v1/",
+            "RegistryConfig": { "InsecureRegistryCIDRs": self.insecure, "Mirrors": self.mirrors },
+            "NCPU": cpus(), "MemTotal": total_memory(), "DockerRootDir": self.root, "Name": name(),
+            "Labels": [], "ExperimentalBuild": false, "ServerVersion": env!("CARGO_PKG_VERSION"),
+            "Swarm": { "LocalNodeState": "inactive" }, "LiveRestoreEnabled": true,
+            "SecurityOptions": self.security, "Warnings": null,
+            "ClientInfo": {
+                "Debug": self.debug, "Context": "default", "Version": env!("CARGO_PKG_VERSION"),
+                "Plugins": [], "Warnings": null,
+            },
+        })
+    }
+
+    fn text(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let [all, running, paused, stopped] = self.containers;
+        let mut lines = vec![
+            "Client: Skiff".to_owned(),
+            format!(" Version:    {version}"),
+            " Context:    default".to_owned(),
+            format!(" Debug Mode: {}\n", self.debug),
+            "Server:".to_owned(),
+            format!(" Containers: {all}"),
+            format!("  Running: {running}"),
+            format!("  Paused: {paused}"),
+            format!("  Stopped: {stopped}"),
+            format!(" Images: {}", self.images),
+            format!(" Server Version: {version}"),
+            format!(" Storage Driver: {}", self.driver),
+        ];
+        lines.extend(self.status.iter().map(|[key, value]| format!("  {key}: {value}")));
+        lines.extend([
+            format!(" Logging Driver: {}", LOGGING),
+            " Cgroup Driver: cgroupfs".to_owned(),
+            format!(" Cgroup Version: {}", cgroup_version()),
+            " Plugins:".to_owned(),
+            "  Volume: local".to_owned(),
+            format!("  Network: {}", NETWORKS.join(" ")),
+            format!("  Log: {}", LOGS.join(" ")),
+            " Swarm: inactive".to_owned(),
+            " Security Options:".to_owned(),
+        ]);
+        let shown = |text: &String| text.trim_start_matches("name=").replace(",profile=", "\n   Profile: ");
+        lines.extend(self.security.iter().map(|option| format!("  {}", shown(option))));
+        lines.extend([
+            format!(" Kernel Version: {}", kernel()),
+            format!(" Operating System: {}", operating_system()),
+            " OSType: linux".to_owned(),
+            format!(" Architecture: {}", std::env::consts::ARCH),
+            format!(" CPUs: {}", cpus()),
+            format!(" Total Memory: {}", human::memory(total_memory())),
+            format!(" Name: {}", name()),
+            format!(" Docker Root Dir: {}", self.root),
+            format!(" Debug Mode: {}", self.debug),
+            " Experimental: false".to_owned(),
+            " Insecure Registries:".to_owned(),
+        ]);
+        lines.extend(self.insecure.iter().map(|entry| format!("  {entry}")));
+        if !self.mirrors.is_empty() {
+            lines.push(" Registry Mirrors:".to_owned());
+            lines.extend(self.mirrors.iter().map(|mirror| format!("  {}/", mirror.trim_end_matches('/'))));
+        }
+        lines.push(" Live Restore Enabled: true\n".to_owned());
+        lines.join("\n")
+    }
 }
 
 /// Runs `info`.
 pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
-    let store = global.store()?;
-    let (form, why) = store.form()?;
-    let images = store.images()?.len();
-    let containers = super::containers::list(global)?;
-    let paused = containers.iter().filter(|c| c.state.status == crate::containers::Status::Paused).count();
-    let running = containers.iter().filter(|container| container.is_running()).count() - paused;
-    let (containers, dead) = (containers.len(), containers.len() - running - paused);
-    let (memory, cpus) = (total_memory(), std::thread::available_parallelism().map_or(1, usize::from));
-    let support = store.support()?;
-    let yes_or_why = |result: &Result<(), String>| match result {
-        Ok(()) => "yes".to_owned(),
-        Err(why) => format!("no ({why})"),
-    };
-    let cgroup = cgroup_version();
-    let mut security = vec!["name=seccomp,profile=builtin".to_owned(), "name=cgroupns".to_owned()];
-    if global.rootless {
-        security.push("name=rootless".to_owned());
-        if let Some(Mapping::Single { reason }) = &global.mapping {
-            output::talk(&format!("WARNING: only one user id is mapped: {reason}"));
-        }
+    let facts = Facts::new(global)?;
+    match formatted(args.format.as_deref(), &facts.document())? {
+        Some(text) => output::line(&text),
+        None => output::data(&facts.text()),
     }
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let data = json!({
-        "Containers": containers, "ContainersRunning": running, "ContainersPaused": paused, "ContainersStopped": dead, "Images": images,
-        "ServerVersion": env!("CARGO_PKG_VERSION"), "Driver": driver(form),
-        "DriverStatus": [["Layer Form", why], ["EROFS", yes_or_why(&support.erofs)], ["Overlay", yes_or_why(&support.overlay)]],
-        "CgroupDriver": "cgroupfs", "CgroupVersion": cgroup, "LoggingDriver": "none",
-        "KernelVersion": kernel(), "OperatingSystem": operating_system(), "OSType": "linux",
-        "Architecture": std::env::consts::ARCH, "NCPU": cpus, "MemTotal": memory, "Name": name,
-        "DockerRootDir": store.path().display().to_string(), "SecurityOptions": security,
-        "ClientInfo": {"Debug": global.args.debug, "Context": "default"}, "Debug": global.args.debug,
-    });
-    if let Some(text) = formatted(args.format.as_deref(), &data)? {
-        return output::line(&text);
+}
+
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Returns what docker calls the file system of a directory.
+fn file_system(path: &std::path::Path) -> String {
+    let kind = rustix::fs::statfs(path).map_or(0, |stat| stat.f_type as u32);
+    match kind {
+        0xef53 => "extfs".to_owned(),
+        0x5846_5342 => "xfs".to_owned(),
+        0x9123_683e => "btrfs".to_owned(),
+        0x0102_1994 => "tmpfs".to_owned(),
+        0x794c_7630 => "overlayfs".to_owned(),
+        0x2fc1_2fc1 => "zfs".to_owned(),
+        0xf2f5_2010 => "f2fs".to_owned(),
+        other => format!("<unknown> ({other:#x})"),
     }
-    let security: String = security
-        .iter()
-        .map(|s| format!("\n  {}", s.trim_start_matches("name=").replace(",profile=", "\n   Profile: ")))
-        .collect();
-    output::data(&format!(
-        "Client: Skiff\n Version:    {version}\n Context:    default\n Debug Mode: {debug}\n\n\
-         Server:\n Containers: {containers}\n  Running: {running}\n  Paused: {paused}\n  Stopped: {dead}\n Images: {images}\n \
-         Server Version: {version}\n Storage Driver: {driver}\n  Layer Form: {why}\n  EROFS: {erofs}\n  Overlay: {overlay}\n  \
-         Supports d_type: true\n  Native Overlay Diff: true\n Logging Driver: none\n Cgroup Driver: cgroupfs\n \
-         Cgroup Version: {cgroup}\n Security Options:{security}\n Kernel Version: {kernel}\n Operating System: {system}\n \
-         OSType: linux\n Architecture: {arch}\n CPUs: {cpus}\n Total Memory: {memory}\n Name: {name}\n \
-         Docker Root Dir: {root}\n Debug Mode: {debug}\n",
-        version = env!("CARGO_PKG_VERSION"),
-        debug = global.args.debug,
-        driver = driver(form),
-        erofs = yes_or_why(&support.erofs),
-        overlay = yes_or_why(&support.overlay),
-        kernel = kernel(),
-        system = operating_system(),
-        arch = std::env::consts::ARCH,
-        memory = human::memory(memory),
-        root = store.path().display(),
-    ))
 }
 
 fn driver(form: LayerForm) -> &'static str {

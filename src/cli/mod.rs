@@ -16,6 +16,7 @@ mod containers;
 mod copy;
 mod csv;
 mod df;
+mod endpoint;
 mod error;
 mod files;
 mod filter;
@@ -107,8 +108,16 @@ fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliErro
         output::line(&info::version_line(program))?;
         return Ok(ExitCode::SUCCESS);
     }
-    cli.global.refuse_engines(program)?;
     let Some(command) = cli.command else { return Ok(ExitCode::SUCCESS) };
+    if let Err(error) = endpoint::refuse(&cli.global, program) {
+        // What the client itself is, it can still say.
+        match &command {
+            Command::Version(_) => info::client_alone(true, cli.global.debug)?,
+            Command::Info(_) => info::client_alone(false, cli.global.debug)?,
+            _ => {}
+        }
+        return Err(error);
+    }
     let rootless = !rustix::process::geteuid().is_root();
     let mut mapping = None;
     if rootless && needs_ids(&command) {
@@ -117,7 +126,14 @@ fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliErro
         mapping = Some(entered.map_err(|e| CliError::new(error::chain(&e)))?);
     }
     let global = Global::new(program.to_owned(), cli.global, rootless, mapping);
-    execute(command, &global)
+    if !global.args.debug {
+        return execute(command, &global);
+    }
+    let begun = std::time::Instant::now();
+    output::debug(&format!("version {}, store {}", env!("CARGO_PKG_VERSION"), global.root()?.display()));
+    let ended = execute(command, &global);
+    output::debug(&format!("{} after {:?}", if ended.is_ok() { "ended" } else { "failed" }, begun.elapsed()));
+    ended
 }
 
 /// The program and the names of commands among words that were read.

@@ -23,6 +23,11 @@ pub fn line(text: &str) -> Result<(), CliError> {
     data(&format!("{text}\n"))
 }
 
+/// Writes a line for those who asked for more with `--debug`.
+pub fn debug(text: &str) {
+    talk(&format!("level=debug msg={text:?}"));
+}
+
 /// Writes a line of talk to standard error; there is nowhere to say that this failed.
 pub fn talk(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

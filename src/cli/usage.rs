@@ -27,6 +27,12 @@ pub fn unknown_command(level: &Level<'_>, name: &str) -> CliError {
     if LATER.iter().any(|(at, names)| *at == group && names.contains(&name)) {
         return CliError::new(format!("{program}: '{} {name}' is not available in this version", level.path));
     }
+    if level.above.is_empty() && matches!(name, "daemon" | "dockerd") {
+        return CliError::new(format!(
+            "{program}: '{program} daemon' is '{program} system service', which is not available in this version: every \
+             command works without a service"
+        ));
+    }
     let near = suggestion(name, level.command.get_subcommands().map(clap::Command::get_name));
     CliError::new(format!(
         "{program}: unknown command: {} {name}{near}\n\nRun '{} --help' for more information",
