@@ -111,7 +111,7 @@ fn mistakes_have_dockers_words_and_codes() {
     says(&["build", "--push", "."], 1, "tag is needed when pushing to registry");
     let help = env.ok(&["build", "--help"]);
     assert!(
-        help.contains("Usage:  skiff build [OPTIONS] [PATH | URL | -]") && help.contains("--no-cache-filter"),
+        help.contains("Usage:  skiff build [OPTIONS] PATH | URL | -") && help.contains("--no-cache-filter"),
         "{help}"
     );
     let link = env.work().join("docker");

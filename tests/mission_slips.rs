@@ -49,7 +49,8 @@ fn flags_and_values_that_are_nearly_right_are_recognised() {
     }
     // I5
     let ran = env.run(&["logs", "-f", "-t", "--tail", "IMAGE"]).fails_with(1);
-    let text = "skiff: 'skiff logs' requires 1 argument (\"IMAGE\" was taken as the value of --tail)\n";
+    let text =
+        "skiff: 'skiff logs' requires 1 argument\n\"IMAGE\" was taken as the value of --tail\n\nUsage:";
     assert!(ran.stderr.starts_with(text), "{}", ran.stderr);
 }
 

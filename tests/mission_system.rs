@@ -130,6 +130,7 @@ fn mirrors_of_the_configuration_are_shown() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says why")]
 fn the_unit_that_starts_containers_is_right() {
     let units: Vec<_> = std::fs::read_dir(repository().join("systemd"))
         .expect("units")

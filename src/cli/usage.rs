@@ -85,7 +85,7 @@ pub fn check_count(level: &Level<'_>, count: usize, hint: Option<&str>) -> Resul
         (0, most) => format!("requires at most {most} {}", plural(most)),
         (least, most) => format!("requires at least {least} and at most {most} {}", plural(most)),
     };
-    let hint = hint.filter(|_| count < least).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let hint = hint.filter(|_| count < least).map(|hint| format!("\n{hint}")).unwrap_or_default();
     Err(CliError::new(format!(
         "{}: '{}' {wanted}{hint}\n\n{}\n\nRun '{} --help' for more information",
         program(level),

@@ -11,7 +11,7 @@ use super::refused::Refused;
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// Directory, URL, git repository, or - for standard input
-    #[arg(value_name = "PATH | URL | -", default_value = ".", hide_default_value = true)]
+    #[arg(required = true, value_name = "PATH | URL | -")]
     pub context: String,
     /// Name of the Dockerfile (default: PATH/Dockerfile), - for standard input; several are joined
     #[arg(short, long, value_name = "FILE")]

@@ -40,7 +40,7 @@ impl Store {
         let subject = self.subject(&view, found.target)?;
         let uses: Vec<&ImageUse> = uses.iter().filter(|u| u.image == subject.id).collect();
         let (tags, digests) = match &found.reference {
-            Some(reference) => subject.names_of(reference, force, &uses)?,
+            Some(reference) => subject.names_of(reference, text, force, &uses)?,
             None => subject.all_names(force, &uses)?,
         };
         let names_left = subject.tags.len() + subject.digests.len() > tags.len() + digests.len();
@@ -84,15 +84,20 @@ type Names = (Vec<RefRecord>, Vec<(Reference, ManifestDigest)>);
 
 impl Subject {
     /// The names that go when one of them was typed.
-    fn names_of(&self, typed: &Reference, force: bool, uses: &[&ImageUse]) -> Result<Names, StoreError> {
+    fn names_of(
+        &self,
+        typed: &Reference,
+        text: &str,
+        force: bool,
+        uses: &[&ImageUse],
+    ) -> Result<Names, StoreError> {
         if !force
             && self.has_one_name()
             && let Some(user) = uses.first()
         {
             return Err(StoreError::Conflict(format!(
-                "unable to remove repository reference \"{}\" (must force) - container {} is using its \
+                "unable to remove repository reference {text:?} (must force) - container {} is using its \
                  referenced image {}",
-                typed.familiar(),
                 short(&user.container),
                 self.id.short(),
             )));

@@ -1,0 +1,111 @@
+//! The rows of users' notes about concepts (H1 to H12): what of them can be seen.
+
+mod support;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use support::TestEnv;
+
+fn show(env: &TestEnv, template: &str, name: &str) -> String {
+    env.ok(&["inspect", "-f", template, name]).trim_end().to_owned()
+}
+
+fn detached(env: &TestEnv, args: &[&str]) {
+    env.ok(&[&["run", "-d", "--network", "none"][..], args].concat());
+}
+
+#[test]
+fn a_container_shares_the_kernel_and_nothing_else() {
+    let env = TestEnv::new().with_busybox();
+    // H1
+    let ours = rustix::system::uname().release().to_string_lossy().into_owned();
+    assert_eq!(env.ok(&["run", "--rm", "--network", "none", "busybox", "uname", "-r"]).trim_end(), ours);
+    // H3
+    detached(&env, &["--name", "one", "busybox", "sh", "-c", "echo mine > /only-here; sleep 1000"]);
+    detached(&env, &["--name", "two", "busybox", "sleep", "1000"]);
+    let namespaces = |pid: &str| -> Vec<_> {
+        let of = |kind: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).expect("a namespace");
+        ["mnt", "pid", "net", "uts", "ipc"].map(of).to_vec()
+    };
+    let (one, two) = (show(&env, "{{.State.Pid}}", "one"), show(&env, "{{.State.Pid}}", "two"));
+    for (a, b) in [(&one, "self"), (&two, "self"), (&one, two.as_str())] {
+        assert!(namespaces(a).iter().zip(namespaces(b)).all(|(a, b)| *a != b), "{a} {b}");
+    }
+    // H11
+    let seen = env.ok(&["exec", "two", "ps", "-o", "args"]);
+    assert!(seen.contains("sleep 1000") && !seen.contains("only-here"), "{seen}");
+    env.run(&["exec", "two", "ls", "/only-here"]).fails_with(1);
+    // H7
+    let root = env.ok(&["exec", "two", "ls", "/"]);
+    assert!(
+        ["dev", "proc", "bin", "etc"].iter().all(|name| root.lines().any(|line| line == *name)),
+        "{root}"
+    );
+}
+
+#[test]
+fn memory_is_limited_by_a_cgroup() {
+    let env = TestEnv::new().with_busybox();
+    // H4
+    detached(&env, &["--name", "small", "-m", "64m", "busybox", "sleep", "1000"]);
+    assert_eq!(show(&env, "{{.HostConfig.Memory}}", "small"), "67108864");
+    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", show(&env, "{{.State.Pid}}", "small")));
+    let groups = groups.expect("its cgroups");
+    let file = groups.lines().find_map(|line| {
+        let (kinds, path) = line.split_once(':')?.1.split_once(':')?;
+        let file = match kinds {
+            "" => format!("/sys/fs/cgroup{path}/memory.max"),
+            "memory" => format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
+            _ => return None,
+        };
+        Path::new(&file).exists().then_some(file)
+    });
+    let file = file.unwrap_or_else(|| panic!("no limit in {groups}"));
+    assert_eq!(std::fs::read_to_string(file).expect("a limit").trim_end(), "67108864");
+}
+
+#[test]
+fn layers_are_shared_and_writes_go_on_top() {
+    let env = TestEnv::new().with_busybox();
+    fn blocks(dir: &Path) -> u64 {
+        let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+        let of = |entry: std::fs::DirEntry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => meta.blocks() + blocks(&entry.path()),
+            Ok(meta) => meta.blocks(),
+            Err(_) => 0,
+        };
+        entries.flatten().map(of).sum()
+    }
+    // H5
+    env.ok(&["run", "--rm", "--network", "none", "busybox", "true"]);
+    let before = blocks(&env.store());
+    for name in ["c1", "c2", "c3", "c4"] {
+        detached(&env, &["--name", name, "busybox", "sleep", "1000"]);
+    }
+    let each = (blocks(&env.store()) - before) * 512 / 4;
+    assert!(each < 256 << 10, "a container takes {each} bytes of a disk on which its image has 2 MB");
+    // H6
+    assert!(show(&env, "{{.RootFS.Layers}}", "busybox").starts_with("[sha256:"));
+    let mounts = std::fs::read_to_string(format!("/proc/{}/mounts", show(&env, "{{.State.Pid}}", "c1")));
+    let mounts = mounts.expect("its mounts");
+    let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/")).expect("a root");
+    assert!(root.contains(" overlay ") && root.contains("lowerdir") && root.contains("upperdir="), "{root}");
+    // H8
+    let script = "echo x > /new; rm /bin/ls; echo y >> /etc/passwd";
+    env.ok(&["run", "--network", "none", "--name", "h8", "busybox", "sh", "-c", script]);
+    assert_eq!(env.ok(&["diff", "h8"]), "C /bin\nD /bin/ls\nC /etc\nC /etc/passwd\nA /new\n");
+    env.ok(&["run", "--rm", "--network", "none", "busybox", "ls", "/bin/ls"]);
+}
+
+#[test]
+fn an_image_is_all_that_another_machine_needs() {
+    let (here, there) = (TestEnv::new().with_busybox(), TestEnv::new());
+    // H10
+    here.write("Dockerfile", "FROM busybox\nRUN echo '#!/bin/sh' > /app && echo 'echo it runs' >> /app && chmod +x /app\nCMD /app\n");
+    here.ok(&["build", "-q", "-t", "app", "."]);
+    let archive = there.work().join("app.tar");
+    here.ok(&["save", "-o", archive.to_str().expect("a path"), "app"]);
+    there.ok(&["load", "-i", "app.tar"]);
+    assert_eq!(there.ok(&["run", "--rm", "--network", "none", "app"]), "it runs\n");
+}
