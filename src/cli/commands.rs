@@ -9,8 +9,8 @@ use super::buildx::imagetools::ImagetoolsCommand;
 use super::completion::CompletionArgs;
 use super::container::{
     AttachArgs, CommitArgs, CpArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs, LogsArgs,
-    NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StartContainersArgs, StopArgs,
-    TopArgs, UpdateArgs,
+    NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StartContainersArgs, StatsArgs,
+    StopArgs, TopArgs, UpdateArgs,
 };
 use super::copy::CopyArgs;
 use super::df::DfArgs;
@@ -238,6 +238,8 @@ pub enum LifeCommand {
     Diff(Later<DiffArgs>),
     /// Export a container's filesystem as a tar archive
     Export(Later<ExportArgs>),
+    /// Display a live stream of container(s) resource usage statistics
+    Stats(Later<StatsArgs>),
     /// Display the running processes of a container
     Top(Later<TopArgs>),
     /// Update configuration of one or more containers

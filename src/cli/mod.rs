@@ -179,6 +179,7 @@ fn life_command(command: LifeCommand, global: &Global) -> Result<ExitCode, CliEr
         LifeCommand::Cp(args) => container::cp(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Diff(args) => container::diff(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Export(args) => container::export(&args, global).map(|()| ExitCode::SUCCESS),
+        LifeCommand::Stats(args) => container::stats(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Top(args) => container::top(&args, global).map(|()| ExitCode::SUCCESS),
         LifeCommand::Update(args) => container::update(&args, global),
         LifeCommand::Rename(args) => container::rename(&args, global),

@@ -13,8 +13,7 @@ const BAD_FLAG: u8 = 125;
 
 /// Commands of docker that belong to later versions, and the groups in which they stand.
 pub const LATER: &[(&str, &[&str])] = &[
-    ("", &["compose", "context", "node", "plugin", "secret", "service", "stack", "stats", "swarm", "trust"]),
-    ("container", &["stats"]),
+    ("", &["compose", "context", "node", "plugin", "secret", "service", "stack", "swarm", "trust"]),
     ("system", &["dial-stdio", "service"]),
     ("builder", &["dap", "debug", "dial-stdio", "history", "policy"]),
     ("buildx", &["dap", "debug", "dial-stdio", "history", "policy"]),

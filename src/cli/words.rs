@@ -358,7 +358,6 @@ mod tests {
                 "docker: unknown command: docker image nosuch\n\nRun 'docker image --help' for more information",
             ),
             ("compose ls", 1, "docker: 'docker compose' is not available in this version"),
-            ("container stats", 1, "docker: 'docker container stats' is not available in this version"),
             (
                 "images --nosuch=1",
                 125,

@@ -42,6 +42,7 @@ mod start;
 mod state;
 mod step;
 mod sweep;
+mod usage;
 pub mod volumes;
 
 pub use config::{
@@ -59,3 +60,4 @@ pub use remote::{Failure, Remote, Reply, spawn_monitor};
 pub use start::view;
 pub use state::{HealthState, Probe, State, Status};
 pub use step::Joined;
+pub use usage::{Machine, Usage};

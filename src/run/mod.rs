@@ -52,8 +52,8 @@ mod view;
 
 pub use caps::CapSet;
 pub use cgroup::{
-    cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup, thaw_cgroup,
-    update_cgroup,
+    CgroupUsage, cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup,
+    thaw_cgroup, update_cgroup,
 };
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};

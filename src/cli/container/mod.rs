@@ -14,6 +14,7 @@ mod logs;
 mod ports;
 mod ps;
 mod row;
+mod stats;
 mod top;
 mod update;
 
@@ -38,6 +39,7 @@ pub use logs::{LogsArgs, logs};
 pub use ports::{PortArgs, port};
 pub use ps::{PsArgs, ps};
 pub use row::{Images, Style, fields};
+pub use stats::{StatsArgs, stats};
 pub use top::{TopArgs, top};
 pub use update::{UpdateArgs, update};
 

@@ -14,6 +14,7 @@
 
 mod find;
 mod members;
+mod usage;
 mod v1;
 mod v2;
 
@@ -33,6 +34,7 @@ pub use members::{
     cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup, thaw_cgroup,
     update_cgroup,
 };
+pub use usage::CgroupUsage;
 
 /// How often a leaf is tried to remove, a millisecond apart, while the last of its processes vanish.
 const REMOVALS: usize = 20;
