@@ -317,7 +317,7 @@ fn mirrors_and_insecure_registries_come_from_the_configuration() {
     let shown = env.ok(&["manifest", "inspect", "docker.io/library/app:1"]);
     assert!(shown.contains(CONFIG), "{shown}");
     for (text, said) in [
-        ("{", "unable to configure registries with file"),
+        ("{", "unable to configure the engine with file"),
         (
             r#"{"registry-mirrors":["https://m.test/path"]}"#,
             "invalid mirror: path, query, or fragment at end of the URI not allowed",

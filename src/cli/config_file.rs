@@ -1,4 +1,4 @@
-//! `config.json` of the program itself: how registries are reached.
+//! `config.json` of the program itself: how registries are reached, and where containers' output goes.
 //!
 //! Two files are read, `/etc/skiff/config.json` and then the user's
 //! `$XDG_CONFIG_HOME/skiff/config.json` (`~/.config/skiff/config.json`); a key
@@ -9,7 +9,8 @@
 //! {"registry-mirrors": ["https://mirror.example"],
 //!  "insecure-registries": ["registry.example:5000", "10.0.0.0/8"],
 //!  "proxies": {"http-proxy": "..", "https-proxy": "..", "no-proxy": ".."},
-//!  "max-download-attempts": 5, "stall-timeout": "60s"}
+//!  "max-download-attempts": 5, "stall-timeout": "60s",
+//!  "log-driver": "local", "log-opts": {"max-size": "10m"}}
 //! ```
 //!
 //! `stall-timeout` is ours: a transfer in which nothing moves for so long has failed.
@@ -21,13 +22,21 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::CliError;
+use crate::containers::LogConfig;
 use crate::registry::hosts::{HostsConfig, InsecureHost, Proxies, check_mirror};
 
 /// Largest file that is read.
 const MAX_FILE: u64 = 16 << 20;
 /// The keys that mean something.
-const KEYS: [&str; 5] =
-    ["registry-mirrors", "insecure-registries", "proxies", "max-download-attempts", "stall-timeout"];
+const KEYS: [&str; 7] = [
+    "registry-mirrors",
+    "insecure-registries",
+    "proxies",
+    "max-download-attempts",
+    "stall-timeout",
+    "log-driver",
+    "log-opts",
+];
 
 /// Returns a variable that is set and not empty, as a path.
 pub fn folder(name: &str) -> Option<PathBuf> {
@@ -103,6 +112,29 @@ pub fn patience() -> Result<Patience, CliError> {
     Ok(Patience { attempts, stall })
 }
 
+/// Returns where the output of containers goes that do not say it themselves.
+///
+/// # Errors
+/// A file is no JSON, or holds something that is not known.
+pub fn log() -> Result<LogConfig, CliError> {
+    let all = both()?;
+    let mut config = LogConfig::default();
+    match all.get("log-driver") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(driver)) => config.driver.clone_from(driver),
+        Some(_) => return Err(CliError::new("config.json: log-driver is no text")),
+    }
+    let wrong = || CliError::new("config.json: log-opts is no object of texts");
+    let options = match all.get("log-opts") {
+        None | Some(Value::Null) => return Ok(config),
+        Some(value) => value.as_object().ok_or_else(wrong)?,
+    };
+    for (key, value) in options {
+        config.options.insert(key.clone(), value.as_str().ok_or_else(wrong)?.to_owned());
+    }
+    Ok(config)
+}
+
 /// Returns what both files say together.
 fn both() -> Result<Map<String, Value>, CliError> {
     let mut all = Map::new();
@@ -156,7 +188,7 @@ fn read(path: &Path) -> Result<Map<String, Value>, CliError> {
         Err(error) => return Err(error.into()),
     };
     let wrong = |what: String| {
-        CliError::new(format!("unable to configure registries with file {}: {what}", path.display()))
+        CliError::new(format!("unable to configure the engine with file {}: {what}", path.display()))
     };
     let map = match serde_json::from_slice(&bytes) {
         Ok(Value::Object(map)) => map,

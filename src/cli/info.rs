@@ -30,9 +30,7 @@ pub struct InfoArgs {
 /// The drivers of networks.
 const NETWORKS: &[&str] = &["bridge", "host", "null"];
 /// The drivers of logs.
-const LOGS: &[&str] = &["json-file", "local", "none"];
-/// The driver of a container that was given none.
-const LOGGING: &str = "json-file";
+const LOGS: &[&str] = &["journald", "json-file", "local", "none", "syslog"];
 /// The engine API version whose shapes the commands follow.
 const API: &str = "1.51";
 
@@ -89,6 +87,8 @@ struct Facts {
     security: Vec<String>,
     mirrors: Vec<String>,
     insecure: Vec<String>,
+    /// The driver of logs of a container that was given none.
+    logging: String,
     root: String,
     debug: bool,
 }
@@ -130,6 +130,7 @@ impl Facts {
             security,
             mirrors,
             insecure,
+            logging: super::config_file::log()?.driver,
             root: store.path().display().to_string(),
             debug: global.args.debug,
         })
@@ -142,7 +143,7 @@ impl Facts {
             "ContainersStopped": stopped, "Images": self.images, "Driver": self.driver,
             "DriverStatus": self.status,
             "Plugins": { "Volume": ["local"], "Network": NETWORKS, "Authorization": null, "Log": LOGS },
-            "Debug": self.debug, "LoggingDriver": LOGGING, "CgroupDriver": "cgroupfs",
+            "Debug": self.debug, "LoggingDriver": self.logging, "CgroupDriver": "cgroupfs",
             "CgroupVersion": cgroup_version(), "KernelVersion": kernel(), "OperatingSystem": operating_system(),
             "OSType": "linux", "Architecture": std::env::consts::ARCH,
             "IndexServerAddress": "https://index.docker.io/v1/",
@@ -177,7 +178,7 @@ impl Facts {
         ];
         lines.extend(self.status.iter().map(|[key, value]| format!("  {key}: {value}")));
         lines.extend([
-            format!(" Logging Driver: {}", LOGGING),
+            format!(" Logging Driver: {}", self.logging),
             " Cgroup Driver: cgroupfs".to_owned(),
             format!(" Cgroup Version: {}", cgroup_version()),
             " Plugins:".to_owned(),

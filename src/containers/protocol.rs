@@ -78,6 +78,8 @@ pub enum Request {
     Exec(Exec),
     /// A descriptor of the root that the container's processes see.
     Root,
+    /// The ids of the further processes that run.
+    Execs,
     /// The size of the terminal, without being attached.
     Resize { rows: u16, columns: u16 },
 }

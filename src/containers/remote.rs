@@ -174,6 +174,19 @@ impl Remote {
         }
     }
 
+    /// Returns the ids of the further processes that run in the container; none if it is just gone.
+    ///
+    /// # Errors
+    /// The monitor means nothing.
+    pub fn execs(mut self) -> Result<Vec<String>, ContainerError> {
+        match self.ask(&Request::Execs) {
+            Err(ContainerError::MonitorGone) => return Ok(Vec::new()),
+            other => other?,
+        }
+        let Some(frame) = Frame::read(&mut self.stream)? else { return Ok(Vec::new()) };
+        serde_json::from_slice(&frame.bytes).map_err(|_| ContainerError::Protocol("a list of ids".to_owned()))
+    }
+
     fn ask_for_descriptor(
         &mut self,
         request: &Request,

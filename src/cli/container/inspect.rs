@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::containers::size_below;
 use crate::containers::{
-    Attachment, Config, Container, MountPoint, MountSource, State, Status, log, volumes,
+    Attachment, Config, Container, MountPoint, MountSource, Remote, State, Status, log, volumes,
 };
 use crate::net::Endpoint;
 use crate::run::Propagation;
@@ -46,7 +46,7 @@ pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> 
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": Value::Null,
+        "ExecIDs": execs(container, state),
         "HostConfig": config.shown_host,
         "GraphDriver": graph(container, state),
     });
@@ -74,6 +74,18 @@ fn links(container: &Container) -> Value {
         .map(|(other, alias)| format!("/{}:/{}/{alias}", other.config.name, container.config.name))
         .collect();
     if shown.is_empty() { Value::Null } else { shown.into() }
+}
+
+/// Returns the ids of the further processes that run in a container, null without any.
+fn execs(container: &Container, state: &State) -> Value {
+    if !state.status.is_running() {
+        return Value::Null;
+    }
+    let remote = Remote::connect(container).ok().flatten();
+    match remote.and_then(|remote| remote.execs().ok()) {
+        Some(ids) if !ids.is_empty() => json!(ids),
+        _ => Value::Null,
+    }
 }
 
 fn moment(at: Option<Timestamp>) -> String {

@@ -114,6 +114,17 @@ fn tail_start(entries: &[Entry], count: usize) -> usize {
     0
 }
 
+/// Escapes a detail as in the query of a URL, as docker does.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let one = |byte: u8| match byte {
+        b' ' => "+".to_owned(),
+        byte if plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
 fn show(entries: &[Entry], args: &LogsArgs) -> Result<(), CliError> {
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     for entry in entries {
@@ -122,8 +133,9 @@ fn show(entries: &[Entry], args: &LogsArgs) -> Result<(), CliError> {
             line = format!("{:.9} ", entry.time);
         }
         if args.details {
-            // No option of a driver adds any yet.
-            line.push(' ');
+            let details =
+                entry.attributes.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value)));
+            line.push_str(&(details.collect::<Vec<_>>().join(",") + " "));
         }
         line.push_str(&entry.text);
         let written = match entry.stream {
@@ -144,8 +156,12 @@ mod tests {
 
     #[test]
     fn a_tail_counts_lines() {
-        let entry =
-            |text: &str| Entry { stream: Stream::Stdout, time: Timestamp::UNIX_EPOCH, text: text.to_owned() };
+        let entry = |text: &str| Entry {
+            stream: Stream::Stdout,
+            time: Timestamp::UNIX_EPOCH,
+            text: text.to_owned(),
+            attributes: Default::default(),
+        };
         let entries: Vec<Entry> =
             ["a\n", "b1", "b2\n", "c\n", "rest"].iter().map(|text| entry(text)).collect();
         for (count, start) in [(0, 5), (1, 4), (2, 3), (3, 1), (4, 0), (9, 0)] {

@@ -44,9 +44,12 @@ pub use top::{TopArgs, top};
 pub use update::{UpdateArgs, update};
 
 use super::error::{CliError, chain};
+use super::format::{Missing, Template};
 use super::global::Global;
 use super::output;
-use crate::containers::{Attach, Container, ContainerError, Containers, Remote, Reply, Request, monitor};
+use crate::containers::{
+    Attach, Container, ContainerError, Containers, Remote, Reply, Request, log, monitor,
+};
 use crate::layers::ChownPolicy;
 use crate::store::{LayerForm, StoreOptions};
 
@@ -177,7 +180,8 @@ pub fn start(
     };
     let chown = if super::run::chown(global) == ChownPolicy::Ignore { "ignore" } else { "exact" };
     let engine = |e: ContainerError| CliError::engine(&e);
-    let arguments = [MONITOR, root, &container.config.id, form, chown];
+    let tag = tag(container)?;
+    let arguments = [MONITOR, root, &container.config.id, form, chown, &tag];
     let mut remote = crate::containers::spawn_monitor(&arguments).map_err(engine)?;
     remote.ask(&Request::Start { attach }).map_err(engine)?;
     loop {
@@ -195,6 +199,23 @@ pub fn start(
     }
 }
 
+/// Returns the tag of the lines in a container's log.
+fn tag(container: &Container) -> Result<String, CliError> {
+    let Some(text) = log::tag_template(&container.config) else { return Ok(String::new()) };
+    let config = &container.config;
+    let fields = serde_json::json!({
+        "ID": container.short_id(), "FullID": config.id, "Name": config.name, "ImageName": config.image_name,
+        "ImageID": config.image.get(..12), "ImageFullID": config.image, "DaemonName": "docker",
+    });
+    let rendered = Template::parse(text).and_then(|template| template.render(&fields, Missing::Error));
+    rendered.map_err(|error| {
+        let error = error.to_string().replace("template: :", "template: log-tag:");
+        let error = error.replace("executing \"\"", "executing \"log-tag\"");
+        let what = "failed to create task for container: failed to initialize logging driver";
+        CliError::new(format!("Error response from daemon: {what}: {error}")).code(125)
+    })
+}
+
 /// Returns the exit code of a container whose monitor is gone.
 ///
 /// # Errors
@@ -204,9 +225,9 @@ pub fn exit_code(container: &Container) -> Result<u8, CliError> {
     Ok(u8::try_from(state.exit_code).unwrap_or(255))
 }
 
-/// Is a container's monitor: the words are its root, its id, the form of layers, and what becomes of owners.
+/// Is a container's monitor: the words are its root, its id, the form of layers, what becomes of owners, and its lines' tag.
 pub fn monitor_main(words: &[String]) -> ExitCode {
-    let [root, id, form, chown] = words else { return ExitCode::FAILURE };
+    let [root, id, form, chown, tag] = words else { return ExitCode::FAILURE };
     let form = match form.as_str() {
         "index" => Some(LayerForm::Index),
         "directory" => Some(LayerForm::Directory),
@@ -214,7 +235,7 @@ pub fn monitor_main(words: &[String]) -> ExitCode {
     };
     let chown = if chown == "ignore" { ChownPolicy::Ignore } else { ChownPolicy::Exact };
     let store = StoreOptions { form, chown, ..StoreOptions::default() };
-    let options = monitor::Options { root: PathBuf::from(root), id: id.clone(), store };
+    let options = monitor::Options { root: PathBuf::from(root), id: id.clone(), tag: tag.clone(), store };
     let Ok(starter) = take_stdin() else { return ExitCode::FAILURE };
     match monitor::main(&options, starter) {
         Ok(()) => ExitCode::SUCCESS,

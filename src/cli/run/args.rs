@@ -77,7 +77,7 @@ pub struct LifeArgs {
     /// Timeout (in seconds) to stop a container
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub stop_timeout: Option<i64>,
-    /// Logging driver for the container: json-file, local, none
+    /// Logging driver for the container: json-file, local, syslog, journald, none
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
     /// Log driver options

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use super::super::config_file;
 use super::super::container::signal_number;
 use super::super::error::CliError;
 use super::super::files;
@@ -51,8 +52,19 @@ pub fn log(args: &LifeArgs) -> Result<LogConfig, CliError> {
         })?;
         options.insert(key.to_owned(), value.to_owned());
     }
-    let driver = args.log_driver.clone().filter(|driver| !driver.is_empty());
-    let config = LogConfig { driver: driver.unwrap_or_else(|| "json-file".to_owned()), options };
+    let default = config_file::log()?;
+    let given = args.log_driver.as_ref().filter(|driver| !driver.is_empty());
+    let driver = given.unwrap_or(&default.driver).clone();
+    if driver == "none" && !options.is_empty() {
+        // Docker's client says it, not its engine.
+        return Err(CliError::new("invalid logging opts for driver none").code(125));
+    }
+    if driver == default.driver {
+        for (key, value) in default.options {
+            options.entry(key).or_insert(value);
+        }
+    }
+    let config = LogConfig { driver, options };
     log::check(&config).map_err(|e| CliError::engine(&e))?;
     Ok(config)
 }

@@ -1,5 +1,6 @@
 //! Reading a log, also while it is written and rotated.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 
@@ -22,6 +23,8 @@ pub struct Entry {
     pub time: Timestamp,
     /// What, with its newline if it had one.
     pub text: String,
+    /// Labels, variables and the tag that came with it.
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +32,8 @@ struct Line {
     log: String,
     stream: String,
     time: Timestamp,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
 }
 
 /// A log that is being read.
@@ -89,7 +94,7 @@ impl Reader {
             // A line that means nothing was cut by a crash.
             if let Ok(line) = serde_json::from_slice::<Line>(&bytes[at..at + end]) {
                 let stream = if line.stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
-                found.push(Entry { stream, time: line.time, text: line.log });
+                found.push(Entry { stream, time: line.time, text: line.log, attributes: line.attrs });
             }
             at += end + 1;
         }

@@ -7,28 +7,10 @@ use jiff::Timestamp;
 
 use super::super::config::LogConfig;
 use super::super::error::ContainerError;
+use super::REMOTE;
+use super::lines::{Lines, Stream};
+use super::options::boolean;
 use crate::fs::{Follow, Root};
-
-/// Bytes of a line after which it is split.
-const LONGEST: usize = 16 << 10;
-
-/// Which of the two a container wrote to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output, or the terminal.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,23 +30,25 @@ impl Limits {
     /// A value means nothing.
     pub fn of(config: &LogConfig) -> Result<Self, ContainerError> {
         let mut limits = match config.driver.as_str() {
-            "local" => Self { size: Some(20 << 20), files: 5, compress: true },
+            driver if driver == "local" || REMOTE.contains(&driver) => {
+                Self { size: Some(20 << 20), files: 5, compress: true }
+            }
             _ => Self { size: None, files: 1, compress: false },
         };
         let bad = |key: &str, value: &str| {
             ContainerError::Refused(format!("invalid value for log opt '{key}': '{value}'"))
         };
+        let cached = REMOTE.contains(&config.driver.as_str());
         for (key, value) in &config.options {
-            match key.as_str() {
+            // What is sent elsewhere is kept beside that, with options of its own.
+            let own = if cached { key.strip_prefix("cache-").unwrap_or_default() } else { key };
+            match own {
                 "max-size" if value == "-1" => limits.size = None,
                 "max-size" => limits.size = Some(bytes(value).ok_or_else(|| bad(key, value))?),
                 "max-file" => {
                     limits.files = value.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad(key, value))?;
                 }
-                "compress" => limits.compress = value.parse().map_err(|_| bad(key, value))?,
-                "mode" if !["blocking", "non-blocking"].contains(&value.as_str()) => {
-                    return Err(bad(key, value));
-                }
+                "compress" => limits.compress = boolean(value).ok_or_else(|| bad(key, value))?,
                 _ => {}
             }
         }
@@ -76,7 +60,7 @@ impl Limits {
 }
 
 /// Reads a number with a unit of 1024.
-fn bytes(text: &str) -> Option<u64> {
+pub(super) fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
     let number: u64 = lower[..end].parse().ok().filter(|n| *n > 0)?;
@@ -98,16 +82,22 @@ pub struct Writer {
     limits: Limits,
     file: Option<File>,
     size: u64,
-    /// What came without a newline so far, of each stream.
-    partial: [Vec<u8>; 2],
+    lines: Lines,
+    /// What each line has with it, as JSON, or nothing.
+    attributes: String,
 }
 
 impl Writer {
-    /// Opens a container's log to append to it.
+    /// Opens a container's log to append to it; each line gets the `attributes`, an object as JSON, or nothing.
     ///
     /// # Errors
     /// It can't be opened, or an option means nothing.
-    pub fn open(dir: &Root, name: &str, config: &LogConfig) -> Result<Self, ContainerError> {
+    pub fn open(
+        dir: &Root,
+        name: &str,
+        config: &LogConfig,
+        attributes: String,
+    ) -> Result<Self, ContainerError> {
         let limits = Limits::of(config)?;
         let mut writer = Self {
             dir: dir.clone(),
@@ -115,11 +105,10 @@ impl Writer {
             limits,
             file: None,
             size: 0,
-            partial: [Vec::new(), Vec::new()],
+            lines: Lines::default(),
+            attributes,
         };
-        if config.driver != "none" {
-            writer.open_file()?;
-        }
+        writer.open_file()?;
         Ok(writer)
     }
 
@@ -136,30 +125,21 @@ impl Writer {
     ///
     /// # Errors
     /// The file can't be written or rotated.
-    pub fn write(&mut self, stream: Stream, mut bytes: &[u8]) -> Result<(), ContainerError> {
-        if self.file.is_none() {
-            return Ok(());
-        }
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), ContainerError> {
         let now = Timestamp::now();
         let mut out = Vec::new();
-        while !bytes.is_empty() {
-            let partial = &mut self.partial[stream as usize];
-            let room = LONGEST - partial.len();
-            let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(room)]).map(|at| at + 1);
-            let taken = end.unwrap_or(bytes.len().min(room));
-            partial.extend_from_slice(&bytes[..taken]);
-            bytes = &bytes[taken..];
-            if end.is_some() || partial.len() == LONGEST {
-                let line = std::mem::take(partial);
-                append(&mut out, &line, stream, now);
-                if self.limits.size.is_some_and(|limit| self.size + out.len() as u64 >= limit) {
-                    self.put(&out)?;
-                    out.clear();
-                    self.rotate()?;
-                }
+        let mut lines = std::mem::take(&mut self.lines);
+        let taken = lines.take(stream, bytes, |line| {
+            append(&mut out, line, (stream, now), &self.attributes);
+            if self.limits.size.is_some_and(|limit| self.size + out.len() as u64 >= limit) {
+                self.put(&out)?;
+                out.clear();
+                self.rotate()?;
             }
-        }
-        self.put(&out)
+            Ok(())
+        });
+        self.lines = lines;
+        taken.and_then(|()| self.put(&out))
     }
 
     /// Writes what came without a newline at the end.
@@ -169,12 +149,11 @@ impl Writer {
     pub fn flush(&mut self) -> Result<(), ContainerError> {
         let now = Timestamp::now();
         let mut out = Vec::new();
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let line = std::mem::take(&mut self.partial[stream as usize]);
-            if !line.is_empty() {
-                append(&mut out, &line, stream, now);
-            }
-        }
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.rest(|stream, line| -> Result<(), ContainerError> {
+            append(&mut out, line, (stream, now), &self.attributes);
+            Ok(())
+        })?;
         self.put(&out)
     }
 
@@ -228,11 +207,15 @@ impl Writer {
 }
 
 /// Appends a line as docker writes it.
-fn append(out: &mut Vec<u8>, line: &[u8], stream: Stream, now: Timestamp) {
+fn append(out: &mut Vec<u8>, line: &[u8], (stream, now): (Stream, Timestamp), attributes: &str) {
     out.extend_from_slice(b"{\"log\":\"");
     escape(out, line);
+    let _ = write!(out, "\",\"stream\":\"{}\"", stream.word());
+    if !attributes.is_empty() {
+        let _ = write!(out, ",\"attrs\":{attributes}");
+    }
     // No character of the rest needs an escape.
-    let _ = writeln!(out, "\",\"stream\":\"{}\",\"time\":\"{now}\"}}", stream.word());
+    let _ = writeln!(out, ",\"time\":\"{now}\"}}");
 }
 
 /// Escapes as Go's encoding/json does, which docker's writer copies.
@@ -260,6 +243,7 @@ fn escape(out: &mut Vec<u8>, line: &[u8]) {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::lines::LONGEST;
     use super::*;
 
     fn logged(options: &[(&str, &str)], writes: &[(Stream, &[u8])]) -> (tempfile::TempDir, Vec<String>) {
@@ -268,7 +252,7 @@ mod tests {
         let options: BTreeMap<_, _> =
             options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let config = LogConfig { driver: "json-file".to_owned(), options };
-        let mut writer = Writer::open(&root, "x.log", &config).expect("a log");
+        let mut writer = Writer::open(&root, "x.log", &config, String::new()).expect("a log");
         for (stream, bytes) in writes {
             writer.write(*stream, bytes).expect("written");
         }

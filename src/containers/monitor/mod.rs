@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use super::connect::Connections;
 use super::error::ContainerError;
 use super::files::{Container, Containers};
-use super::log::{self, Writer};
+use super::log::Log;
 use super::protocol::{Frame, Kind, Request};
 use super::remote::{Failure, SOCKET, socket_path};
 use super::start::Layers;
@@ -46,6 +46,8 @@ pub struct Options {
     pub root: PathBuf,
     /// The container's id.
     pub id: String,
+    /// The tag of the lines in the container's log.
+    pub tag: String,
     /// How the store is opened.
     pub store: StoreOptions,
 }
@@ -58,7 +60,7 @@ struct Monitor {
     layers: Layers,
     executor: NamespaceExecutor,
     connections: Connections,
-    log: Writer,
+    log: Log,
     state: State,
     clients: Vec<Client>,
     listener: Option<UnixListener>,
@@ -146,8 +148,7 @@ impl Monitor {
         let lease = store.lease()?;
         lease.keep_layers(&container.config.layers)?;
         let layers = Layers::show(&container, &store)?;
-        let name = log::file_name(&container.config);
-        let log = Writer::open(container.dir(), &name, &container.config.log)?;
+        let log = Log::open(&container, &options.tag)?;
         let state = State { status: before.status, finished: before.finished, ..State::default() };
         // What is shown stays shown: a mounted layer can't go, and containers keep their image from collection.
         drop((lease, store));

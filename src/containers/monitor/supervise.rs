@@ -33,6 +33,7 @@ enum Token {
     Terminate,
     Process,
     Output,
+    Log,
     Input,
     Client(usize),
     Probe,
@@ -126,6 +127,9 @@ impl Monitor {
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart();
         }
+        if self.log.next().is_some_and(|at| at <= now) {
+            self.log.send();
+        }
         self.guests_turn();
         self.health_turn();
         let drained = |run: &Run| run.ended.is_some_and(|at| run.is_drained() || at.elapsed() >= DRAIN);
@@ -142,7 +146,10 @@ impl Monitor {
         let patience = self.clients.iter().any(Client::is_waited_for);
         let patience = patience.then(|| Instant::now() + super::PATIENCE / 4);
         let health = self.health.as_ref().and_then(super::health::Checks::next);
-        let next = [self.kill_at, self.restart_at, draining, patience, health].into_iter().flatten().min();
+        let next = [self.kill_at, self.restart_at, draining, patience, health, self.log.next()]
+            .into_iter()
+            .flatten()
+            .min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -154,7 +161,11 @@ impl Monitor {
             tokens.push(Token::Listener);
             fds.push(PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN));
         }
-        let held_up = self.clients.iter().any(Client::holds_up);
+        let held_up = self.log.is_full() || self.clients.iter().any(Client::holds_up);
+        if let Some(fd) = self.log.fd() {
+            tokens.push(Token::Log);
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
+        }
         let mut full = false;
         if let Some(run) = &self.run {
             full = run.is_full();
@@ -224,6 +235,7 @@ impl Monitor {
             }
             Token::Process => self.process_ended()?,
             Token::Output => self.output()?,
+            Token::Log => self.log.send(),
             Token::Input => self.run.iter_mut().for_each(Run::write),
             Token::Probe => self.probe_output(),
             // They are looked at in every turn.
