@@ -106,7 +106,7 @@ fn mistakes_have_dockers_words_and_codes() {
     says(&["images", "--nosuch"], 125, "unknown flag: --nosuch");
     says(&["images", "-z"], 125, "unknown shorthand flag: 'z' in -z");
     says(&["nosuchcommand"], 1, "unknown command: skiff nosuchcommand");
-    says(&["stats"], 1, "'skiff stats' is not available in this version");
+    says(&["swarm"], 1, "'skiff swarm' is not available in this version");
     says(&["tag", "a", "B"], 1, "must be lowercase");
     says(&["build", "--push", "."], 1, "tag is needed when pushing to registry");
     let help = env.ok(&["build", "--help"]);

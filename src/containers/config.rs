@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::shown::Shown;
 use crate::image::DiffId;
 use crate::net::{NetError, Network, Wanted};
 use crate::run::{Limits, Propagation, Seccomp, Sysctl};
@@ -102,9 +102,9 @@ pub struct Config {
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The `Config` part of what `inspect` shows.
-    pub shown_config: Value,
+    pub shown_config: Shown,
     /// The `HostConfig` part of what `inspect` shows.
-    pub shown_host: Value,
+    pub shown_host: Shown,
 }
 
 /// What network a container has.

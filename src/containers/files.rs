@@ -15,6 +15,8 @@ const ALL: &str = "containers";
 const NAMES: &str = "container-names";
 pub(super) const CONFIG: &str = "config.json";
 const STATE: &str = "state.json";
+/// Files that a command has open beside those of containers, at most.
+const FILES: u64 = 200;
 /// Largest file of ours that is read.
 pub(super) const MAX_FILE: usize = 4 << 20;
 
@@ -60,6 +62,17 @@ fn directory(root: &Root, name: &str) -> Result<Root, ContainerError> {
 pub(super) fn lock(directory: &Root, operation: FlockOperation) -> Result<(), ContainerError> {
     rustix::fs::flock(directory, operation)
         .map_err(|e| ContainerError::io(format!("lock {}", directory.name().display()), e))
+}
+
+/// Allows this process so many more open files than usual, as far as it may: each container is one.
+fn allow_files(count: u64) {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = count + FILES;
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = limit.maximum.map(|most| most.min(wanted)).or(Some(wanted));
+        // Without, some of them can't be opened.
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit);
+    }
 }
 
 impl Containers {
@@ -223,7 +236,9 @@ impl Containers {
     /// Returns all containers, and whether there may be debris beside them.
     pub(super) fn look(&self) -> Result<(Vec<Container>, bool), ContainerError> {
         let (mut found, mut debris, mut others) = (Vec::new(), false, 0);
-        for entry in self.all.entries(".")? {
+        let entries = self.all.entries(".")?;
+        allow_files(entries.len() as u64);
+        for entry in entries {
             // One that goes just now, and one that only `rm` can help, hide no others.
             match self.load(&String::from_utf8_lossy(&entry.name)) {
                 Ok(Some(container)) => found.push(container),

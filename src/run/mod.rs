@@ -39,6 +39,7 @@ mod executor;
 mod host;
 mod init;
 mod join;
+mod memory;
 mod mounts;
 mod root;
 pub mod rootless;
@@ -58,6 +59,7 @@ pub use cgroup::{
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
 pub use join::{Joined, process_root};
+pub use memory::release_program;
 pub use spec::*;
 pub use terminal::resize as resize_terminal;
 pub use user::{User, lookup_groups, lookup_user};

@@ -550,3 +550,18 @@ pub fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
     let pid = unsafe { libc::fork() };
     check(libc::c_long::from(pid)).map(|_| rustix::process::Pid::from_raw(pid))
 }
+
+/// Gives pages of a mapping of a file back that nobody has changed.
+pub fn forget_pages(start: usize, length: usize) {
+    let start = ptr::without_provenance_mut::<c_void>(start);
+    // SAFETY: the caller names a private mapping of a file without pages of its own: whatever reads it again, finds the
+    // same bytes in the file.
+    let _ = unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) };
+}
+
+/// Has the allocator give back what it does not need.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) changes nothing that is in use.
+    let _ = unsafe { libc::malloc_trim(0) };
+}

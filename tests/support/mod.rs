@@ -10,6 +10,7 @@ pub mod http;
 pub mod image;
 pub mod peer;
 pub mod proxy;
+pub mod pty;
 pub mod registry;
 pub mod script;
 pub mod serve;

@@ -70,7 +70,7 @@ pub fn commit(args: &CommitArgs, global: &Global) -> Result<(), CliError> {
     let id = container.config.image.parse().map_err(|_| gone())?;
     let base: ImageRecord = store.image(id)?.ok_or_else(gone)?;
     // What it runs with, in the form that images have it.
-    let mut shown = container.config.shown_config.clone();
+    let mut shown = container.config.shown_config.value();
     if let Some(map) = shown.as_object_mut() {
         map.retain(|key, _| OF_IMAGES.contains(&key.as_str()));
     }

@@ -47,7 +47,7 @@ pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> 
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": execs(container, state),
-        "HostConfig": config.shown_host,
+        "HostConfig": config.shown_host.value(),
         "GraphDriver": graph(container, state),
     });
     if !config.network.links.is_empty() || shown["HostConfig"]["Links"].is_array() {
@@ -60,7 +60,7 @@ pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> 
         shown["SizeRootFs"] = json!(own + image.map_or(0, |image| image.size));
     }
     shown["Mounts"] = config.mounts.iter().filter_map(|mount| mount_part(container, mount)).collect();
-    shown["Config"] = config.shown_config.clone();
+    shown["Config"] = config.shown_config.value();
     shown["NetworkSettings"] = network(config, state);
     shown
 }
@@ -140,7 +140,8 @@ fn graph(container: &Container, state: &State) -> Value {
 
 /// Returns the options with which a flag `-v` gave a mount; none if another one did.
 fn mode_of(config: &Config, mount: &MountPoint) -> Option<String> {
-    let binds = config.shown_host.get("Binds")?.as_array()?;
+    let host = config.shown_host.value();
+    let binds = host.get("Binds")?.as_array()?;
     binds.iter().filter_map(Value::as_str).find_map(|bind| {
         let mut parts = bind.split(':');
         let (_, target) = (parts.next()?, parts.next()?);
@@ -173,7 +174,9 @@ fn mount_part(container: &Container, mount: &MountPoint) -> Option<Value> {
             "RW": !mount.read_only, "Propagation": propagation,
         }),
         // Those of `--tmpfs` stand in the host's part alone.
-        MountSource::Tmpfs { .. } if config.shown_host["Tmpfs"].get(&target).is_some() => return None,
+        MountSource::Tmpfs { .. } if config.shown_host.value()["Tmpfs"].get(&target).is_some() => {
+            return None;
+        }
         MountSource::Tmpfs { .. } => json!({
             "Type": "tmpfs", "Source": "", "Destination": target, "Mode": "", "RW": !mount.read_only,
             "Propagation": "",

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::error::CliError;
 use super::super::global::Global;
@@ -111,7 +111,8 @@ fn one(
     if let Some(policy) = policy {
         container.config.restart = policy;
         let (name, count) = policy.shown();
-        container.config.shown_host["RestartPolicy"] = json!({ "Name": name, "MaximumRetryCount": count });
+        let shown = json!({ "Name": name, "MaximumRetryCount": count });
+        container.config.shown_host.change(|host| host["RestartPolicy"] = shown);
     }
     container.write_config()?;
     ask(&container, &Request::Reload)?;
@@ -122,7 +123,11 @@ fn one(
 /// Puts what was given into the container's config, and into what `inspect` shows of it.
 fn merge(container: &mut Container, args: &UpdateArgs, new: &Limits) {
     let config = &mut container.config;
-    let (old, shown) = (&mut config.limits, &mut config.shown_host);
+    let (old, host) = (&mut config.limits, &mut config.shown_host);
+    host.change(|shown| merge_into(old, shown, args, new));
+}
+
+fn merge_into(old: &mut Limits, shown: &mut Value, args: &UpdateArgs, new: &Limits) {
     let mut number = |place: &mut Option<u64>, value: Option<u64>, key: &str| {
         if let Some(value) = value {
             *place = Some(value);

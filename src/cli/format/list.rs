@@ -34,7 +34,7 @@ impl List<'_> {
     ///
     /// # Errors
     /// The template does not parse or run.
-    pub fn render(&self, format: Option<&str>) -> Result<String, CliError> {
+    pub fn render(self, format: Option<&str>) -> Result<String, CliError> {
         self.render_labelled(format, &[])
     }
 
@@ -42,7 +42,7 @@ impl List<'_> {
     ///
     /// # Errors
     /// The template does not parse or run.
-    pub fn render_labelled(&self, format: Option<&str>, labels: &[&Labels]) -> Result<String, CliError> {
+    pub fn render_labelled(self, format: Option<&str>, labels: &[&Labels]) -> Result<String, CliError> {
         match format.map(str::trim) {
             None | Some("" | "table") => {
                 let fields: Vec<String> =
@@ -66,7 +66,7 @@ impl List<'_> {
         }
     }
 
-    fn table(&self, template: &str, labels: &[&Labels]) -> Result<String, CliError> {
+    fn table(self, template: &str, labels: &[&Labels]) -> Result<String, CliError> {
         let parsed = parse(template)?;
         let titles: Map<String, Value> =
             self.columns.iter().map(|c| (c.field.to_owned(), Value::from(c.title))).collect();
@@ -79,9 +79,9 @@ impl List<'_> {
         Ok(table::layout(&rows))
     }
 
-    fn each(&self, template: &Template, labels: &[&Labels]) -> Result<Vec<String>, CliError> {
-        let line = |(n, row): (usize, &Map<String, Value>)| {
-            let row = Value::Object(row.clone());
+    fn each(self, template: &Template, labels: &[&Labels]) -> Result<Vec<String>, CliError> {
+        let line = |(n, row): (usize, Map<String, Value>)| {
+            let row = Value::Object(row);
             let line = match labels.get(n) {
                 None => template.render(&row, Missing::Error),
                 Some(labels) => {
@@ -90,7 +90,7 @@ impl List<'_> {
             };
             line.map_err(|e| failed(&e))
         };
-        self.rows.iter().enumerate().map(line).collect()
+        self.rows.into_iter().enumerate().map(line).collect()
     }
 }
 

@@ -49,9 +49,11 @@ pub fn create<'a>(args: &'a ContainerArgs, global: &Global, detached: bool) -> R
     let mut defined = define(args, &origin)?;
     if detached {
         defined.stdin_once = false;
-        for key in ["AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"] {
-            defined.shown_config[key] = false.into();
-        }
+        defined.shown_config.change(|shown| {
+            for key in ["AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"] {
+                shown[key] = false.into();
+            }
+        });
     }
     network::resolve(&mut defined, &args.network, &containers)?;
     let mut wanted = mounts::wanted(&args.files, &config.config)?;

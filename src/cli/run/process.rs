@@ -7,7 +7,7 @@ use super::super::files;
 use super::args::{ContainerArgs, NetworkArgs};
 use super::environment::{self, Environment};
 use super::{life, limits, network, shown};
-use crate::containers::{Config, DeviceConfig};
+use crate::containers::{Config, DeviceConfig, Shown};
 use crate::fs::{Follow, Root};
 use crate::image::ContainerConfig;
 use crate::run::{CapSet, Device, ProcessSpec, Seccomp, Sysctl};
@@ -93,11 +93,11 @@ pub fn define(args: &ContainerArgs, origin: &Origin<'_>) -> Result<Config, CliEr
         log: life::log(life)?,
         health: life::health(life, config)?,
         labels: life::labels(process, config)?,
-        shown_config: serde_json::Value::Null,
-        shown_host: serde_json::Value::Null,
+        shown_config: Shown::default(),
+        shown_host: Shown::default(),
     };
-    defined.shown_config = shown::config(&defined, args, config, attached);
-    defined.shown_host = shown::host(&defined, args);
+    defined.shown_config = shown::config(&defined, args, config, attached).into();
+    defined.shown_host = shown::host(&defined, args).into();
     Ok(defined)
 }
 

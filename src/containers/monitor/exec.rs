@@ -62,6 +62,7 @@ impl Monitor {
     pub(super) fn exec(&mut self, number: usize, request: &Exec) {
         let fds = std::mem::take(&mut self.clients[number].descriptors);
         let started = self.client_guest(request, fds);
+        self.rest_at = Some(std::time::Instant::now() + super::REST);
         let client = &mut self.clients[number];
         match started {
             Err(failure) => {

@@ -36,6 +36,8 @@ use process::Run;
 
 /// How long a slow client holds the container up.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long after a start, or a guest's, a monitor gives back the memory that this needed.
+const REST: Duration = Duration::from_millis(300);
 /// How often, 5 ms apart, a lock is tried that a reader may hold for a look.
 const LOCK_TRIES: u32 = 40;
 
@@ -74,6 +76,8 @@ struct Monitor {
     terminate: signals::Terminate,
     /// Whether this process was asked to end.
     terminated: bool,
+    /// When memory is given back that the last start or guest needed.
+    rest_at: Option<Instant>,
 }
 
 /// Owns a container until it ends; `starter` is whoever waits for its start.
@@ -171,6 +175,7 @@ impl Monitor {
             guests: Vec::new(),
             terminate,
             terminated: false,
+            rest_at: None,
         })))
     }
 

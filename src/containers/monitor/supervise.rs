@@ -94,6 +94,7 @@ impl Monitor {
         state.oom_killed = false;
         state.exit_code = 0;
         self.run = Some(Run::new(process, ends, config.tty)?);
+        self.rest_at = Some(Instant::now() + super::REST);
         self.begin_health();
         self.container.write_state(&self.state)?;
         self.container.event("start", &[]);
@@ -130,6 +131,10 @@ impl Monitor {
         if self.log.next().is_some_and(|at| at <= now) {
             self.log.send();
         }
+        if self.rest_at.is_some_and(|at| at <= now) {
+            self.rest_at = None;
+            crate::run::release_program();
+        }
         self.guests_turn();
         self.health_turn();
         let drained = |run: &Run| run.ended.is_some_and(|at| run.is_drained() || at.elapsed() >= DRAIN);
@@ -146,7 +151,7 @@ impl Monitor {
         let patience = self.clients.iter().any(Client::is_waited_for);
         let patience = patience.then(|| Instant::now() + super::PATIENCE / 4);
         let health = self.health.as_ref().and_then(super::health::Checks::next);
-        let next = [self.kill_at, self.restart_at, draining, patience, health, self.log.next()]
+        let next = [self.kill_at, self.restart_at, draining, patience, health, self.log.next(), self.rest_at]
             .into_iter()
             .flatten()
             .min();
