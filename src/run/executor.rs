@@ -173,6 +173,7 @@ pub(super) fn launch_in(prepared: Prepared, cgroup: Option<OwnedFd>) -> Result<P
         ending: None,
         exit: None,
         oom: false,
+        maker: None,
     };
     let errno = plan.report.errno.load(Ordering::Relaxed);
     if errno == 0 {
@@ -292,6 +293,8 @@ pub(super) struct Process {
     ending: Option<Ending>,
     exit: Option<Exit>,
     oom: bool,
+    /// Keeps the thread that made it, when it is another one than the caller's.
+    pub(super) maker: Option<std::sync::mpsc::Sender<()>>,
 }
 
 impl Running for Process {

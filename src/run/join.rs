@@ -6,18 +6,21 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use super::assemble::{Filtered, Prepared, check, credentials, finish, limits, program, standard_pipes};
 use super::caps::CapSet;
 use super::child::{Op, Plan, Report, Step, What};
 use super::error::RunError;
-use super::executor::{NamespaceExecutor, Running, launch_in};
+use super::executor::{NamespaceExecutor, Process, Running, launch_in};
 use super::mounts::{existing, step};
 use super::spec::{Io, Output, ProcessSpec};
 use super::sys;
 use super::terminal::Terminal;
 use crate::fs::{Follow, Root};
+
+/// Bytes of the stack of a thread that makes a child and waits.
+const STACK: usize = 128 << 10;
 
 /// A container that runs.
 #[derive(Debug)]
@@ -111,11 +114,15 @@ impl NamespaceExecutor {
         let plan = Plan { root: root.to_owned_fd()?, steps, slots: Vec::new(), report: Report::default() };
         let prepared =
             Prepared { plan, flags: 0, created: None, kept_root: None, terminal, leaf: None, warnings };
-        let _inside = match others.pids {
-            true => Some(Inside::enter(pidfd.as_fd())?),
-            false => None,
+        let launched = if !others.pids {
+            launch_in(prepared, cgroup)
+        } else if Inside::may_return()? {
+            let _inside = Inside::enter(pidfd.as_fd())?;
+            launch_in(prepared, cgroup)
+        } else {
+            launch_by_another_thread(prepared, cgroup, pidfd)
         };
-        launch_in(prepared, cgroup).map(|process| Box::new(process) as Box<dyn Running>)
+        launched.map(|process| Box::new(process) as Box<dyn Running>)
     }
 }
 
@@ -158,12 +165,47 @@ impl Others {
     }
 }
 
+/// Makes the child on a thread that stays in the other process-id namespace: an ordinary user may enter a
+/// container's, but not come back. The child dies with the thread that made it, so that lives as long.
+fn launch_by_another_thread(
+    prepared: Prepared,
+    cgroup: Option<OwnedFd>,
+    pidfd: Arc<OwnedFd>,
+) -> Result<Process, RunError> {
+    let (tell, told) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let work = move || {
+        let entered = sys::set_namespace(pidfd.as_fd(), libc::CLONE_NEWPID);
+        let entered = entered.map_err(|e| RunError::setup("join the container's process ids", e));
+        // Nobody listens any more only if this process ends.
+        let _ = tell.send(entered.and_then(|()| launch_in(prepared, cgroup)));
+        let _ = released.recv();
+    };
+    let failed = |e: std::io::Error| RunError::setup("start a thread", e);
+    std::thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).map_err(failed)?;
+    let mut process = told.recv().map_err(|_| failed(std::io::ErrorKind::BrokenPipe.into()))??;
+    process.maker = Some(release);
+    Ok(process)
+}
+
 /// While it lives, children of this thread are born in another process-id namespace.
 struct Inside {
     own: OwnedFd,
 }
 
 impl Inside {
+    /// Whether this process may join the namespace that it is in, which it must to come back.
+    fn may_return() -> Result<bool, RunError> {
+        let failed = |e| RunError::setup("look for the own process ids", e);
+        let flags = rustix::process::PidfdFlags::empty();
+        let own = rustix::process::pidfd_open(rustix::process::getpid(), flags).map_err(failed)?;
+        match sys::set_namespace(own.as_fd(), libc::CLONE_NEWPID) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::PERM) => Ok(false),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
     fn enter(pidfd: BorrowedFd<'_>) -> Result<Self, RunError> {
         let failed = |e| RunError::setup("join the container's process ids", e);
         let flags = rustix::process::PidfdFlags::empty();

@@ -43,6 +43,11 @@ impl User {
     /// `/etc/subuid`, `/etc/subgid` and `/etc/passwd` in a mount namespace of the command's own; `/dev/net/tun` can be
     /// opened there as on machines with udev.
     pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("unshare starts")
+    }
+
+    /// Returns a command for the binary as the user.
+    pub fn command(&self, args: &[&str]) -> Command {
         let ids = if self.subordinate { "tester:600100000:65536" } else { "" };
         let script = format!(
             "set -e\nd=$(mktemp -d)\nmount -t tmpfs tmpfs $d\nprintf '%s\\n' '{ids}' > $d/sub\n\
@@ -60,9 +65,8 @@ impl User {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("HOME", self.env.work().with_file_name("home"))
             .env("SKIFF_ROOT", self.env.store())
-            .env("WORK", self.env.work())
-            .output()
-            .expect("unshare starts")
+            .env("WORK", self.env.work());
+        command
     }
 
     /// Returns a file that the user can read.

@@ -1,5 +1,6 @@
 //! `top`
 
+use std::collections::HashMap;
 use std::process::{Command, Stdio};
 
 use clap::Args;
@@ -55,22 +56,38 @@ pub fn processes(container: &Container) -> Result<Vec<i32>, CliError> {
     }
     let mut found = crate::run::cgroup_processes(&state.cgroups);
     if found.is_empty() {
-        // Without a cgroup, its process-id namespace says who belongs to it.
-        let proc = Root::open("/proc".as_ref())?;
-        let space = |pid: &str| proc.read_link(format!("{pid}/ns/pid")).ok();
-        let wanted = space(&state.pid.to_string());
-        for entry in proc.entries(".")? {
-            let name = String::from_utf8_lossy(&entry.name).into_owned();
-            if let Ok(pid) = name.parse()
-                && wanted.is_some()
-                && space(&name) == wanted
-            {
-                found.push(pid);
-            }
-        }
+        found = descendants(state.pid)?;
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Returns the processes of a container that has no cgroup, as an ordinary user's has not: those that descend from its
+/// first one, and those that its monitor has put beside it, whose process-id namespace is not the monitor's.
+fn descendants(first: i32) -> Result<Vec<i32>, CliError> {
+    let proc = Root::open("/proc".as_ref())?;
+    let mut parents = HashMap::new();
+    for entry in proc.entries(".")? {
+        let name = String::from_utf8_lossy(&entry.name).into_owned();
+        let Ok(pid) = name.parse::<i32>() else { continue };
+        // One that ends just now is none.
+        let Ok(status) = proc.read(format!("{name}/status"), 1 << 16) else { continue };
+        let status = String::from_utf8_lossy(&status).into_owned();
+        let field = |key| status.lines().find_map(|line: &str| line.strip_prefix(key));
+        let parent = field("PPid:").and_then(|text| text.trim().parse::<i32>().ok()).unwrap_or(0);
+        let depth = field("NSpid:").map_or(1, |text| text.split_whitespace().count());
+        parents.insert(pid, (parent, depth));
+    }
+    let monitor = parents.get(&first).map_or(0, |(parent, _)| *parent);
+    let outside = parents.get(&monitor).map_or(1, |(_, depth)| *depth);
+    let belongs = |pid: &i32| {
+        let (mut at, deeper) = (*pid, parents[pid].1 > outside);
+        while at != first && !(deeper && at == monitor) && at > 0 {
+            at = parents.get(&at).map_or(0, |(parent, _)| *parent);
+        }
+        at > 0
+    };
+    Ok(parents.keys().copied().filter(belongs).collect())
 }
 
 /// Returns what `ps -ef` says, header first.

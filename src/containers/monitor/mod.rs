@@ -66,13 +66,14 @@ struct Monitor {
     state: State,
     clients: Vec<Client>,
     listener: Option<UnixListener>,
-    run: Option<Run>,
     restart_at: Option<Instant>,
     delay: Duration,
     /// When a container that was asked to stop is killed.
     kill_at: Option<Instant>,
     health: Option<health::Checks>,
     guests: Vec<exec::Guest>,
+    /// Dropped after the guests: in its namespace the first process ends last.
+    run: Option<Run>,
     terminate: signals::Terminate,
     /// Whether this process was asked to end.
     terminated: bool,

@@ -108,7 +108,11 @@ fn set(paths: &[PathBuf], freeze: bool) -> io::Result<()> {
         }
         return Err(io::ErrorKind::TimedOut.into());
     }
-    Err(io::Error::new(io::ErrorKind::Unsupported, "there is no cgroup that can be frozen"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "it has no cgroup that can be frozen; an ordinary user's containers have one where systemd delegates it \
+         (loginctl enable-linger, a user session)",
+    ))
 }
 
 /// Changes the limits of a container that runs; what is not given stays.
