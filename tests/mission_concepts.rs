@@ -4,6 +4,7 @@ mod support;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use support::TestEnv;
 
@@ -42,6 +43,65 @@ fn a_container_shares_the_kernel_and_nothing_else() {
         ["dev", "proc", "bin", "etc"].iter().all(|name| root.lines().any(|line| line == *name)),
         "{root}"
     );
+}
+
+/// Runs a bundle with crun in a mount namespace where cgroups look like version 2, for hybrid ones it refuses.
+fn crun(bundle: &Path) -> String {
+    let script = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; \
+                  exec crun --cgroup-manager=disabled run \"$0\"";
+    let name = format!("skiff-test-{}", std::process::id());
+    let ran = Command::new("unshare").args(["-m", "sh", "-c", script, &name]).current_dir(bundle).output();
+    let ran = ran.expect("unshare runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).into_owned()
+}
+
+#[test]
+fn another_runtime_runs_a_container_as_a_bundle() {
+    let env = TestEnv::new().with_busybox();
+    // H2
+    let script = "hostname; id; pwd; echo $A; grep -E '^(Cap|Seccomp:|NoNew)' /proc/self/status; ulimit -n; \
+                  ls /dev/shm /proc/acpi; cat /data/x /etc/hosts; touch /data/y; touch /t/z; ls /t; \
+                  unshare -U true 2>&1; exit 0";
+    let make = |name: &str, flags: &[&str]| {
+        let all = ["create", "--network", "none", "--name", name, "-v", "vol:/data", "--tmpfs", "/t"];
+        let rest = ["-e", "A=b", "-w", "/new/dir", "--ulimit", "nofile=100:200", "--hostname", "box"];
+        env.ok(&[&all[..], &rest, flags, &["busybox", "sh", "-c", script]].concat());
+    };
+    env.ok(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "-v",
+        "vol:/data",
+        "busybox",
+        "sh",
+        "-c",
+        "echo x >/data/x; chmod 777 /data",
+    ]);
+    for (name, flags) in [
+        ("root", &[][..]),
+        ("nobody", &["-u", "nobody"]),
+        ("caps", &["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]),
+    ] {
+        make(name, flags);
+        env.ok(&["container", "bundle", name, name]);
+        let theirs = crun(&env.work().join(name));
+        assert!(env.store().join("volumes/vol/_data/y").exists(), "volumes are the container's");
+        let ours = env.run(&["start", "-a", name]).stdout;
+        assert!(
+            ours.contains("box\n") && ours.contains("/new/dir\n") && ours.contains("Seccomp:\t2\n"),
+            "{ours}"
+        );
+        assert_eq!(theirs, ours, "{name}");
+    }
+    let full = env.run(&["container", "bundle", "root", "root"]).fails_with(1);
+    assert!(full.stderr.ends_with("is not empty\n"), "{}", full.stderr);
+    env.ok(&["create", "--name", "init", "--init", "busybox"]);
+    let refused = env.run(&["container", "bundle", "init", "other"]).fails_with(1);
+    assert!(refused.stderr.contains("a container with --init"), "{}", refused.stderr);
+    assert!(!env.work().join("other").exists());
 }
 
 #[test]

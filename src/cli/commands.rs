@@ -8,9 +8,9 @@ use super::buildx;
 use super::buildx::imagetools::ImagetoolsCommand;
 use super::completion::CompletionArgs;
 use super::container::{
-    AttachArgs, CommitArgs, CpArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs, LogsArgs,
-    NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StartContainersArgs, StatsArgs,
-    StopArgs, TopArgs, UpdateArgs,
+    AttachArgs, BundleArgs, CommitArgs, CpArgs, DiffArgs, EventsArgs, ExecArgs, ExportArgs, KillArgs,
+    LogsArgs, NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StartContainersArgs,
+    StatsArgs, StopArgs, TopArgs, UpdateArgs,
 };
 use super::copy::CopyArgs;
 use super::df::DfArgs;
@@ -260,6 +260,8 @@ pub enum ContainerCommand {
     /// Remove one or more containers
     #[command(alias = "remove")]
     Rm(Later<RmArgs>),
+    /// Write a container as a bundle that other OCI runtimes run
+    Bundle(Later<BundleArgs>),
     /// Display detailed information on one or more containers
     Inspect(Later<InspectArgs>),
     /// Remove all stopped containers

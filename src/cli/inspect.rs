@@ -11,10 +11,10 @@ use crate::containers::ContainerError;
 use crate::image::{Platform, Reference};
 use crate::store::{ImageRecord, Store, StoreError};
 
-/// Display detailed information on one or more containers, images and volumes
+/// Display detailed information on one or more containers, images, networks and volumes
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Containers, images or volumes
+    /// Containers, images, networks or volumes
     #[arg(required = true, value_name = "NAME|ID")]
     names: Vec<String>,
     /// Format output: json, or a template
@@ -23,7 +23,7 @@ pub struct InspectArgs {
     /// Display total file sizes of containers
     #[arg(short, long)]
     size: bool,
-    /// Only JSON for this type: container, image, volume
+    /// Only JSON for this type: container, image, network, volume
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Inspect the image for this platform
@@ -43,6 +43,8 @@ pub enum Scope {
     Image,
     /// `container inspect`
     Container,
+    /// `inspect --type network`
+    Network,
     /// `inspect --type volume`
     Volume,
 }
@@ -107,10 +109,11 @@ pub fn run(args: &InspectArgs, global: &Global, scope: Scope) -> Result<(), CliE
         (scope, "") => scope,
         (_, "container") => Scope::Container,
         (_, "image") => Scope::Image,
+        (_, "network") => Scope::Network,
         (_, "volume") => Scope::Volume,
         (_, other) => {
             return Err(CliError::new(format!(
-                "unknown type: {other:?}: must be one of \"container\", \"image\", \"volume\""
+                "unknown type: {other:?}: must be one of \"container\", \"image\", \"network\", \"volume\""
             )));
         }
     };
@@ -160,17 +163,19 @@ fn stored(
                     shown.found.push(document(store, &image)?);
                     continue;
                 }
-                // What is no image's name may be a volume's.
-                Err(_) if scope == Scope::Any && super::volume::document(&containers, name).is_some() => {}
                 Err(StoreError::NoImage(_)) if scope == Scope::Any => {}
+                Err(_) if scope == Scope::Any && other(name, scope, global)?.is_some() => {}
                 Err(error) => {
                     shown.failures.push(CliError::from(error).text);
                     continue;
                 }
             }
         }
-        match (super::volume::document(&containers, name), scope) {
+        match (other(name, scope, global)?, scope) {
             (Some(value), _) => shown.found.push(value),
+            (None, Scope::Network) => {
+                shown.failures.push(format!("Error response from daemon: network {name} not found"));
+            }
             (None, Scope::Volume) => {
                 shown.failures.push(format!("Error response from daemon: get {name}: no such volume"));
             }
@@ -178,6 +183,19 @@ fn stored(
         }
     }
     Ok(())
+}
+
+/// Returns the document of a network or a volume.
+fn other(name: &str, scope: Scope, global: &Global) -> Result<Option<Value>, CliError> {
+    if matches!(scope, Scope::Any | Scope::Network)
+        && let Some(found) = super::network::document(name, global)?
+    {
+        return Ok(Some(found));
+    }
+    match scope {
+        Scope::Any | Scope::Volume => Ok(super::volume::document(&super::container::all(global)?, name)),
+        _ => Ok(None),
+    }
 }
 
 /// JSON indented by four blanks, as docker prints it.

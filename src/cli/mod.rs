@@ -193,6 +193,7 @@ fn container_command(command: ContainerCommand, global: &Global) -> Result<ExitC
     match command {
         ContainerCommand::Life(command) => return life_command(command, global),
         ContainerCommand::Rm(args) => return container::rm(&args, global),
+        ContainerCommand::Bundle(args) => container::bundle(&args, global),
         ContainerCommand::Inspect(args) => inspect::run(&args, global, inspect::Scope::Container),
         ContainerCommand::Prune(args) => prune::container(&args, global),
         ContainerCommand::Ls(args) => container::ps(&args, global),

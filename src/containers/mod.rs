@@ -24,6 +24,7 @@
 //! - The container's first process dies with its monitor (`PR_SET_PDEATHSIG`).
 //! - Names are unique: a link is made under a lock on `container-names/`.
 
+mod bundle;
 mod config;
 mod connect;
 mod descriptors;
@@ -46,6 +47,7 @@ mod sweep;
 mod usage;
 pub mod volumes;
 
+pub use bundle::write_bundle;
 pub use config::{
     Attachment, Config, DeviceConfig, Health, LogConfig, MountPoint, MountSource, NetworkConfig,
     RestartPolicy, RlimitConfig,

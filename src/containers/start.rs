@@ -19,7 +19,7 @@ use crate::run::{
 use crate::store::Store;
 
 /// The files of the managed names, which are the container's own.
-const MANAGED: [(&str, &str); 3] =
+pub(super) const MANAGED: [(&str, &str); 3] =
     [("hostname", "/etc/hostname"), ("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
 
 /// What stays the same from one start to the next.
@@ -110,7 +110,11 @@ pub(super) fn cgroup_name(container: &Container) -> String {
 }
 
 /// Returns the process without its mounts and its network.
-fn process(container: &Container, named: &str, view: &Root) -> Result<ProcessSpec, ContainerError> {
+pub(super) fn process(
+    container: &Container,
+    named: &str,
+    view: &Root,
+) -> Result<ProcessSpec, ContainerError> {
     let config = &container.config;
     let mut user = lookup_user(view, named).map_err(ContainerError::Run)?;
     user.groups.extend(lookup_groups(view, &config.groups).map_err(ContainerError::Run)?);

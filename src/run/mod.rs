@@ -14,6 +14,7 @@
 //! child    the steps, between clone and execve
 //! executor the parent: clone, report, wait, clean up      sys  all unsafe code
 //! join     a further process in a container that runs
+//! oci      spec -> the specification's config.json, for other runtimes
 //! rootless an ordinary user becomes root of a user namespace first
 //! ```
 //!
@@ -41,6 +42,7 @@ mod init;
 mod join;
 mod memory;
 mod mounts;
+mod oci;
 mod root;
 pub mod rootless;
 mod scratch;
@@ -60,6 +62,7 @@ pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
 pub use join::{Joined, process_root};
 pub use memory::release_program;
+pub use oci::oci;
 pub use spec::*;
 pub use terminal::resize as resize_terminal;
 pub use user::{User, lookup_groups, lookup_user};

@@ -2,6 +2,7 @@
 
 mod attach;
 mod boot;
+mod bundle;
 mod commit;
 mod cp;
 mod diff;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 pub use attach::{AttachArgs, attach};
 pub use boot::{StartContainersArgs, start_containers};
+pub use bundle::{BundleArgs, bundle};
 pub use commit::{CommitArgs, commit};
 pub use cp::{CpArgs, cp};
 pub use diff::{DiffArgs, diff};

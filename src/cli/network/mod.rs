@@ -16,7 +16,7 @@ use super::global::Global;
 use super::later::Later;
 use super::output;
 use crate::containers::{Event, record};
-use crate::net::{Network, Networks};
+use crate::net::{NetError, Network, Networks};
 
 pub use remove::prune_step;
 
@@ -39,6 +39,21 @@ pub enum NetworkCommand {
     /// Remove one or more networks
     #[command(alias = "remove")]
     Rm(Later<remove::RmArgs>),
+}
+
+/// Returns the document of a network, if there is one.
+///
+/// # Errors
+/// The networks can't be read, or several ids begin so.
+pub fn document(name: &str, global: &Global) -> Result<Option<serde_json::Value>, CliError> {
+    let networks = all(global)?;
+    // The ids of those that are always there are known from now on.
+    networks.list().map_err(|e| CliError::engine(&e))?;
+    match inspect::document(&networks, name) {
+        Ok(document) => Ok(Some(document)),
+        Err(NetError::NotFound(_)) => Ok(None),
+        Err(error) => Err(CliError::engine(&error)),
+    }
 }
 
 /// Carries out a command of the group.

@@ -40,7 +40,7 @@ pub use usage::CgroupUsage;
 const REMOVALS: usize = 20;
 
 /// Device files that every container may use: type, numbers, access. Making any is allowed, opening is not.
-const DEVICE_RULES: [&str; 11] = [
+pub(super) const DEVICE_RULES: [&str; 11] = [
     "c *:* m",
     "b *:* m",
     "c 1:3 rwm",

@@ -49,6 +49,19 @@ pub(super) fn filter(
     }
 }
 
+/// Returns the filter in the form of the OCI runtime specification; none where all is allowed.
+///
+/// # Errors
+/// As [`filter`].
+pub(super) fn oci(seccomp: &Seccomp, capabilities: CapSet) -> Result<Option<serde_json::Value>, RunError> {
+    let text = match seccomp {
+        Seccomp::Unconfined => return Ok(None),
+        Seccomp::Profile(text) => text,
+        Seccomp::Default => DEFAULT_PROFILE,
+    };
+    profile::Profile::parse(text)?.oci(capabilities).map(Some)
+}
+
 fn compile(text: &str, capabilities: CapSet) -> Result<Vec<Instruction>, RunError> {
     let profile = profile::Profile::parse(text)?;
     emit::emit(&profile.decide(capabilities)?)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::super::caps::CapSet;
 use super::super::error::RunError;
@@ -151,6 +152,38 @@ impl Profile {
             all.push((arch, decisions));
         }
         Ok(Decisions { arches: all, default })
+    }
+
+    /// Returns what applies to a process with these capabilities, in the form of the OCI runtime specification.
+    pub fn oci(&self, capabilities: CapSet) -> Result<Value, RunError> {
+        let mut calls = Vec::new();
+        for rule in self.syscalls.iter().flatten() {
+            if !rule.applies(capabilities)? {
+                continue;
+            }
+            // What is malformed is refused here too.
+            (rule.conditions()?, action(&rule.action, rule.errno_ret)?);
+            let names: Vec<&String> = rule.name.iter().chain(&rule.names).collect();
+            let mut call = json!({ "names": names, "action": rule.action });
+            if let Some(errno) = rule.errno_ret {
+                call["errnoRet"] = errno.into();
+            }
+            let args = rule.args.iter().flatten().map(|arg| {
+                json!({ "index": arg.index, "value": arg.value, "valueTwo": arg.value_two, "op": arg.op })
+            });
+            let args: Vec<Value> = args.collect();
+            if !args.is_empty() {
+                call["args"] = args.into();
+            }
+            calls.push(call);
+        }
+        let arches: Vec<&str> = self.arches()?.into_iter().map(Arch::scmp).collect();
+        let mut shown =
+            json!({ "defaultAction": self.default_action, "architectures": arches, "syscalls": calls });
+        if let Some(errno) = self.default_errno_ret {
+            shown["defaultErrnoRet"] = errno.into();
+        }
+        Ok(shown)
     }
 
     fn arches(&self) -> Result<Vec<Arch>, RunError> {

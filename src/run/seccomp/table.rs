@@ -23,6 +23,15 @@ impl Arch {
         }
     }
 
+    /// Returns its name in profiles.
+    pub fn scmp(self) -> &'static str {
+        match self {
+            Self::X86_64 => "SCMP_ARCH_X86_64",
+            Self::X86 => "SCMP_ARCH_X86",
+            Self::X32 => "SCMP_ARCH_X32",
+        }
+    }
+
     /// Returns the value of `seccomp_data.arch` (linux/audit.h).
     pub fn audit(self) -> u32 {
         match self {

@@ -1,0 +1,165 @@
+//! A container as a bundle of the OCI runtime specification: `config.json` and `rootfs/`, for other runtimes.
+
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::config::{MountPoint, MountSource};
+use super::error::ContainerError;
+use super::files::Container;
+use super::start::{MANAGED, process, view};
+use super::volumes;
+use crate::fs::{Follow, Root, stat_fd};
+use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
+use crate::run::{Network, Propagation, oci};
+use crate::store::Store;
+
+/// Writes the container as it is now into an empty directory.
+///
+/// The root is a copy. Volumes and binds are those of the container, by their paths. The network is a namespace with a
+/// loopback interface, or the host's.
+///
+/// # Errors
+/// The container shares another one's network or has what only this program gives, or a file can't be written.
+pub fn write_bundle(container: &Container, store: &Store, into: &Root) -> Result<(), ContainerError> {
+    let config = &container.config;
+    if config.network.mode.starts_with("container:") {
+        return Err(ContainerError::Refused(
+            "a bundle can't be made of a container in another one's network".to_owned(),
+        ));
+    }
+    let view = view(container, store)?;
+    let mut spec = process(container, &config.user, &view)?;
+    spec.network = if config.network.mode == "host" { Network::Host } else { Network::None };
+    let mut document = oci(&spec).map_err(ContainerError::Run)?;
+    document["root"] = json!({ "path": "rootfs", "readonly": config.read_only });
+    document["process"]["terminal"] = json!(config.tty);
+    let unlimited = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    document["process"]["rlimits"] = config
+        .rlimits
+        .iter()
+        .map(|limit| {
+            json!({ "type": format!("RLIMIT_{}", limit.name.to_uppercase()), "soft": unlimited(limit.soft),
+                    "hard": unlimited(limit.hard) })
+        })
+        .collect();
+    document["annotations"] = json!(config.labels);
+    add(&mut document["mounts"], managed(container, into)?);
+    for mount in &config.mounts {
+        add(&mut document["mounts"], vec![mounted(container, mount)?]);
+    }
+    devices(container, &mut document["linux"])?;
+    into.create_dir("rootfs", 0o755)?;
+    let rootfs = into.dir("rootfs")?;
+    copy(&view, &rootfs)?;
+    // Other runtimes need not make it.
+    rootfs.create_dir_all(config.cwd.strip_prefix("/").unwrap_or(&config.cwd), 0o755)?;
+    let text = serde_json::to_vec_pretty(&document).expect("JSON serialises");
+    write(into, "config.json", &text)
+}
+
+fn add(list: &mut Value, more: Vec<Value>) {
+    if let Value::Array(list) = list {
+        list.extend(more);
+    }
+}
+
+fn write(into: &Root, name: &str, bytes: &[u8]) -> Result<(), ContainerError> {
+    let written = into.create_file(name, 0o644)?.write_all(bytes);
+    written.map_err(|e| ContainerError::io(format!("write {name}"), e))
+}
+
+/// Copies a tree, as a tar between two threads.
+fn copy(from: &Root, to: &Root) -> Result<(), ContainerError> {
+    let failed = |e| ContainerError::io("copy the root", std::io::Error::other(e));
+    let (read, written) = std::io::pipe().map_err(|e| ContainerError::io("make a pipe", e))?;
+    std::thread::scope(|scope| {
+        let packing = scope.spawn(|| {
+            let mut out = BufWriter::with_capacity(1 << 20, written);
+            pack_tree(from, &mut out, &PackOptions::default())?;
+            out.flush().map_err(crate::layers::LayerError::io("copy the root"))
+        });
+        let options = UnpackOptions { chown: ChownPolicy::Exact, ..UnpackOptions::default() };
+        let unpacked = unpack(&mut BufReader::with_capacity(1 << 20, read), to, &options).map_err(failed);
+        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // What broke the reading end is the reason for what the writing end says.
+        unpacked.and(packed.map(drop).map_err(failed))
+    })
+}
+
+/// Copies the files of the container's own, and returns their mounts.
+fn managed(container: &Container, into: &Root) -> Result<Vec<Value>, ContainerError> {
+    let mut mounts = Vec::new();
+    for (file, target) in MANAGED {
+        let taken = container.config.mounts.iter().any(|mount| mount.target == Path::new(target));
+        if taken || container.dir().stat(file, Follow::No)?.is_none() {
+            continue;
+        }
+        write(into, file, &container.dir().read(file, 1 << 20)?)?;
+        let source = into.name().join(file);
+        mounts.push(json!({ "destination": target, "type": "bind", "source": source,
+                            "options": ["rbind", "rprivate"] }));
+    }
+    Ok(mounts)
+}
+
+fn mounted(container: &Container, mount: &MountPoint) -> Result<Value, ContainerError> {
+    let mut options = vec![if mount.read_only { "ro" } else { "rw" }.to_owned()];
+    let (kind, source) = match &mount.source {
+        MountSource::Bind { path, create, recursive } => {
+            options.push(if *recursive { "rbind" } else { "bind" }.to_owned());
+            if *create {
+                Root::open(Path::new("/"))?.create_dir_all(path, 0o755)?;
+            }
+            ("bind", path.clone())
+        }
+        MountSource::Volume { name, below, .. } => {
+            let name = name.as_deref().unwrap_or_default();
+            if let Some(source) = volumes::mounted(&volumes::find(container.all(), name)?.options) {
+                return mounted(container, &MountPoint { source, ..mount.clone() });
+            }
+            options.push("rbind".to_owned());
+            let path = volumes::path(container.all(), name);
+            ("bind", path.join(below.as_deref().unwrap_or_default()).display().to_string())
+        }
+        MountSource::Tmpfs { size, mode, noexec, nosuid, nodev } => {
+            options.push(format!("mode={mode:o}"));
+            options.extend(size.map(|size| format!("size={size}")));
+            let flags = [("noexec", noexec), ("nosuid", nosuid), ("nodev", nodev)];
+            options.extend(flags.iter().filter(|(_, set)| **set).map(|(flag, _)| (*flag).to_owned()));
+            ("tmpfs", "tmpfs".to_owned())
+        }
+    };
+    let propagation = match mount.propagation {
+        Propagation::Private => "rprivate",
+        Propagation::Slave => "rslave",
+        Propagation::Shared => "rshared",
+    };
+    if kind == "bind" {
+        options.push(propagation.to_owned());
+    }
+    Ok(json!({ "destination": mount.target, "type": kind, "source": source, "options": options }))
+}
+
+/// Adds the devices that were asked for, with the right to use them.
+fn devices(container: &Container, linux: &mut Value) -> Result<(), ContainerError> {
+    let mut made = Vec::new();
+    for device in &container.config.devices {
+        let fd = Root::open(Path::new("/"))?.open_path(&device.source, Follow::Yes)?;
+        let stat = stat_fd(&fd)?;
+        let kind = match stat.kind {
+            crate::fs::FileKind::BlockDevice => "b",
+            crate::fs::FileKind::CharDevice => "c",
+            _ => return Err(ContainerError::Refused(format!("{} is no device", device.source))),
+        };
+        let (major, minor) = stat.rdev;
+        made.push(json!({ "path": device.target, "type": kind, "major": major, "minor": minor,
+                          "fileMode": stat.mode & 0o777, "uid": stat.uid, "gid": stat.gid }));
+        let rule =
+            json!({ "allow": true, "type": kind, "major": major, "minor": minor, "access": device.access });
+        add(&mut linux["resources"]["devices"], vec![rule]);
+    }
+    linux["devices"] = made.into();
+    Ok(())
+}
