@@ -162,7 +162,8 @@ impl Profile {
                 continue;
             }
             // What is malformed is refused here too.
-            (rule.conditions()?, action(&rule.action, rule.errno_ret)?);
+            rule.conditions()?;
+            action(&rule.action, rule.errno_ret)?;
             let names: Vec<&String> = rule.name.iter().chain(&rule.names).collect();
             let mut call = json!({ "names": names, "action": rule.action });
             if let Some(errno) = rule.errno_ret {
