@@ -45,7 +45,10 @@ pub(super) struct Stubs {
 
 impl Default for Stubs {
     fn default() -> Self {
-        Self { common: Mutex::default(), usable: AtomicBool::new(true) }
+        Self {
+            common: Mutex::default(),
+            usable: AtomicBool::new(mount::running_kernel() >= mount::STACKS_ON_DETACHED),
+        }
     }
 }
 
@@ -96,13 +99,18 @@ impl Stubs {
             match mount_overlay(rootfs, &with) {
                 Ok(root) => return Ok(root),
                 // Told apart from other reasons by success without it.
-                Err(error) => match mount_overlay(rootfs, lowers) {
-                    Ok(root) => {
-                        self.usable.store(false, Ordering::Relaxed);
-                        return Ok(root);
+                Err(error) => {
+                    if let Some(upper) = &rootfs.upper {
+                        forget_volatile(upper)?;
                     }
-                    Err(_) => return Err(error),
-                },
+                    match mount_overlay(rootfs, lowers) {
+                        Ok(root) => {
+                            self.usable.store(false, Ordering::Relaxed);
+                            return Ok(root);
+                        }
+                        Err(_) => return Err(error),
+                    }
+                }
             }
         }
         mount_overlay(rootfs, lowers)

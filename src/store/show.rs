@@ -38,7 +38,7 @@ impl Place {
             Err("only root outside of a user namespace may mount an index".to_owned())
         } else if !rustix::process::geteuid().is_root() {
             Err("only root may mount an index".to_owned())
-        } else if version(&release) < FILE_BACKED {
+        } else if mount::running_kernel() < FILE_BACKED {
             Err(format!("Linux {release} mounts no index from a file, 6.12 does"))
         } else {
             Ok(())
@@ -49,11 +49,6 @@ impl Place {
 
 /// The first Linux that mounts EROFS from files.
 const FILE_BACKED: (u32, u32) = (6, 12);
-
-fn version(release: &str) -> (u32, u32) {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
 
 fn in_first_user_namespace() -> bool {
     // The kernel gives the first one this number (PROC_USER_INIT_INO).

@@ -20,6 +20,7 @@
 
 mod context;
 mod error;
+mod kernel;
 mod overlay;
 mod probe;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount, o
 
 use context::Context;
 pub use error::MountError;
+pub use kernel::{STACKS_ON_DETACHED, kernel_version, running_kernel};
 pub use overlay::{MAX_LAYERS, OverlayOptions, overlay, read_only_view};
 pub use probe::{Support, probe};
 

@@ -1,10 +1,12 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::mount::MountAttrFlags;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::context::Context;
+use super::kernel::{LOWER_BY_LOWER, OVERLAY_BY_DESCRIPTOR, STACKS_ON_DETACHED, running_kernel};
 use super::{Attributes, MountError, clone_tree, set_attributes, tmpfs};
 
 /// The most lower directories that overlayfs stacks (`OVL_MAX_STACK`).
@@ -39,8 +41,18 @@ pub(super) enum Passing {
 
 const STYLES: [Passing; 3] = [Passing::Descriptor, Passing::Path, Passing::Joined];
 
-/// The first of `STYLES` that may work on this kernel: it only ever grows, when a style turned out unknown.
-static FIRST_STYLE: AtomicU8 = AtomicU8::new(0);
+/// The number of the first of `STYLES` that may work on this kernel, once it is known.
+static FIRST_STYLE: OnceLock<AtomicU8> = OnceLock::new();
+
+fn first_style() -> &'static AtomicU8 {
+    FIRST_STYLE.get_or_init(|| {
+        AtomicU8::new(match running_kernel() {
+            kernel if kernel >= OVERLAY_BY_DESCRIPTOR => 0,
+            kernel if kernel >= LOWER_BY_LOWER => 1,
+            _ => 2,
+        })
+    })
+}
 
 /// Mounts an overlay that is attached nowhere and vanishes with its descriptor.
 ///
@@ -62,13 +74,13 @@ pub fn overlay(options: &OverlayOptions<'_>) -> Result<OwnedFd, MountError> {
     if count + usize::from(options.upper.is_some()) < 2 {
         return Err(MountError::TooFewLayers { count });
     }
-    let first = usize::from(FIRST_STYLE.load(Ordering::Relaxed));
+    let first = usize::from(first_style().load(Ordering::Relaxed));
     let mut refusal = None;
     for (number, style) in STYLES.iter().enumerate().skip(first) {
         match overlay_by(options, *style) {
             Ok(mount) => {
                 if number > first {
-                    FIRST_STYLE.fetch_max(number as u8, Ordering::Relaxed);
+                    first_style().fetch_max(number as u8, Ordering::Relaxed);
                 }
                 return Ok(mount);
             }
@@ -107,8 +119,11 @@ fn mount(options: &OverlayOptions<'_>, style: Passing) -> Result<OwnedFd, MountE
     {
         context.string(key, value)?;
     }
-    // Else a new upper directory is given an attribute with a random UUID. Since Linux 6.6.
-    context.string_if_known("uuid", "null");
+    if style != Passing::Joined {
+        // Else a new upper directory is given an attribute with a random UUID. Since Linux 6.6; where the options are
+        // one text it would be refused only with all of them.
+        context.string_if_known("uuid", "null");
+    }
     lowers(&context, options.lowers, style)?;
     if let Some((upper, work)) = options.upper {
         directory(&context, "upperdir", upper, style)?;
@@ -155,6 +170,7 @@ fn directory(context: &Context, key: &str, fd: BorrowedFd<'_>, style: Passing) -
 pub fn read_only_view(lowers: &[BorrowedFd<'_>], userxattr: bool) -> Result<OwnedFd, MountError> {
     match lowers {
         [] => read_only(tmpfs(None, 0o755)?),
+        [only] if running_kernel() < STACKS_ON_DETACHED => read_only(clone_tree(*only, false)?),
         [only] => {
             let empty = tmpfs(None, 0o755)?;
             let padded = [*only, empty.as_fd()];

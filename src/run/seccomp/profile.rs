@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::caps::CapSet;
 use super::super::error::RunError;
 use super::table::{Arch, numbers};
+use crate::fs::mount::{kernel_version, running_kernel};
 
 /// The most bytes of a profile that are read.
 const MAX_PROFILE: usize = 4 << 20;
@@ -274,12 +275,6 @@ fn action(name: &str, errno: Option<u16>) -> Result<Action, RunError> {
 
 /// Whether the running kernel is `MAJOR.MINOR` or newer.
 fn kernel_is_at_least(wanted: &str) -> Result<bool, RunError> {
-    let parse = |text: &str| {
-        let mut parts = text.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-        Some((parts.next()?.ok()?, parts.next()?.ok()?))
-    };
     let bad = || RunError::Seccomp(format!("invalid minKernel {wanted:?}"));
-    let release = rustix::system::uname();
-    let running = parse(&release.release().to_string_lossy()).ok_or_else(bad)?;
-    Ok(running >= parse(wanted).ok_or_else(bad)?)
+    Ok(running_kernel() >= kernel_version(wanted).ok_or_else(bad)?)
 }
