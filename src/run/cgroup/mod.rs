@@ -8,7 +8,8 @@
 //! | none | none; every limit becomes a warning |
 //!
 //! The leaf is made below the caller's own cgroup (in v2, below the nearest ancestor that can have children with
-//! controllers, for a cgroup with processes cannot). Only controllers that a limit needs are touched, for moving a process
+//! controllers, for a cgroup with processes cannot; where there is none but the caller's own may be changed, its
+//! processes move into a child of it). Only controllers that a limit needs are touched, for moving a process
 //! into a cgroup is among the dearest steps of its start. The child moves itself, so nothing of it runs outside.
 //! A leaf goes when it is dropped.
 

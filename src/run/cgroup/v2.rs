@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::fs::{Access, AtFlags};
+
 use super::super::error::{RunError, Warning};
 use super::super::spec::Limits;
 use super::find::Hierarchies;
@@ -29,14 +31,25 @@ pub(super) fn apply(
     }
     let missing = |wanted: &[Controller]| {
         let names: Vec<&str> = wanted.iter().map(|c| c.name()).collect();
-        Warning(format!("no cgroup controller for {} can be used here, no limit is set", names.join(", ")))
+        let hint = match rustix::process::geteuid().is_root() {
+            true => "",
+            false => "; below a user's service manager (systemd-run --user) there is one that may be changed",
+        };
+        Warning(format!(
+            "no cgroup controller for {} can be used here, no limit is set{hint}",
+            names.join(", ")
+        ))
     };
     let Some((point, own)) = &found.v2 else {
         warnings.push(missing(&wanted));
         return Ok(());
     };
     let top = Root::open(point)?;
-    let Some((parent, usable)) = parent(&top, own, limits, &wanted) else {
+    let mut place = parent(&top, own, limits, &wanted);
+    if place.is_none() && limits.parent.is_none() && vacate(&top, own, &wanted).is_some() {
+        place = parent(&top, own, limits, &wanted);
+    }
+    let Some((parent, usable)) = place else {
         warnings.push(missing(&wanted));
         return Ok(());
     };
@@ -98,7 +111,7 @@ fn parent(top: &Root, own: &Path, limits: &Limits, wanted: &[Controller]) -> Opt
     let mut best: Option<(Root, Vec<Controller>)> = None;
     for path in own.ancestors() {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let Ok(root) = top.dir(path) else { continue };
+        let Some(root) = top.dir(path).ok().filter(may_have_children) else { continue };
         enable(&root, wanted);
         let usable = enabled(&root, wanted);
         if usable.len() > best.as_ref().map_or(0, |(_, usable)| usable.len()) {
@@ -112,7 +125,65 @@ fn parent(top: &Root, own: &Path, limits: &Limits, wanted: &[Controller]) -> Opt
     best
 }
 
-/// Hands controllers down to children, as far as that is possible: not where processes are, nor without the right.
+/// Whether this user may make cgroups with controllers below one.
+///
+/// It must have no processes of its own (cgroups(7), "no internal processes"). The kernel would take some controllers
+/// even so, but the children could hold no processes then ("domain invalid").
+fn may_have_children(root: &Root) -> bool {
+    let free = match root.read("cgroup.type", 64) {
+        // Only the root of all has no such file, and may have both.
+        Err(error) => error.is_not_found(),
+        Ok(kind) => {
+            kind.trim_ascii() == b"domain"
+                && root.read("cgroup.procs", 1 << 20).is_ok_and(|list| list.is_empty())
+        }
+    };
+    free && may_write(root)
+}
+
+fn may_write(root: &Root) -> bool {
+    rustix::fs::accessat(root, ".", Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
+/// Name of the cgroup for the processes that were where children are to be.
+const CALLERS: &str = "skiff-callers";
+
+/// Moves the processes of our own cgroup into a child of it, so that others may stand beside that one; none where it is
+/// not ours.
+///
+/// A unit with `Delegate=yes` and a container with a cgroup namespace begin with all processes in the one cgroup that
+/// they may change. What limits it as a whole still holds for the child.
+fn vacate(top: &Root, own: &Path, wanted: &[Controller]) -> Option<()> {
+    let path = if own.as_os_str().is_empty() { Path::new(".") } else { own };
+    let root = top.dir(path).ok()?;
+    let kind = root.read("cgroup.type", 64).ok()?;
+    let useful = !listed(&root, "cgroup.controllers", wanted).is_empty();
+    if kind.trim_ascii() != b"domain" || !useful || !may_write(&root) {
+        return None;
+    }
+    match root.create_dir(CALLERS, 0o755) {
+        Err(error) if !error.is_exists() => return None,
+        _ => {}
+    }
+    let callers = root.dir(CALLERS).ok()?;
+    // Processes that are made meanwhile are met by the next round.
+    for _ in 0..VACATE_ROUNDS {
+        let list = root.read("cgroup.procs", 1 << 20).ok()?;
+        if list.is_empty() {
+            return Some(());
+        }
+        for pid in String::from_utf8_lossy(&list).lines() {
+            // It may have ended, or be another user's; then the list stays as it is.
+            let _ = write(&callers, "cgroup.procs", pid);
+        }
+    }
+    None
+}
+
+/// How often the list of processes is read until none is left.
+const VACATE_ROUNDS: usize = 5;
+
+/// Hands controllers down to children, as far as that is possible.
 fn enable(root: &Root, wanted: &[Controller]) {
     let have = enabled(root, wanted);
     for controller in wanted.iter().filter(|c| !have.contains(c)) {
@@ -121,7 +192,12 @@ fn enable(root: &Root, wanted: &[Controller]) {
 }
 
 fn enabled(root: &Root, wanted: &[Controller]) -> Vec<Controller> {
-    let text = root.read("cgroup.subtree_control", 4096).unwrap_or_default();
+    listed(root, "cgroup.subtree_control", wanted)
+}
+
+/// Returns the controllers that a file names.
+fn listed(root: &Root, file: &str, wanted: &[Controller]) -> Vec<Controller> {
+    let text = root.read(file, 4096).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     wanted.iter().copied().filter(|c| text.split_whitespace().any(|name| name == c.name())).collect()
 }
