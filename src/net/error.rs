@@ -33,8 +33,8 @@ pub enum NetError {
     Predefined(String),
     /// No program is there that serves an ordinary user.
     #[error(
-        "an ordinary user's containers need slirp4netns for a network: install the package slirp4netns, or use \
-         --network host or --network none"
+        "an ordinary user's containers need pasta or slirp4netns for a network: install the package passt or \
+         slirp4netns, or use --network host or --network none"
     )]
     NoHelper,
     /// The program that serves an ordinary user failed.

@@ -257,6 +257,22 @@ impl Netlink {
         }
     }
 
+    /// Whether there is an IPv4 route by way of another machine.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn has_gateway(&mut self) -> Result<bool, Errno> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        let by_another = |entry: &RouteNetlinkMessage| match entry {
+            RouteNetlinkMessage::NewRoute(route) => {
+                route.attributes.iter().any(|one| matches!(one, RouteAttribute::Gateway(_)))
+            }
+            _ => false,
+        };
+        Ok(self.dump(RouteNetlinkMessage::GetRoute(message))?.iter().any(by_another))
+    }
+
     /// Returns the subnets that this machine has routes to, the default route left out.
     ///
     /// # Errors

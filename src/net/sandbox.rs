@@ -160,7 +160,7 @@ impl Sandbox {
         for port in &wanted.ports {
             ports.extend(port.reserve()?);
         }
-        let helper = Helper::start(&self.namespace)?;
+        let helper = Helper::start(&self.namespace, &mut self.inner)?;
         let endpoint = Endpoint {
             id: super::random_id()?,
             network: super::DEFAULT.to_owned(),

@@ -13,6 +13,8 @@ pub struct User {
     /// Where the user works.
     pub env: TestEnv,
     subordinate: bool,
+    /// A program that the user's commands can't run.
+    pub hidden: Option<&'static str>,
 }
 
 impl User {
@@ -36,7 +38,7 @@ impl User {
         let top = env.work().parent().expect("work has a parent").to_owned();
         let status = Command::new("chown").arg("-R").arg(format!("{USER}:{USER}")).arg(&top).status();
         assert!(status.is_ok_and(|s| s.success()), "chown works as root");
-        Some(Self { env, subordinate })
+        Some(Self { env, subordinate, hidden: None })
     }
 
     /// Runs the binary as the user. Subordinate ids are given by files bound over
@@ -49,13 +51,16 @@ impl User {
     /// Returns a command for the binary as the user.
     pub fn command(&self, args: &[&str]) -> Command {
         let ids = if self.subordinate { "tester:600100000:65536" } else { "" };
+        let hidden = self.hidden.map_or(String::new(), |program| {
+            format!("if [ -e {program} ]; then mount --bind /dev/null {program}; fi\n")
+        });
         let script = format!(
             "set -e\nd=$(mktemp -d)\nmount -t tmpfs tmpfs $d\nprintf '%s\\n' '{ids}' > $d/sub\n\
              (cat /etc/passwd; echo tester:x:{USER}:{USER}::/nonexistent:/bin/sh) > $d/passwd\n\
              mount --bind $d/passwd /etc/passwd\n\
              for f in /etc/subuid /etc/subgid; do mount --bind $d/sub $f; done\n\
              if [ -c /dev/net/tun ]; then mknod -m 666 $d/tun c 10 200; mount --bind $d/tun /dev/net/tun; fi\n\
-             cd \"$WORK\"\nexec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\""
+             {hidden}cd \"$WORK\"\nexec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\""
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
