@@ -114,9 +114,6 @@ fn a_directory_has_a_dockerfile_of_one_of_three_names() {
         missing.stderr.contains("failed to read dockerfile: open Dockerfile: no such file"),
         "{missing:?}"
     );
-    // Without an argument the context is the working directory.
-    env.write("Dockerfile", "FROM scratch\nCOPY c/x /here\n");
-    assert!(has(&built(&env, &[]), "here"));
 }
 
 #[test]

@@ -223,6 +223,9 @@ fn terminals_are_given_and_taken_away() {
     wait_until("the end", PATIENCE, || status(&env, "c14").starts_with("Exited (5) "));
     assert_eq!(env.ok(&["start", "c14"]), "c14\n", "it comes back at once");
     assert!(status(&env, "c14").starts_with("Up "));
+    let screen = on_terminal(&env, "start -ai c14", "echo a''gain\nexit 6\n");
+    assert!(screen.contains("again"), "one that runs already is attached to: {screen}");
+    wait_until("the end", PATIENCE, || status(&env, "c14").starts_with("Exited (6) "));
 }
 
 /// Runs a command on a terminal and closes that when `ready`; returns when the command has ended.

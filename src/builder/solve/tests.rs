@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::builder::cache_key::Fields;
@@ -34,6 +34,8 @@ struct Fake {
     fails: Option<VertexIndex>,
     waits: Option<VertexIndex>,
     slow: bool,
+    /// How many are waited for to run at once.
+    together: usize,
 }
 
 impl Work for Fake {
@@ -78,6 +80,10 @@ impl Work for Fake {
         lock(&self.executed).push(vertex);
         if self.slow {
             std::thread::sleep(Duration::from_millis(30));
+        }
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.most.load(Ordering::SeqCst) < self.together && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
         }
         if self.waits == Some(vertex) {
             while !cancel.is_cancelled() {
@@ -180,7 +186,7 @@ fn independent_steps_run_at_once_within_the_bound() {
     for (jobs, most) in [(1, 1), (3, 3), (8, 5)] {
         let steps = [("a", None), ("b", None), ("c", None), ("d", None), ("e", None)];
         let (graph, mut work) = graph(&steps);
-        work.slow = true;
+        (work.slow, work.together) = (true, most);
         run(&graph, &work, jobs, &Cancel::new()).result.unwrap();
         assert_eq!(work.most.load(Ordering::SeqCst), most, "{jobs}");
     }

@@ -38,6 +38,27 @@ pub struct AttachArgs {
 pub fn attach(args: &AttachArgs, global: &Global) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
     let container = find(&containers, &args.container, global)?;
+    let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
+    let stdin = !args.no_stdin && container.config.open_stdin;
+    match stay(&container, stdin, keys, args.sig_proxy != Some(false))? {
+        Some(code) => Ok(code),
+        None => {
+            output::talk("read escape sequence");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+/// Stays with a container that runs, and returns its exit code; none if it was left.
+///
+/// # Errors
+/// It does not run.
+pub fn stay(
+    container: &Container,
+    stdin: bool,
+    keys: DetachKeys,
+    signals: bool,
+) -> Result<Option<ExitCode>, CliError> {
     let refuse = |what: &str| Err(CliError::new(format!("You cannot attach to a {what}")));
     match container.state()?.status {
         Status::Running => {}
@@ -45,27 +66,23 @@ pub fn attach(args: &AttachArgs, global: &Global) -> Result<ExitCode, CliError> 
         Status::Restarting => return refuse("restarting container, wait until it is running"),
         _ => return refuse("stopped container, start it first"),
     }
-    let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
     let tty = container.config.tty;
-    let stdin = !args.no_stdin && container.config.open_stdin;
     check_terminal(tty, stdin)?;
-    let proxied = tty || args.sig_proxy != Some(false);
-    let proxy = if proxied { Some(Proxy::start()?) } else { None };
+    let proxy = if tty || signals { Some(Proxy::start()?) } else { None };
     let streams = Attached { stdin, stdout: true, stderr: true };
-    let Some(remote) = connect(&container, attach_request(streams, tty, false))? else {
-        return Ok(ExitCode::from(exit_code(&container)?));
+    let Some(remote) = connect(container, attach_request(streams, tty, false))? else {
+        return Ok(Some(ExitCode::from(exit_code(container)?)));
     };
     container.event("attach", &[]);
     let session = Session { remote, tty, stdin, keys, hangs_up: false };
-    match session.run(proxy.as_ref())? {
-        Outcome::Exited(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(255))),
+    Ok(match session.run(proxy.as_ref())? {
+        Outcome::Exited(code) => Some(ExitCode::from(u8::try_from(code).unwrap_or(255))),
         Outcome::Detached => {
             container.event("detach", &[]);
-            output::talk("read escape sequence");
-            Ok(ExitCode::from(1))
+            None
         }
-        Outcome::Lost => Ok(ExitCode::from(exit_code(&container)?)),
-    }
+        Outcome::Lost => Some(ExitCode::from(exit_code(container)?)),
+    })
 }
 
 /// Attaches; none if the container ended meanwhile.

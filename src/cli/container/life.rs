@@ -146,12 +146,12 @@ fn start_one(containers: &Containers, name: &str, global: &Global) -> Result<(),
 fn start_attached(container: &Container, args: &StartArgs, global: &Global) -> Result<ExitCode, CliError> {
     let config = &container.config;
     let stdin = args.interactive && config.open_stdin;
+    let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
     if state(container)?.status.is_running() {
-        return Err(CliError::new("you cannot attach to a running container with start: use attach"));
+        return Ok(super::attach::stay(container, stdin, keys, true)?.unwrap_or(ExitCode::SUCCESS));
     }
     let proxy = Proxy::start()?;
     proxy.hold();
-    let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
     let streams = Attached { stdin, stdout: true, stderr: true };
     let started = start(container, Some(attach_request(streams, config.tty, true)), global);
     let remote = started.inspect_err(|_| proxy.release())?;
@@ -171,7 +171,10 @@ fn finish(session: Session, container: &Container, proxy: Option<&Proxy>) -> Res
 
 /// Asks a running container to stop, and waits until it has.
 fn stop_one(container: &Container, args: &StopArgs) -> Result<(), CliError> {
-    let signal = args.signal.as_deref().map(signal_number).transpose()?;
+    let signal = args.signal.as_deref().map(signal_number).transpose().map_err(|error| {
+        let what = format!("cannot stop container: {}: invalid", container.config.name);
+        CliError::new(error.text.replace("invalid", &what))
+    })?;
     let request = Request::Stop { signal, timeout: args.timeout };
     while state(container)?.has_monitor() {
         let Some(mut remote) = connect(container)? else {
@@ -237,13 +240,14 @@ pub fn restart(args: &RestartArgs, global: &Global) -> Result<ExitCode, CliError
 /// A container does not run.
 pub fn kill(args: &KillArgs, global: &Global) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
-    let signal = signal_number(&args.signal)?;
     each(&args.names, |name| {
         let container = find(&containers, name, global)?;
         let id = &container.config.id;
         let refused = |why: String| {
             CliError::new(format!("Error response from daemon: cannot kill container: {name}: {why}"))
         };
+        let signal =
+            signal_number(&args.signal).map_err(|_| refused(format!("invalid signal: {}", args.signal)))?;
         match ask(&container, &Request::Kill { signal })? {
             Some(Ok(())) => {
                 if signal == libc::SIGKILL {
@@ -291,7 +295,7 @@ pub fn ask(container: &Container, request: &Request) -> Result<Option<Result<(),
 /// # Errors
 /// A container does not run, or can't be frozen.
 pub fn pause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
-    frozen(args, global, &Request::Pause, "is not running")
+    frozen(args, global, &Request::Pause, |id| format!("container {id} is not running"))
 }
 
 /// Runs `unpause`.
@@ -299,10 +303,15 @@ pub fn pause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
 /// # Errors
 /// A container is not paused.
 pub fn unpause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
-    frozen(args, global, &Request::Unpause, "is not paused")
+    frozen(args, global, &Request::Unpause, |id| format!("Container {id} is not paused"))
 }
 
-fn frozen(args: &NamesArgs, global: &Global, request: &Request, wrong: &str) -> Result<ExitCode, CliError> {
+fn frozen(
+    args: &NamesArgs,
+    global: &Global,
+    request: &Request,
+    wrong: fn(&str) -> String,
+) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
     each(&args.names, |name| {
         let container = find(&containers, name, global)?;
@@ -310,8 +319,8 @@ fn frozen(args: &NamesArgs, global: &Global, request: &Request, wrong: &str) -> 
             Some(Ok(())) => Ok(()),
             Some(Err(why)) => Err(CliError::new(format!("Error response from daemon: {why}"))),
             None => {
-                let id = &container.config.id;
-                Err(CliError::new(format!("Error response from daemon: container {id} {wrong}")))
+                let why = wrong(&container.config.id);
+                Err(CliError::new(format!("Error response from daemon: {why}")))
             }
         }
     })
@@ -460,6 +469,9 @@ pub fn rename(args: &RenameArgs, global: &Global) -> Result<ExitCode, CliError> 
     let containers = all(global)?;
     let mut container = find(&containers, &args.container, global)?;
     let name = args.name.strip_prefix('/').unwrap_or(&args.name);
+    if args.name.is_empty() {
+        return Err(CliError::new("Error: Neither old nor new names may be empty"));
+    }
     let failed = |error: CliError| {
         let text = error.text.replacen("daemon: ", "daemon: Error when allocating new name: ", 1);
         CliError::new(format!("{text}\nError: failed to rename container named {}", args.container))

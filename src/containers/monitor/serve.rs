@@ -167,7 +167,7 @@ impl Monitor {
                 return Err(format!("container {id} is restarting, wait until the container is running"));
             }
             (true, _) => return Err(format!("container {id} is not running")),
-            (false, _) => return Err(format!("container {id} is not paused")),
+            (false, _) => return Err(format!("Container {id} is not paused")),
         }
         let done = if freeze { freeze_cgroup(&self.state.cgroups) } else { thaw_cgroup(&self.state.cgroups) };
         done.map_err(|e| format!("cannot {} container {id}: {e}", if freeze { "pause" } else { "unpause" }))?;
