@@ -38,8 +38,7 @@ fn a_running_container_keeps_its_image_and_an_ended_one_is_pruned() {
     }
     let id = env.ok(&["images", "-q"]).trim().to_owned();
     let named = env.run(&["rmi", "busybox"]).fails_with(1);
-    let conflict =
-        "conflict: unable to remove repository reference \"busybox:latest\" (must force) - container ";
+    let conflict = "conflict: unable to remove repository reference \"busybox\" (must force) - container ";
     assert!(named.stderr.contains(conflict), "{}", named.stderr);
     let by_id = env.run(&["rmi", "-f", &id]).fails_with(1);
     assert!(

@@ -7,6 +7,7 @@ use rustix::fs::FlockOperation;
 
 use super::config::Config;
 use super::error::ContainerError;
+use super::parallel::in_parallel;
 use super::state::State;
 use super::sweep;
 use crate::fs::{Follow, Root, write_atomic};
@@ -238,9 +239,9 @@ impl Containers {
         let (mut found, mut debris, mut others) = (Vec::new(), false, 0);
         let entries = self.all.entries(".")?;
         allow_files(entries.len() as u64);
-        for entry in entries {
+        for loaded in in_parallel(entries, |entry| self.load(&String::from_utf8_lossy(&entry.name))) {
             // One that goes just now, and one that only `rm` can help, hide no others.
-            match self.load(&String::from_utf8_lossy(&entry.name)) {
+            match loaded {
                 Ok(Some(container)) => found.push(container),
                 Ok(None) => debris = true,
                 Err(_) => others += 1,

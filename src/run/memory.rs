@@ -4,17 +4,32 @@ use crate::fs::Root;
 
 use super::sys;
 
-/// Gives back the pages of the program itself that nobody has changed: those that are needed come again from the page
-/// cache. Most of what a process shows as resident is its own code, of which its start has used a lot once.
-pub fn release_program() {
-    let Ok(own) = Root::open("/proc/self".as_ref()) else { return };
-    let Ok(exe) = own.read_link("exe") else { return };
-    let Ok(text) = own.read("smaps", 4 << 20) else { return };
-    let exe = String::from_utf8_lossy(&exe).into_owned();
-    for (start, end) in unchanged(&String::from_utf8_lossy(&text), &exe) {
-        sys::forget_pages(start, end - start);
+/// Pages of the program itself that nobody has changed: those that are needed come again from the page cache.
+///
+/// Most of what a process shows as resident is its own code, of which its start has used a lot once.
+#[derive(Debug, Default)]
+pub struct Program {
+    unchanged: Vec<(usize, usize)>,
+}
+
+impl Program {
+    /// Finds out where they are; also what the allocator does not need is given back.
+    pub fn find() -> Self {
+        sys::trim_heap();
+        let Ok(own) = Root::open("/proc/self".as_ref()) else { return Self::default() };
+        let Ok(exe) = own.read_link("exe") else { return Self::default() };
+        let Ok(text) = own.read("smaps", 4 << 20) else { return Self::default() };
+        let exe = String::from_utf8_lossy(&exe).into_owned();
+        Self { unchanged: unchanged(&String::from_utf8_lossy(&text), &exe) }
     }
-    sys::trim_heap();
+
+    /// Gives them back, which is best done right before nothing happens.
+    #[inline]
+    pub fn forget(&self) {
+        for (start, end) in &self.unchanged {
+            sys::forget_pages(*start, end - start);
+        }
+    }
 }
 
 /// Returns the mappings of a file that can't be written and have no page that differs from it (proc_pid_smaps(5)).
@@ -61,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_process_lives_on_without_its_pages() {
-        release_program();
+        Program::find().forget();
         assert_eq!(mapping("", "x"), None);
     }
 }

@@ -552,11 +552,12 @@ pub fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
 }
 
 /// Gives pages of a mapping of a file back that nobody has changed.
+#[inline]
 pub fn forget_pages(start: usize, length: usize) {
     let start = ptr::without_provenance_mut::<c_void>(start);
     // SAFETY: the caller names a private mapping of a file without pages of its own: whatever reads it again, finds the
     // same bytes in the file.
-    let _ = unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) };
+    let _ = unsafe { rustix::mm::madvise(start, length, rustix::mm::Advice::LinuxDontNeed) };
 }
 
 /// Has the allocator give back what it does not need.

@@ -9,7 +9,7 @@ use super::super::global::Global;
 use super::super::output;
 use super::row::{Images, Style, fields, mount_names};
 use super::{all, client_setting};
-use crate::containers::{Container, State, Status};
+use crate::containers::{Container, State, Status, in_parallel};
 use crate::store::Store;
 
 /// List containers
@@ -97,14 +97,10 @@ pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
         args.last.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
     };
     let everything = args.all || last.is_some() || !filters.values("status").is_empty();
-    let mut found = Vec::new();
-    for container in containers.list()? {
-        // One that goes just now is gone.
-        let Ok(state) = container.state() else { continue };
-        if everything || state.status.has_monitor() {
-            found.push((container, state));
-        }
-    }
+    // One that goes just now is gone.
+    let state = |container: Container| container.state().ok().map(|state| (container, state));
+    let mut found: Vec<_> = in_parallel(containers.list()?, state).into_iter().flatten().collect();
+    found.retain(|(_, state)| everything || state.status.has_monitor());
     keep(&mut found, &filters, store, &containers)?;
     found.truncate(last.unwrap_or(usize::MAX));
     if args.quiet {
@@ -119,7 +115,7 @@ pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
     let sized = args.size || format.as_deref().is_some_and(|format| format.contains(".Size"));
     let images = Images::of(store)?;
     let style = Style { whole: args.no_trunc, sizes: sized.then_some(store), images: &images };
-    let rows = found.iter().map(|(container, state)| fields(container, state, &style)).collect();
+    let rows = in_parallel(found.iter().collect(), |(container, state)| fields(container, state, &style));
     let mut default = vec!["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
     if args.size {
         default.push("Size");
@@ -128,7 +124,10 @@ pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
     let raw = || if args.size { format!("{RAW}size: {{{{.Size}}}}\n") } else { RAW.to_owned() };
     let format = format.map(|format| if format.trim() == "raw" { raw() } else { format });
     let list = List { columns: COLUMNS, default: &default, rows };
-    output::data(&list.render_labelled(format.as_deref(), &labels)?)
+    output::data(&list.render_labelled(format.as_deref(), &labels)?)?;
+    // The process ends now: nothing need be taken apart.
+    std::mem::forget(found);
+    Ok(())
 }
 
 type Found = Vec<(Container, State)>;

@@ -240,7 +240,7 @@ impl State<'_> {
         if value.json().as_str().is_some_and(|text| text.len() > MAX_OUTPUT) {
             return Err(TemplateError::at(first.at, format!("error calling {name}: the text is too large")));
         }
-        self.fields(value, first)
+        self.fields(&value, first)
     }
 
     /// `and` and `or` stop at the argument that decides.
@@ -267,14 +267,15 @@ impl State<'_> {
 
     fn operand(&mut self, operand: &Operand, dot: &Val) -> Result<Val, TemplateError> {
         let value = match &operand.term {
-            Term::Dot => dot.clone(),
+            // A row has many fields of which one is wanted.
+            Term::Dot => return self.fields(dot, operand),
             Term::Constant(value) => Val::Json(value.clone()),
             Term::Variable(name) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
                 let known = known.ok_or_else(|| {
                     TemplateError::at(operand.at, format!("undefined variable \"${name}\""))
                 })?;
-                known.1.clone()
+                return self.fields(&known.1, operand);
             }
             Term::Function(_) => return self.command(std::slice::from_ref(operand), dot, None),
             Term::Group(pipeline) => {
@@ -284,13 +285,13 @@ impl State<'_> {
                 value
             }
         };
-        self.fields(value, operand)
+        self.fields(&value, operand)
     }
 
-    fn fields(&self, mut value: Val, operand: &Operand) -> Result<Val, TemplateError> {
-        let mut parent = "";
+    fn fields(&self, start: &Val, operand: &Operand) -> Result<Val, TemplateError> {
+        let (mut value, mut parent) = (None, "");
         for (n, name) in operand.fields.iter().enumerate() {
-            let next = match value.json() {
+            let next = match value.as_ref().unwrap_or(start).json() {
                 Value::Object(map) => match map.get(name) {
                     Some(found) => typed::of(name, found),
                     None if self.missing == Missing::NoValue || typed::is_map(parent) => Val::Missing,
@@ -310,10 +311,10 @@ impl State<'_> {
                     return Err(TemplateError::executing(operand.at, &path(operand), text));
                 }
             };
-            value = next;
+            value = Some(next);
             parent = name;
         }
-        Ok(value)
+        Ok(value.unwrap_or_else(|| start.clone()))
     }
 }
 

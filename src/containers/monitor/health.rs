@@ -119,7 +119,10 @@ impl Monitor {
             let start = Timestamp::now();
             let begun = self.begin_probe(&settings);
             match (begun, &mut self.health) {
-                (Ok(probe), Some(checks)) => checks.probe = Some(probe),
+                (Ok(probe), Some(checks)) => {
+                    checks.probe = Some(probe);
+                    self.rest_at = Some(Instant::now() + super::REST);
+                }
                 // What can't be started has failed.
                 (Err(error), _) => self.probed(start, -1, failure(&error).text),
                 (Ok(_), None) => {}

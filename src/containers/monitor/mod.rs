@@ -79,6 +79,8 @@ struct Monitor {
     terminated: bool,
     /// When memory is given back that the last start or guest needed.
     rest_at: Option<Instant>,
+    /// What is given back as soon as nothing happens.
+    rest: Option<crate::run::Program>,
 }
 
 /// Owns a container until it ends; `starter` is whoever waits for its start.
@@ -177,6 +179,7 @@ impl Monitor {
             terminate,
             terminated: false,
             rest_at: None,
+            rest: None,
         })))
     }
 

@@ -133,7 +133,7 @@ impl Monitor {
         }
         if self.rest_at.is_some_and(|at| at <= now) {
             self.rest_at = None;
-            crate::run::release_program();
+            self.rest = Some(crate::run::Program::find());
         }
         self.guests_turn();
         self.health_turn();
@@ -159,7 +159,8 @@ impl Monitor {
     }
 
     /// Returns what is ready, after at most `timeout`.
-    fn ready(&self, timeout: Option<Duration>) -> Result<Vec<Token>, ContainerError> {
+    fn ready(&mut self, timeout: Option<Duration>) -> Result<Vec<Token>, ContainerError> {
+        let rest = self.rest.take();
         let mut tokens = vec![Token::Terminate];
         let mut fds = vec![PollFd::from_borrowed_fd(self.terminate.fd(), PollFlags::IN)];
         if let Some(listener) = &self.listener {
@@ -212,6 +213,9 @@ impl Monitor {
             tv_sec: span.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: span.subsec_nanos().into(),
         });
+        if let Some(program) = &rest {
+            program.forget();
+        }
         match poll(&mut fds, limit.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(ContainerError::io("wait for the container", errno)),
