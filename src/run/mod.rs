@@ -61,8 +61,8 @@ pub use cgroup::{
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
 pub use join::{Joined, process_root};
-pub use oci::oci;
 pub use memory::Program;
+pub use oci::oci;
 pub use spec::*;
 pub use terminal::resize as resize_terminal;
 pub use user::{User, lookup_groups, lookup_user};
