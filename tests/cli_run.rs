@@ -261,7 +261,7 @@ fn limits_are_set_where_cgroups_allow() {
 fn what_is_not_there_is_refused_by_name() {
     let env = TestEnv::new().with_busybox();
     for (args, said) in [
-        (&["--ip6", "fd00::2", "busybox"][..], "--ip6 is not available"),
+        (&["--link-local-ip", "169.254.1.1", "busybox"][..], "--link-local-ip is not available"),
         (&["-p", "x:80", "busybox"], "Invalid hostPort: x"),
         (&["--restart", "always", "busybox"], "cannot specify both --restart and --rm"),
         (&["--log-driver", "splunk", "busybox"], "logging driver 'splunk' is not available"),
