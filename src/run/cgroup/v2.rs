@@ -31,12 +31,9 @@ pub(super) fn apply(
     }
     let missing = |wanted: &[Controller]| {
         let names: Vec<&str> = wanted.iter().map(|c| c.name()).collect();
-        let hint = match rustix::process::geteuid().is_root() {
-            true => "",
-            false => "; below a user's service manager (systemd-run --user) there is one that may be changed",
-        };
         Warning(format!(
-            "no cgroup controller for {} can be used here, no limit is set{hint}",
+            "no cgroup controller for {} can be used here, no limit is set; where systemd delegates a cgroup \
+             (systemd-run --user) there is one that may be changed",
             names.join(", ")
         ))
     };
