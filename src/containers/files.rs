@@ -66,13 +66,20 @@ pub(super) fn lock(directory: &Root, operation: FlockOperation) -> Result<(), Co
 }
 
 /// Allows this process so many more open files than usual, as far as it may: each container is one.
-fn allow_files(count: u64) {
+///
+/// Room for all of them is made at once: once there are threads, each time that the table grows the kernel waits until
+/// nobody can be looking at the old one, some 10 ms.
+fn allow_files(directory: &Root, count: u64) {
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let wanted = count + FILES;
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = limit.maximum.map(|most| most.min(wanted)).or(Some(wanted));
         // Without, some of them can't be opened.
         let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit);
+    }
+    if let (true, Ok(last)) = (count > 32, i32::try_from(wanted - 1)) {
+        // It is closed at once; the table stays as large as this needed it.
+        drop(rustix::io::fcntl_dupfd_cloexec(directory, last));
     }
 }
 
@@ -238,7 +245,7 @@ impl Containers {
     pub(super) fn look(&self) -> Result<(Vec<Container>, bool), ContainerError> {
         let (mut found, mut debris, mut others) = (Vec::new(), false, 0);
         let entries = self.all.entries(".")?;
-        allow_files(entries.len() as u64);
+        allow_files(&self.all, entries.len() as u64);
         for loaded in in_parallel(entries, |entry| self.load(&String::from_utf8_lossy(&entry.name))) {
             // One that goes just now, and one that only `rm` can help, hide no others.
             match loaded {
