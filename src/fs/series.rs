@@ -109,8 +109,10 @@ impl<'a> Series<'a> {
 /// # Errors
 /// They can't be listed.
 pub fn has_xattrs_fd(fd: impl AsFd) -> Result<bool, Errno> {
-    match rustix::fs::flistxattr(fd, &mut [0u8; 0]) {
+    // One byte holds no name with its end.
+    match rustix::fs::flistxattr(fd, &mut [0u8; 1]) {
         Ok(size) => Ok(size > 0),
+        Err(Errno::RANGE) => Ok(true),
         Err(Errno::NOTSUP) => Ok(false),
         Err(e) => Err(e),
     }

@@ -96,6 +96,40 @@ fn overlay_marks_become_whiteouts_and_come_back() {
 }
 
 #[test]
+fn capabilities_of_files_are_kept() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // CAP_NET_RAW, permitted and effective (linux/capability.h, VFS_CAP_REVISION_2).
+    let mut value = vec![0u8; 20];
+    value[..8].copy_from_slice(&[1, 0, 0, 2, 0, 0x20, 0, 0]);
+    let from = tempfile::tempdir().unwrap();
+    let root = Root::open(from.path()).unwrap();
+    for name in ["empty", "ping"] {
+        std::fs::write(from.path().join(name), if name == "empty" { "" } else { "program" }).unwrap();
+        root.set_xattr(name, b"security.capability", &value).unwrap();
+    }
+    std::fs::write(from.path().join("plain"), "text").unwrap();
+    root.set_xattr("plain", b"user.other", b"left out").unwrap();
+    let mut tar = Vec::new();
+    pack_upper(&root, &mut tar, &PackOptions::default()).unwrap();
+    let mut reader = TarReader::new(&tar[..]);
+    let mut found = Vec::new();
+    while let Some((entry, _)) = reader.next_entry().unwrap() {
+        found.push((String::from_utf8(entry.path.clone()).unwrap(), entry.meta.xattrs.clone()));
+    }
+    let capability = vec![(b"security.capability".to_vec(), value)];
+    assert_eq!(
+        found,
+        [
+            ("empty".to_owned(), capability.clone()),
+            ("ping".to_owned(), capability),
+            ("plain".to_owned(), vec![])
+        ]
+    );
+}
+
+#[test]
 fn a_sink_writes_what_a_tar_writer_writes() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     make_tree(from.path());

@@ -68,7 +68,7 @@ user() {
     skiff run -d --name mine bb sleep 1000 > /dev/null
     holds 'a detached one' 'Up *' status mine
     holds exec 'uid=0(root)*' skiff exec mine id
-    [ "$1" = some ] && holds pause 'mine mine' skiff pause mine && skiff unpause mine > /dev/null
+    [ "$1" = some ] && holds pause mine skiff pause mine && skiff unpause mine > /dev/null
     holds remove mine skiff rm -f mine
 }
 
@@ -89,7 +89,7 @@ third() {
     holds 'its port answers' 'a page' page
     # shellcheck disable=SC2046 # a word each
     skiff rm -f $(skiff ps -aq) > /dev/null
-    holds 'nothing is left' '' bash -c 'mount | grep skiff; ip -o link | grep veth; find /sys/fs/cgroup -name "skiff-[0-9a-f]*"; nft list tables | grep skiff'
+    holds 'nothing is left' '' bash -c 'mount | grep skiff; ip -o link | grep veth; find /sys/fs/cgroup -name "skiff-*" ! -name "*.service"; nft list tables | grep skiff'
     echo 'the end'
     systemctl poweroff
 }
