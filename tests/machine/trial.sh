@@ -28,7 +28,7 @@ first() {
     holds update limited skiff update -m 128m --memory-swap 256m --pids-limit 60 --cpus 0.7 limited
     holds 'limits after it' '134217728 60 70000 100000' skiff exec limited sh -c "$limits"
     holds pause limited skiff pause limited
-    holds 'a paused one' 'Up *(Paused)' status limited
+    holds 'a paused one' 'Up *[(]Paused[)]' status limited
     holds unpause limited skiff unpause limited
     holds stats '*/ 128MiB*' skiff stats --no-stream limited
     skiff run -d --name once bb sleep 10000
