@@ -1,6 +1,6 @@
 //! A container as a bundle of the OCI runtime specification: `config.json` and `rootfs/`, for other runtimes.
 
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::files::Container;
 use super::start::{MANAGED, process, view};
 use super::volumes;
 use crate::fs::{Follow, Root, stat_fd};
-use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
+use crate::layers::{ChownPolicy, copy_tree};
 use crate::run::{Network, Propagation, oci};
 use crate::store::Store;
 
@@ -52,7 +52,8 @@ pub fn write_bundle(container: &Container, store: &Store, into: &Root) -> Result
     devices(container, &mut document["linux"])?;
     into.create_dir("rootfs", 0o755)?;
     let rootfs = into.dir("rootfs")?;
-    copy(&view, &rootfs)?;
+    copy_tree(&view, &rootfs, ChownPolicy::Exact)
+        .map_err(|e| ContainerError::io("copy the root", std::io::Error::other(e)))?;
     // Other runtimes need not make it.
     rootfs.create_dir_all(config.cwd.strip_prefix("/").unwrap_or(&config.cwd), 0o755)?;
     let text = serde_json::to_vec_pretty(&document).expect("JSON serialises");
@@ -68,24 +69,6 @@ fn add(list: &mut Value, more: Vec<Value>) {
 fn write(into: &Root, name: &str, bytes: &[u8]) -> Result<(), ContainerError> {
     let written = into.create_file(name, 0o644)?.write_all(bytes);
     written.map_err(|e| ContainerError::io(format!("write {name}"), e))
-}
-
-/// Copies a tree, as a tar between two threads.
-fn copy(from: &Root, to: &Root) -> Result<(), ContainerError> {
-    let failed = |e| ContainerError::io("copy the root", std::io::Error::other(e));
-    let (read, written) = std::io::pipe().map_err(|e| ContainerError::io("make a pipe", e))?;
-    std::thread::scope(|scope| {
-        let packing = scope.spawn(|| {
-            let mut out = BufWriter::with_capacity(1 << 20, written);
-            pack_tree(from, &mut out, &PackOptions::default())?;
-            out.flush().map_err(crate::layers::LayerError::io("copy the root"))
-        });
-        let options = UnpackOptions { chown: ChownPolicy::Exact, ..UnpackOptions::default() };
-        let unpacked = unpack(&mut BufReader::with_capacity(1 << 20, read), to, &options).map_err(failed);
-        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // What broke the reading end is the reason for what the writing end says.
-        unpacked.and(packed.map(drop).map_err(failed))
-    })
 }
 
 /// Copies the files of the container's own, and returns their mounts.

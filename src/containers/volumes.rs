@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use super::error::ContainerError;
 use super::events;
 use super::files::{Containers, lock};
 use crate::fs::{Follow, Root, Stat, write_atomic};
-use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
+use crate::layers::{ChownPolicy, copy_tree};
 
 const ALL: &str = "volumes";
 const DATA: &str = "_data";
@@ -225,7 +224,8 @@ impl Making<'_> {
         outer.create_dir(DATA, 0o755)?;
         let made = outer.dir(DATA)?;
         if let Some((filling, _)) = &image {
-            copy(name, &filling.view.dir(filling.target)?, &made, filling.chown)?;
+            copy_tree(&filling.view.dir(filling.target)?, &made, filling.chown)
+                .map_err(|source| ContainerError::Fill { name: name.to_owned(), source: source.into() })?;
         }
         let place = match there {
             None => {
@@ -383,25 +383,4 @@ pub(super) fn sweep(containers: &Containers) -> Result<(), ContainerError> {
         all.remove_tree(OsString::from_vec(entry.name))?;
     }
     Ok(())
-}
-
-/// Copies a tree with owners, modes, times and what else layers keep.
-fn copy(name: &str, from: &Root, to: &Root, chown: ChownPolicy) -> Result<(), ContainerError> {
-    fn failed(name: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ContainerError {
-        ContainerError::Fill { name: name.to_owned(), source: source.into() }
-    }
-    let (mut reader, writer) = std::io::pipe().map_err(|e| ContainerError::io("make a pipe", e))?;
-    std::thread::scope(|scope| {
-        let packing = scope.spawn(move || {
-            let mut writer = std::io::BufWriter::with_capacity(256 << 10, writer);
-            let packed = pack_tree(from, &mut writer, &PackOptions::default());
-            packed.map(|_| writer.flush())
-        });
-        let unpacked = unpack(&mut reader, to, &UnpackOptions { chown, ..UnpackOptions::default() });
-        drop(reader);
-        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // When unpacking fails, packing does so for want of a reader.
-        unpacked.map_err(|e| failed(name, e))?;
-        packed.map_err(|e| failed(name, e))?.map_err(|e| failed(name, e))
-    })
 }

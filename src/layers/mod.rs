@@ -12,6 +12,7 @@
 
 mod ahead;
 mod compress;
+mod copy;
 mod entry;
 pub mod erofs;
 mod error;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use ahead::in_order;
 pub use compress::{Compression, Format, compress, decompress};
+pub use copy::copy_tree;
 pub use entry::{Entry, EntryKind, Metadata, Mtime};
 pub use error::LayerError;
 pub use hash::{HashingReader, HashingWriter};

@@ -18,7 +18,7 @@ use crate::builder::solve::Inputs;
 use crate::fs::{FileKind, Follow, Root};
 use crate::image::DiffId;
 use crate::image::id::to_hex;
-use crate::layers::{ChownPolicy, PackOptions, UnpackOptions, pack_tree, unpack};
+use crate::layers::{ChownPolicy, copy_tree};
 use crate::parser::instruction::Sharing;
 use crate::paths::{below_root, show};
 use crate::run::{Mount, MountSource};
@@ -194,7 +194,7 @@ impl Ops<'_> {
             (true, FileKind::Directory) => {
                 let name = format!("mount{number}");
                 scratch.create_dir(&name, stat.mode)?;
-                copy_tree(&root.dir(&path)?, &scratch.dir(&name)?)?;
+                copy_tree(&root.dir(&path)?, &scratch.dir(&name)?, ChownPolicy::Exact)?;
                 Ok(MountSource::Bind(scratch.dir(&name)?.to_owned_fd()?))
             }
             (true, _) => {
@@ -349,7 +349,7 @@ impl Ops<'_> {
         };
         match root.stat(&path, Follow::No)? {
             Some(stat) if stat.is_dir() => {
-                copy_tree(&root.dir(&path)?, into)?;
+                copy_tree(&root.dir(&path)?, into, ChownPolicy::Exact)?;
                 Ok(CacheShape { mode: stat.mode, uid: stat.uid, gid: stat.gid })
             }
             Some(_) => Err(unsupported(format!("cache mount of {source}, which is no directory"))),
@@ -423,24 +423,4 @@ fn base_text(from: &Place, inputs: &Inputs) -> String {
 fn not_found(label: &str, source: &str) -> BuildError {
     let path = show(&below_root(source.as_bytes()));
     CopyError::NotFound { label: label.to_owned(), path }.into()
-}
-
-/// Copies a directory's files with all that belongs to them.
-fn copy_tree(from: &Root, into: &Root) -> Result<(), BuildError> {
-    let io = |source| BuildError::from(ErrorKind::Io { action: "cannot make a pipe", source });
-    let (mut reader, mut writer) = std::io::pipe().map_err(io)?;
-    std::thread::scope(|scope| {
-        let packing = scope.spawn(move || {
-            let packed = pack_tree(from, &mut writer, &PackOptions::default());
-            drop(writer);
-            packed
-        });
-        let options = UnpackOptions { chown: ChownPolicy::Exact, ..UnpackOptions::default() };
-        let unpacked = unpack(&mut reader, into, &options);
-        drop(reader);
-        let packed = packing.join().expect("packing does not panic");
-        unpacked?;
-        packed?;
-        Ok(())
-    })
 }
