@@ -176,12 +176,18 @@ fn a_cache_begins_with_what_it_is_asked_to() {
 #[test]
 fn sharing_decides_who_waits() {
     let env = TestEnv::new().with_busybox();
-    // Two stages side by side: each notes when it begins and ends.
+    // Two stages side by side: each notes when it begins and ends. Where none has to wait for the other, each stays until
+    // the other has come.
     let file = |sharing: &str| {
+        let meet = match sharing {
+            "locked" => "sleep 1",
+            _ => "until [ -e /m/a ] && [ -e /m/b ]; do sleep 0.05; done",
+        };
         let stage = |name: &str| {
             format!(
                 "FROM busybox AS {name}\nRUN --mount=type=cache,id={sharing},target=/c,sharing={sharing} \
-                 echo + >> /c/log; sleep 1; echo - >> /c/log; cp /c/log /{name}\n"
+                 --mount=type=cache,id=meet-{sharing},target=/m \
+                 echo + >> /c/log; touch /m/{name}; {meet}; echo - >> /c/log; cp /c/log /{name}\n"
             )
         };
         format!("{}{}FROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n", stage("a"), stage("b"))
@@ -206,7 +212,7 @@ fn waiting_for_a_locked_cache_can_be_stopped() {
     let env = TestEnv::new().with_busybox();
     env.write(
         "c/Dockerfile",
-        "FROM busybox\nRUN --mount=type=cache,target=/c,sharing=locked echo got it; sleep 30\n",
+        "FROM busybox\nRUN --mount=type=cache,target=/c,sharing=locked echo got it; sleep 300\n",
     );
     let start = || {
         env.skiff(&["build", "--no-cache", "--progress=plain", "c"]).stderr(Stdio::piped()).spawn().unwrap()
@@ -220,7 +226,10 @@ fn waiting_for_a_locked_cache_can_be_stopped() {
         assert!(count > 0, "{said}");
         said.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
-    let second = start();
+    let mut second = start();
+    // It takes signals as soon as it says something, and comes to the lock soon after.
+    let mut byte = [0];
+    second.stderr.as_mut().unwrap().read_exact(&mut byte).unwrap();
     std::thread::sleep(Duration::from_millis(1500));
     let signal = |child: &std::process::Child| {
         assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
@@ -228,7 +237,7 @@ fn waiting_for_a_locked_cache_can_be_stopped() {
     let began = Instant::now();
     signal(&second);
     let second = second.wait_with_output().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(200));
     let text = String::from_utf8_lossy(&second.stderr);
     assert!(second.status.code() == Some(130) && !text.contains("0.1 got it"), "{:?} {text}", second.status);
     signal(&first);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
+use support::pty::Pty;
 use support::{Ran, TestEnv};
 
 const FAILS: &str = "\
@@ -114,21 +115,27 @@ fn names_are_cut_when_asked() {
 
 #[test]
 fn a_terminal_has_the_colours_and_lines_that_are_asked_for() {
-    let (env, app) = app("FROM busybox\nRUN seq 20; sleep 1\n");
-    let command = env.skiff(&["build", "--progress=tty", "--no-cache", &app]);
-    let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_string_lossy());
-    let words: Vec<String> =
-        std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
-    let shown = |variables: &[(&str, &str)]| {
-        let mut script = Command::new("script");
-        script.args(["-qefc", &words.join(" "), "/dev/null"]).env("TERM", "xterm");
-        for (name, value) in command.get_envs() {
-            value.map(|value| script.env(name, value));
-        }
-        let output = script.envs(variables.iter().copied()).output().expect("script starts");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+    let (env, app) = app("FROM busybox\nARG T\nRUN seq 20; sleep $T\n");
+    let begun = |time: &str, variables: &[(&str, &str)]| {
+        let time = format!("--build-arg=T={time}");
+        let mut command = env.skiff(&["build", "--progress=tty", "--no-cache", &time, &app]);
+        command.env("TERM", "xterm").envs(variables.iter().copied());
+        // As a shell starts what runs beside it: the signals that end the build are ignored.
+        let mut ignoring = Command::new("sh");
+        ignoring
+            .args(["-c", "trap '' INT HUP; exec \"$@\"", "sh"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        ignoring.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        ignoring.current_dir(env.work());
+        Pty::start(&ignoring, 24, 80)
     };
-    let green = shown(&[("BUILDKIT_COLORS", "run=green"), ("BUILDKIT_TTY_LOG_LINES", "2")]);
+    // The step goes on until its lines were seen.
+    let mut screen = begun("300", &[("BUILDKIT_COLORS", "run=green"), ("BUILDKIT_TTY_LOG_LINES", "2")]);
+    screen.wait_for("=> # 20");
+    screen.type_in("\x03");
+    let (green, code) = screen.finish();
+    assert_eq!(code, Some(130), "{green}");
     assert!(green.contains("\x1b[32m =>") && !green.contains("\x1b[34m"), "{green}");
     assert!(
         green.contains("=> # 19")
@@ -138,6 +145,12 @@ fn a_terminal_has_the_colours_and_lines_that_are_asked_for() {
             ),
         "{green}"
     );
-    let grey = shown(&[("NO_COLOR", "1")]);
+    // Such a build also outlives its terminal, if it is told to.
+    let screen = begun("2", &[]);
+    screen.wait_for("=> # 20");
+    screen.signal(rustix::process::Signal::HUP);
+    let (whole, code) = screen.finish();
+    assert!(code == Some(0) && whole.contains("FINISHED"), "{code:?} {whole}");
+    let (grey, _) = begun("0", &[("NO_COLOR", "1")]).finish();
     assert!(!grey.contains("\x1b[34m") && grey.contains("FINISHED"), "{grey}");
 }

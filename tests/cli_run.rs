@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{TestEnv, wait_until};
+use support::{TestEnv, own_seconds, wait_until};
 
 fn run(env: &TestEnv, args: &[&str]) -> support::Ran {
     env.run(&[&["run", "--rm", "--network", "none"][..], args].concat())
@@ -203,14 +203,18 @@ fn signals_reach_the_container() {
 #[test]
 fn an_init_reaps_and_a_container_survives_its_command() {
     let env = TestEnv::new().with_busybox();
-    let script = "(sleep 0.05 &) ; sleep 0.3; ps -o stat | grep -c Z; true";
-    assert_eq!(run(&env, &["--init", "busybox", "sh", "-c", script]).success().stdout, "0\n");
+    // Whoever has lost its parent ends, and nothing is left of it.
+    let script = "(sleep 0.05 &); for i in $(seq 300); do ps -o stat,comm >/list; grep -Eq '^Z|sleep' /list || break; \
+                  usleep 100000; done; grep -Ec '^Z|sleep' /list";
+    assert_eq!(run(&env, &["--init", "busybox", "sh", "-c", script]).stdout, "0\n");
+    let seconds = own_seconds();
     let mut child = env
-        .skiff(&["run", "--rm", "--name", "left", "--network", "none", "busybox", "sleep", "987654"])
+        .skiff(&["run", "--rm", "--name", "left", "--network", "none", "busybox", "sleep", &seconds])
         .spawn()
         .unwrap();
-    let running = || Command::new("pgrep").args(["-f", "sleep 987654"]).output().unwrap().stdout.len();
-    wait_until("the start", Duration::from_secs(20), || !env.ok(&["ps", "-q"]).is_empty());
+    let word = format!("sleep {seconds}");
+    let running = || Command::new("pgrep").args(["-f", &word]).output().unwrap().stdout.len();
+    wait_until("the start", Duration::from_secs(30), || !env.ok(&["ps", "-q"]).is_empty());
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(running() > 0, "its monitor owns it");
@@ -261,18 +265,37 @@ fn limits_are_set_where_cgroups_allow() {
 fn what_is_not_there_is_refused_by_name() {
     let env = TestEnv::new().with_busybox();
     for (args, said) in [
-        (&["--link-local-ip", "169.254.1.1", "busybox"][..], "--link-local-ip is not available"),
+        (&["--link-local-ip", "x", "busybox"][..], "invalid link-local IP address: x"),
         (&["-p", "x:80", "busybox"], "Invalid hostPort: x"),
         (&["--restart", "always", "busybox"], "cannot specify both --restart and --rm"),
         (&["--log-driver", "splunk", "busybox"], "logging driver 'splunk' is not available"),
         (&["--security-opt", "apparmor=x", "busybox"], "--security-opt apparmor=x is not available"),
-        (&["--mount", "type=image,src=x,dst=/x", "busybox"], "mount type 'image' is not available"),
-        (&["--sysctl", "vm.swappiness=1", "busybox"], "sysctl 'vm.swappiness' is not allowed"),
+        (&["--cpuset-cpus", "9999", "busybox"], "Requested CPUs are not available - requested 9999"),
+        (&["--name", "x", "busybox"], "Invalid container name (x), only [a-zA-Z0-9]"),
         (&["-u", "nobody:nosuchgroup", "busybox"], "unable to find group nosuchgroup"),
         (&["-w", "relative", "busybox"], "it needs to be an absolute path"),
+        (
+            &["--mount", "type=npipe,src=x,dst=/x", "busybox"],
+            "invalid mount config for type \"npipe\": mount type unknown",
+        ),
     ] {
         let ran = run(&env, args).fails_with(125);
         assert!(ran.stderr.starts_with("docker: ") && ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+    }
+    for (args, said) in [
+        (
+            &["--sysctl", "vm.swappiness=1"][..],
+            "for \"--sysctl\" flag: sysctl 'vm.swappiness=1' is not allowed",
+        ),
+        (&["-m", "many"], "invalid argument \"many\" for \"-m, --memory\" flag: invalid size: 'many'"),
+        (&["--cpus", "x"], "for \"--cpus\" flag: failed to parse x as a rational number"),
+        (&["--add-host", "x:y"], "for \"--add-host\" flag: invalid IP address in add-host: \"y\""),
+        (&["-l", "=x"], "for \"-l, --label\" flag: invalid label '=x': empty name"),
+    ] {
+        let ran = run(&env, &[args, &["busybox"]].concat()).fails_with(125);
+        let usage = "Usage:  skiff run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'skiff run --help' for more information\n";
+        let whole = ran.stderr.starts_with("invalid argument ") && ran.stderr.ends_with(usage);
+        assert!(whole && ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
     }
     run(&env, &["--restart", "no", "-d=false", "--log-driver=none", "busybox", "true"]).success();
     let unknown = env.run(&["run", "--network", "nosuch", "busybox"]).fails_with(125);
@@ -298,9 +321,13 @@ fn volumes_fill() {
     run(&env, &["-v", "later:/nothing/here", "busybox", "true"]).success();
     run(&env, &["-v", "other:/etc:nocopy", "busybox", "sh", "-c", "test ! -e /etc/passwd"]).success();
     run(&env, &["-v", "later:/etc", "busybox", "test", "-s", "/etc/passwd"]).success();
-    let below = ["--mount", "src=later,dst=/x,volume-subpath=../..", "busybox", "ls", "/x"];
+    let outside = ["--mount", "src=later,dst=/x,volume-subpath=../..", "busybox", "ls", "/x"];
+    let said = run(&env, &outside).fails_with(125).stderr;
+    assert!(said.contains("subpath must be a relative path within the volume"), "{said}");
+    run(&env, &["-v", "later:/etc", "busybox", "ln", "-s", "/../..", "/etc/out"]).success();
+    let below = ["--mount", "src=later,dst=/x,volume-subpath=out", "busybox", "ls", "/x"];
     let listed = run(&env, &below).success().stdout;
-    assert!(listed.contains("passwd"), "a path in a volume does not lead out of it: {listed}");
+    assert!(listed.contains("passwd"), "a link in a volume does not lead out of it: {listed}");
     // What the user mounts on a file of ours stands in its place.
     env.write("hosts", "1.2.3.4 mine\n");
     let said = run(&env, &["-v", "./hosts:/etc/hosts:ro", "busybox", "cat", "/etc/hosts"]).success();

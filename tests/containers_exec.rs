@@ -20,7 +20,10 @@ fn commands_run_in_a_running_container() {
     let env = TestEnv::new().with_busybox();
     let id = sleeper(&env, "web");
     assert_eq!(env.ok(&["exec", "web", "hostname"]).trim(), &id[..12]);
-    assert_eq!(env.ok(&["exec", "web", "cat", "/proc/1/cmdline"]), "sleep\u{0}1000\u{0}", "its process ids");
+    // The kernel shows the words a moment after the program's start.
+    wait_until("its process ids", LONG, || {
+        env.ok(&["exec", "web", "cat", "/proc/1/cmdline"]) == "sleep\u{0}1000\u{0}"
+    });
     let both = env.run(&["exec", "web", "sh", "-c", "echo out; echo err >&2; exit 7"]).fails_with(7);
     assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("out\n", "err\n"));
     env.run(&["exec", "web", "sh", "-c", "kill -9 $$"]).fails_with(137);
@@ -72,7 +75,7 @@ fn rights_are_the_containers() {
     let memory = ["--network", "none", "--name", "small", "-m", "20m", "busybox", "sleep", "1000"];
     env.ok(&[&["run", "-d"][..], &memory].concat());
     // Its limit holds for what comes later, too.
-    let eaten = env.run(&["exec", "small", "sh", "-c", "head -c 100m /dev/zero | tail -c 100m >/dev/null"]);
+    let eaten = env.run(&["exec", "small", "sh", "-c", "head -c 200m /dev/zero | tail -c 200m >/dev/null"]);
     assert_ne!(eaten.code, Some(0), "{eaten:?}");
 }
 
@@ -132,6 +135,33 @@ fn input_goes_in_and_a_lost_client_hinders_nobody() {
     }
 }
 
+#[test]
+fn a_slow_reader_gets_all_that_was_written() {
+    let env = TestEnv::new().with_busybox();
+    sleeper(&env, "web");
+    // More than what lies between can hold, so that some of it is left when the process has ended.
+    let mut commands: Vec<(String, Vec<&str>, u64)> =
+        vec![("exec".to_owned(), vec!["exec", "web", "head", "-c"], 100 << 10)];
+    for size in [580, 600, 620] {
+        let run = vec!["run", "--rm", "--network", "none", "busybox", "head", "-c"];
+        commands.push((format!("run {size}"), run, size << 10));
+    }
+    std::thread::scope(|scope| {
+        for (what, args, size) in commands {
+            let env = &env;
+            scope.spawn(move || {
+                let count = size.to_string();
+                let mut command = env.skiff(&[&args[..], &[&count, "/dev/zero"]].concat());
+                let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+                std::thread::sleep(Duration::from_secs(4));
+                let mut out = child.stdout.take().expect("piped");
+                let read = std::io::copy(&mut out, &mut std::io::sink()).expect("it is read");
+                assert_eq!((read, child.wait().expect("it ends").code()), (size, Some(0)), "{what}");
+            });
+        }
+    });
+}
+
 /// What md5sum says of 3,000,000 bytes of 7.
 fn expected_sum() -> String {
     let mut child = std::process::Command::new("md5sum")
@@ -154,7 +184,11 @@ fn health_is_found_out_and_shown() {
     let flags = ["--health-cmd", "echo looking; test -e /ok", "--health-interval", "100ms"];
     let more = ["--health-retries", "2", "--name", "sick", "busybox", "sleep", "1000"];
     env.ok(&[&["run", "-d", "--network", "none"][..], &flags, &more].concat());
-    assert!(status("sick").contains("(health: starting)|starting"), "{}", status("sick"));
+    let later =
+        ["--health-cmd", "true", "--health-interval", "1h", "--name", "early", "busybox", "sleep", "1000"];
+    env.ok(&[&["run", "-d", "--network", "none"][..], &later].concat());
+    let early = status("early");
+    assert!(early.contains("(health: starting)|starting"), "{early}");
     wait_until("sickness", LONG, || status("sick").contains("(unhealthy)|unhealthy"));
     assert_eq!(env.ok(&["ps", "-f", "health=unhealthy", "--format", "{{.Names}}"]), "sick\n");
     assert_eq!(env.ok(&["ps", "-f", "health=healthy", "-q"]), "");

@@ -180,7 +180,7 @@ fn processes_are_listed_with_the_hosts_numbers() {
     let wanted = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
     wait_until("its processes", LONG, || {
         let table = env.ok(&["top", "web"]);
-        table.contains("sleep 1001") && table.lines().any(|line| line.ends_with("sleep 1002"))
+        table.contains(" sleep 1001\n") && table.lines().any(|line| line.ends_with("sleep 1002"))
     });
     let table = env.ok(&["top", "web"]);
     assert_eq!(
@@ -235,4 +235,31 @@ fn volumes_are_made_listed_and_removed() {
     let kind =
         ["run", "--rm", "--network", "none", "-v", "memory:/m", "busybox", "grep", " /m ", "/proc/mounts"];
     assert!(env.ok(&kind).starts_with("tmpfs /m tmpfs"));
+}
+
+#[test]
+fn what_is_private_out_here_is_not_in_a_container() {
+    let env = TestEnv::new().with_busybox();
+    let private = |args: &[&str]| {
+        let own = env.skiff(args);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(own.get_program()).args(own.get_args());
+        command.env_clear().envs(own.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        let output = command.current_dir(env.work()).output().expect("it runs");
+        assert!(output.status.success(), "{args:?} {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let modes =
+        "umask; stat -c %a / /etc/hosts /etc/hostname /etc/resolv.conf /data /made/here /bound/deep /bound";
+    let flags = ["-v", "data:/data", "-w", "/made/here", "-v", "data:/bound/deep"];
+    let shown = private(
+        &[&["run", "--rm", "--network", "none"], &flags[..], &["busybox", "sh", "-c", modes]].concat(),
+    );
+    assert_eq!(shown, "0022\n755\n644\n644\n644\n755\n755\n755\n755\n");
+    env.write(
+        "Dockerfile",
+        "FROM busybox\nRUN --mount=type=tmpfs,target=/a/b stat -c %a / /a > /modes\nUSER nobody\nRUN id\n",
+    );
+    private(&["build", "-q", "-t", "made", "."]);
+    assert_eq!(env.ok(&["run", "--rm", "--network", "none", "made", "cat", "/modes"]), "755\n755\n");
 }

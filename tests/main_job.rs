@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{TestEnv, repository, wait_until};
+use support::{TestEnv, free_port, repository, wait_until};
 
 fn example(name: &str) -> String {
     repository().join("examples").join(name).to_str().expect("a plain path").to_owned()
@@ -34,10 +34,7 @@ fn a_c_program_is_compiled_in_one_stage_and_runs_from_a_slim_one() {
 fn a_python_web_application_answers_over_loopback() {
     let env = TestEnv::new().with_debian();
     env.ok(&["build", "-t", "web", &example("web")]);
-    let port = {
-        let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        probe.local_addr().expect("a bound socket has an address").port()
-    };
+    let port = free_port();
     let mut server = env
         .skiff(&["run", "--rm", "--init", "--network", "host", "-e", &format!("PORT={port}"), "web"])
         .stdout(Stdio::null())
@@ -45,7 +42,7 @@ fn a_python_web_application_answers_over_loopback() {
         .spawn()
         .expect("the binary starts");
     let mut answer = String::new();
-    wait_until("an answer", Duration::from_secs(20), || {
+    wait_until("an answer", Duration::from_secs(60), || {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
         let asked = stream.write_all(b"GET /tester HTTP/1.0\r\n\r\n").is_ok();
         answer.clear();

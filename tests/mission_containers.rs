@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::pty::OpenptFlags;
-use support::{TestEnv, wait_until};
+use support::{TestEnv, free_port, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -89,13 +89,13 @@ fn create_run_and_start_are_the_same_life() {
 fn a_container_has_an_address_and_writes_to_a_layer_of_its_own() {
     let env = TestEnv::new().with_busybox();
     // C6
-    let shown = env.ok(&["run", "--name", "s", "busybox", "sh", "-c", "touch /n; ip addr"]);
+    let shown = env.ok(&["run", "--name", "one", "busybox", "sh", "-c", "touch /n; ip addr"]);
     assert!(
         shown.contains("inet 172.") || shown.contains("inet 192.168.") || shown.contains("inet 10."),
         "{shown}"
     );
-    assert_eq!(env.ok(&["diff", "s"]), "A /n\n");
-    assert!(status(&env, "s").starts_with("Exited (0) "));
+    assert_eq!(env.ok(&["diff", "one"]), "A /n\n");
+    assert!(status(&env, "one").starts_with("Exited (0) "));
     // C32, C33
     let cidfile = env.work().join("cid");
     let run = ["run", "--rm", "--network", "none", "--cidfile", cidfile.to_str().expect("a path")];
@@ -112,19 +112,19 @@ fn a_container_has_an_address_and_writes_to_a_layer_of_its_own() {
         "--network",
         "none",
         "--name",
-        "e",
+        "ended",
         "busybox",
         "sh",
         "-c",
         "echo out; echo x >/f; exit 7",
     ])
     .fails_with(7);
-    assert_eq!(show(&env, "{{.State.ExitCode}}", "e"), "7");
-    assert!(status(&env, "e").starts_with("Exited (7) "));
-    assert_eq!(env.ok(&["logs", "e"]), "out\n");
-    env.ok(&["cp", "e:/f", "f"]);
+    assert_eq!(show(&env, "{{.State.ExitCode}}", "ended"), "7");
+    assert!(status(&env, "ended").starts_with("Exited (7) "));
+    assert_eq!(env.ok(&["logs", "ended"]), "out\n");
+    env.ok(&["cp", "ended:/f", "f"]);
     assert_eq!(std::fs::read_to_string(env.work().join("f")).expect("copied"), "x\n");
-    env.ok(&["export", "-o", "e.tar", "e"]);
+    env.ok(&["export", "-o", "e.tar", "ended"]);
     let listed = Command::new("tar").arg("tf").arg(env.work().join("e.tar")).output().expect("tar runs");
     assert!(String::from_utf8_lossy(&listed.stdout).lines().any(|name| name == "f"));
     // C26
@@ -277,8 +277,10 @@ fn policies_decide_what_starts_again() {
     let now = status(&env, "c20");
     assert!(now.starts_with("Restarting (1) ") && now.ends_with(" ago") || now.starts_with("Up "), "{now}");
     wait_until("the last restart", PATIENCE, || status(&env, "c22").starts_with("Exited (1) "));
-    assert_eq!((count("c22"), count("c23"), count("c21")), (3, 0, 0));
-    assert!(status(&env, "c21").starts_with("Exited (0) "));
+    assert_eq!(count("c22"), 3);
+    wait_until("a good end", PATIENCE, || status(&env, "c21").starts_with("Exited (0) "));
+    wait_until("a bad end", PATIENCE, || status(&env, "c23").starts_with("Exited (1) "));
+    assert_eq!((count("c23"), count("c21")), (0, 0));
     // C28
     detached(&env, &["--name", "once", "busybox", "/bin/sh", "-c"]);
     wait_until("the end", PATIENCE, || status(&env, "once").starts_with("Exited (2) "));
@@ -296,11 +298,11 @@ fn containers_are_stopped_killed_and_started_again() {
     let stopping = env.skiff(&["stop", "slow"]).stdout(Stdio::null()).spawn();
     for (n, flag) in ["-t 1", "--time 1", "--time=1", "--timeout 1"].into_iter().enumerate() {
         let name = format!("deaf{n}");
-        detached(&env, &[&["--name", &name][..], &deaf].concat());
+        detached(&env, &[&["--stop-timeout", "600", "--name", &name][..], &deaf].concat());
         let begun = Instant::now();
         let line = [&["stop"][..], &flag.split(' ').collect::<Vec<_>>(), &[&name]].concat();
         assert_eq!(env.ok(&line), format!("{name}\n"));
-        assert!((1..8).contains(&begun.elapsed().as_secs()), "{flag}: {:?}", begun.elapsed());
+        assert!((1..500).contains(&begun.elapsed().as_secs()), "{flag}: {:?}", begun.elapsed());
     }
     // C47, C50
     detached(&env, &["--name", "c47", "busybox", "sleep", "1000"]);
@@ -378,7 +380,7 @@ fn a_link_goes_and_its_containers_stay() {
     env.ok(&["run", "-d", "--name", "db", "busybox", "sleep", "1000"]);
     env.ok(&["run", "-d", "--name", "web", "--link", "db:alias", "busybox", "sleep", "1000"]);
     assert_eq!(show(&env, "{{.HostConfig.Links}}", "web"), "[/db:/web/alias]");
-    env.ok(&["exec", "web", "ping", "-c1", "-W5", "alias"]);
+    env.ok(&["exec", "web", "ping", "-c1", "-W30", "alias"]);
     assert_eq!(env.ok(&["rm", "-l", "/web/alias"]), "/web/alias\n");
     assert_eq!(show(&env, "{{.HostConfig.Links}}", "web"), "[]");
     env.run(&["exec", "web", "ping", "-c1", "-W5", "alias"]).fails_with(1);
@@ -412,9 +414,11 @@ fn ports_are_published_and_shown() {
     let none = env.run(&["port", "c17", "81"]).fails_with(1);
     assert_eq!(none.stderr, "Error: No public port '81' published for c17\n");
     env.ok(&["rm", "-f", "c17"]);
-    // C15, C16: the port was free just now.
+    // C15, C16
+    let port = free_port();
     env.ok(&[&["run", "-d", "--name", "c15", "-p", &format!("{port}:8080")][..], &httpd].concat());
-    assert!(ports("c15").contains(&format!("0.0.0.0:{port}->8080/tcp")), "{}", ports("c15"));
+    let shown = ports("c15");
+    assert!(shown.contains(&format!("0.0.0.0:{port}->8080/tcp")), "{shown}");
     wait_until("an answer", PATIENCE, || first_line(&format!("127.0.0.1:{port}")).contains("404"));
     env.ok(&["rm", "-f", "c15"]);
     env.ok(&[&["run", "-d", "--name", "c16", "-p", &format!("127.0.0.1:{port}:8080")][..], &httpd].concat());

@@ -132,14 +132,14 @@ fn images_leave_and_come_back_as_archives() {
 fn a_container_becomes_an_image() {
     let env = TestEnv::new().with_busybox();
     // B35, B40
-    env.ok(&["run", "--network", "none", "--name", "c", "busybox", "touch", "/m"]);
+    env.ok(&["run", "--network", "none", "--name", "box", "busybox", "touch", "/m"]);
     env.run(&["run", "--rm", "--network", "none", "busybox", "ls", "/m"]).fails_with(1);
     // B33
-    let id = env.ok(&["commit", "c"]);
+    let id = env.ok(&["commit", "box"]);
     assert!(id.starts_with("sha256:") && id.trim_end().len() == 71, "{id}");
     assert!(env.ok(&["images"]).lines().any(|row| row.starts_with("<none>") && row.contains(&id[7..19])));
     // B34
-    env.ok(&["commit", "-m=text", "-a=author", "c", "n:1"]);
+    env.ok(&["commit", "-m=text", "-a=author", "box", "n:1"]);
     assert_eq!(show(&env, "{{.Comment}} {{.Author}}", "n:1"), "text author");
     assert!(env.ok(&["history", "n:1"]).lines().nth(1).is_some_and(|row| row.ends_with("text")));
     assert_eq!(env.ok(&["run", "--rm", "--network", "none", "n:1", "ls", "/m"]), "/m\n");
@@ -149,7 +149,7 @@ fn a_container_becomes_an_image() {
     );
     // B36, B37
     env.ok(&["run", "-d", "--network", "none", "--name", "up", "busybox", "sleep", "1000"]);
-    for name in ["c", "up"] {
+    for name in ["box", "up"] {
         let mut export = env.skiff(&["export", name]).stdout(Stdio::piped()).spawn().expect("it starts");
         let tar = export.stdout.take().expect("piped");
         let image = format!("imported-{name}:1");
@@ -161,7 +161,7 @@ fn a_container_becomes_an_image() {
         assert!(bare.stderr.contains("no command specified"), "{}", bare.stderr);
     }
     // B38
-    env.ok(&["export", "-o", "c.tar", "c"]);
+    env.ok(&["export", "-o", "c.tar", "box"]);
     let server = Server::start();
     server.body("/c.tar", std::fs::read(env.work().join("c.tar")).expect("the archive"));
     env.ok(&["import", &format!("{}/c.tar", server.url), "web:1"]);

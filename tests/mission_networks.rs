@@ -86,7 +86,7 @@ fn hosts_files_and_the_way_out() {
         .map(|command| Host::inside(&host.other, command).spawn().expect("it starts"))
         .collect();
     Host::page(&host.name, "http://10.99.0.2/", "packages\n");
-    let get = "for i in 1 2 3 4 5 6; do wget -q -O - http://packages.test/ && exit; sleep 1; done; exit 9";
+    let get = "for i in $(seq 30); do wget -q -O - http://packages.test/ && exit; sleep 1; done; exit 9";
     let asked = host.run(&["run", "--rm", "--dns", "10.99.0.2", "busybox", "sh", "-c", get]);
     for child in &mut serving {
         child.kill().expect("it runs");
@@ -106,7 +106,7 @@ fn ports_are_published_in_each_form() {
     host.web("all", &["-p", "8080:8080", "-p", "8081:80"]);
     assert_eq!(
         ports("all"),
-        "0.0.0.0:8081->80/tcp, [::]:8081->80/tcp, 0.0.0.0:8080->8080/tcp, [::]:8080->8080/tcp"
+        "0.0.0.0:8080->8080/tcp, [::]:8080->8080/tcp, 0.0.0.0:8081->80/tcp, [::]:8081->80/tcp"
     );
     for url in ["http://127.0.0.1:8081/", "http://[::1]:8081/"] {
         Host::page(&host.name, url, "hello all\n");

@@ -5,14 +5,15 @@
 
 mod support;
 
-use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use support::fake::{Fake, build_app, noise};
 use support::proxy::Proxy;
+use support::pty::Pty;
 use support::script::{Asked, Reply, Script};
-use support::{TestEnv, is_root};
+use support::{TestEnv, is_root, wait_until};
 
 /// A registry of loopback with `app:1`, which also answers for the public one as its mirror.
 fn public(fake: &Fake) -> (Script, TestEnv) {
@@ -53,18 +54,21 @@ fn states<'a>(text: &'a str, state: &str) -> Vec<&'a str> {
     text.lines().filter_map(of).collect()
 }
 
-/// Runs a command on a terminal of so many columns and returns what it showed there.
-fn on_terminal(env: &TestEnv, columns: u32, command: &str) -> String {
-    let shell = format!("stty rows 24 cols {columns}; {} {command}", env!("CARGO_BIN_EXE_skiff"));
-    let ran = Command::new("script")
-        .args(["-qec", &shell, "/dev/null"])
-        .env("SKIFF_ROOT", env.store())
-        .env("HOME", env.work())
-        .env("TERM", "xterm")
-        .output()
-        .expect("script is part of every Debian");
-    let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{seen}");
+/// Runs a command on a terminal of so many columns, through a slow wire until what it shows is enough; returns that.
+fn on_terminal(
+    env: &TestEnv,
+    columns: u16,
+    command: &[&str],
+    proxy: &Proxy,
+    enough: impl Fn(&str) -> bool,
+) -> String {
+    proxy.slow(256 << 10);
+    let mut command = env.skiff(command);
+    let screen = Pty::start(command.env("TERM", "xterm"), 24, columns);
+    wait_until("what is counted", Duration::from_secs(60), || enough(&screen.screen()));
+    proxy.slow(0);
+    let (seen, code) = screen.finish();
+    assert_eq!(code, Some(0), "{seen}");
     seen
 }
 
@@ -104,13 +108,11 @@ fn what_moves_is_counted_on_a_terminal() {
     let fake = Fake::with_app();
     let server = Script::start(move |asked, _| fake.answer(asked));
     let (proxy, env) = (Proxy::before(&server.host), TestEnv::new());
-    // Three megabytes in some pieces and some seconds, so that the bar is drawn on its way.
-    proxy.slow(1 << 20);
-    let seen = on_terminal(&env, 120, &format!("pull {}/app:1", proxy.address));
     let counted = regex::Regex::new(
         r"[0-9a-f]{12}: Downloading  \[=*> *\]  [0-9.]+(B|kB|MB)/3\.[0-9]+MB  [0-9.]+(B|kB|MB)/s",
     );
-    assert!(counted.unwrap().is_match(&seen), "{seen:?}");
+    let (counted, name) = (counted.unwrap(), format!("{}/app:1", proxy.address));
+    let seen = on_terminal(&env, 120, &["pull", &name], &proxy, |seen| counted.is_match(seen));
     assert!(seen.contains("Download complete") && seen.contains("Pull complete"), "{seen:?}");
     assert!(seen.contains("Status: Downloaded newer image for"), "{seen:?}");
 }
@@ -121,16 +123,17 @@ fn a_pushed_layer_is_counted_in_its_own_bytes_on_a_terminal() {
     let server = Script::start(move |asked, _| fake.answer(asked));
     let (proxy, env) = (Proxy::before(&server.host), TestEnv::new());
     let name = build_app(&env, &proxy.address);
-    proxy.slow(1 << 20);
-    let seen = on_terminal(&env, 70, &format!("push {name}"));
-    let plain = regex::Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").unwrap().replace_all(&seen, "\n").into_owned();
+    let codes = regex::Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").unwrap();
     // A line is drawn with spaces up to the edge, where the terminal goes on with the next one.
-    let chars: Vec<Vec<char>> = plain.lines().map(|line| line.chars().collect()).collect();
-    let lines: Vec<String> =
-        chars.iter().flat_map(|line| line.chunks(70)).map(|row| row.iter().collect::<String>()).collect();
+    let rows = |seen: &str| -> Vec<String> {
+        let plain = codes.replace_all(seen, "\n").into_owned();
+        let chars: Vec<Vec<char>> = plain.lines().map(|line| line.chars().collect()).collect();
+        chars.iter().flat_map(|line| line.chunks(70)).map(|row| row.iter().collect::<String>()).collect()
+    };
     let counted = r"^[0-9a-f]{12}: Pushing  (\[=*>? *\]  )?[0-9.]+k?M?B/3\.14[0-9]MB  [0-9.]+k?M?B/s *$";
     let counted = regex::Regex::new(counted).unwrap();
-    assert!(lines.iter().any(|line| counted.is_match(line)), "{lines:#?}");
+    let is_counted = |seen: &str| rows(seen).iter().any(|line| counted.is_match(line));
+    let lines = rows(&on_terminal(&env, 70, &["push", &name], &proxy, is_counted));
     let starts = |line: &String| line.split_once(": ").is_some_and(|(id, _)| id.len() == 12);
     assert!(lines.iter().filter(|line| line.contains("Pushing")).all(starts), "no line is two: {lines:#?}");
     let last = lines.iter().rfind(|line| line.contains("digest: ")).unwrap();

@@ -99,3 +99,36 @@ fn wide_characters_are_kept_and_counted() {
         assert_eq!(width(&row[..row.find(last).expect("a name")]), 25, "{table}");
     }
 }
+
+#[test]
+fn values_that_nothing_can_be_made_of_are_refused_in_dockers_words() {
+    let env = TestEnv::new().with_busybox();
+    let format = "bad format of filter (expected name=value)";
+    for (line, code, text) in [
+        ("ps --filter name", 125, format!("invalid argument \"name\" for \"-f, --filter\" flag: {format}\n\nUsage:")),
+        ("network ls -f x", 125, format!("invalid argument \"x\" for \"-f, --filter\" flag: {format}\n\nUsage:")),
+        (
+            "stop --timeout x y",
+            125,
+            "invalid argument \"x\" for \"-t, --timeout\" flag: strconv.ParseInt: parsing \"x\": invalid syntax\n".into(),
+        ),
+        (
+            "create --cap-add BOGUS busybox true",
+            1,
+            "Error response from daemon: invalid CapAdd: unknown capability: \"CAP_BOGUS\"\n".into(),
+        ),
+        (
+            "run --cap-drop bogus busybox true",
+            125,
+            "docker: Error response from daemon: invalid CapDrop: unknown capability: \"CAP_BOGUS\"\n\nRun".into(),
+        ),
+        (
+            "create --log-driver bogus busybox true",
+            1,
+            "Error response from daemon: error looking up logging plugin bogus: plugin \"bogus\" not found\n".into(),
+        ),
+    ] {
+        let ran = env.run(&line.split(' ').collect::<Vec<_>>()).fails_with(code);
+        assert!(ran.stderr.starts_with(&text), "{line}: {}", ran.stderr);
+    }
+}

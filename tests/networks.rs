@@ -23,12 +23,12 @@ fn containers_have_addresses_on_a_bridge() {
     }
     assert_eq!(host.interfaces(), before + 2, "each has one end of a pair here");
     let second =
-        "ip -4 -o addr show dev eth0; ip route; ping -c 1 -W 5 172.17.0.1 && ping -c 1 -W 5 172.17.0.2";
+        "ip -4 -o addr show dev eth0; ip route; ping -c 1 -W 30 172.17.0.1 && ping -c 1 -W 30 172.17.0.2";
     let shown = host.ok(&["run", "--rm", "busybox", "sh", "-c", second]);
     assert!(shown.contains("172.17.0.4/16") && shown.contains("default via 172.17.0.1"), "{shown}");
     assert_eq!(shown.matches("1 packets received").count(), 2, "{shown}");
     host.ok(&["rm", "-f", "one", "two"]);
-    assert_eq!(host.interfaces(), before);
+    wait_until("the end of all pairs", LONG, || host.interfaces() == before);
 }
 
 #[test]
@@ -86,7 +86,10 @@ fn ports_are_published_as_the_flags_say() {
     for (flags, shown) in [
         (&["-p", "127.0.0.1:8080:80"][..], "53/udp, 127.0.0.1:8080->80/tcp"),
         (&["-p", "[::1]:8080:80"], "53/udp, [::1]:8080->80/tcp"),
-        (&["-p", "10.99.0.1:8080-8082:80-82"], "53/udp, 10.99.0.1:8080-8082->80-82/tcp"),
+        (
+            &["-p", "10.99.0.1:8080-8082:80-82"],
+            "53/udp, 10.99.0.1:8080->80/tcp, 10.99.0.1:8081->81/tcp, 10.99.0.1:8082->82/tcp",
+        ),
         (&["-p", "published=53,target=53,protocol=udp"], "0.0.0.0:53->53/udp, [::]:53->53/udp, 80/tcp"),
         (&["--expose", "81-82"], "53/udp, 80-82/tcp"),
     ] {
@@ -178,7 +181,7 @@ fn names_resolve_in_networks_of_ones_own() {
     }
     assert_eq!(inside("nslookup -type=a www").matches("Address: 10.88.0.").count(), 2);
     assert!(inside("nslookup 10.88.0.80").contains("name = web.mine"));
-    assert!(inside("ping -c 1 -W 10 web").contains("1 packets received"));
+    assert!(inside("ping -c 1 -W 30 web").contains("1 packets received"));
     host.ok(&["rename", "web", "renamed"]);
     assert!(inside("nslookup -type=a renamed").contains("10.88.0.80"));
     assert!(inside("ping -c 1 -W 2 web || echo gone").contains("gone"), "an old name means nothing");
@@ -213,7 +216,9 @@ fn other_names_are_asked_where_the_host_or_a_flag_says() {
             .stdout
     };
     wait_until("the server's answer", LONG, || ask("bridge", "outside.example").contains("10.9.8.7"));
-    let through = ask("mine", "outside.example");
+    wait_until("the answer through a network's own server", LONG, || {
+        ask("mine", "outside.example").contains("10.9.8.7")
+    });
     let resolv = host.ok(&[
         "run",
         "--rm",
@@ -229,7 +234,6 @@ fn other_names_are_asked_where_the_host_or_a_flag_says() {
     ]);
     serving.kill().expect("it runs");
     serving.wait().expect("it is a child");
-    assert!(through.contains("10.9.8.7"), "{through}");
     assert_eq!(resolv, "nameserver 10.99.0.2\nsearch x.y\noptions ndots:3\n");
 }
 
@@ -272,7 +276,7 @@ fn networks_are_listed_filtered_and_pruned() {
         overlap.stderr
     );
     let driver = host.run(&["network", "create", "-d", "overlay", "over"]).fails_with(1);
-    assert!(driver.stderr.contains("overlay is not available"), "{}", driver.stderr);
+    assert!(driver.stderr.contains("This node is not a swarm manager"), "{}", driver.stderr);
     host.ok(&["run", "-d", "--name", "used", "--network", "first", "busybox", "sleep", "1000"]);
     assert_eq!(host.ok(&["network", "prune", "-f"]), "Deleted Networks:\nsecond\n\n");
     host.ok(&["rm", "-f", "used"]);
@@ -295,7 +299,7 @@ fn a_running_container_changes_networks() {
     host.web("web", &["--network", "first", "-p", "8080:80"]);
     host.ok(&["network", "connect", "--alias", "also", "second", "web"]);
     let ask = |network: &str, name: &str| {
-        let script = format!("ping -c 1 -W 10 {name} >/dev/null 2>&1 && echo reached || echo unknown");
+        let script = format!("ping -c 1 -W 30 {name} >/dev/null 2>&1 && echo reached || echo unknown");
         host.ok(&["run", "--rm", "--network", network, "busybox", "sh", "-c", &script])
     };
     assert_eq!((ask("second", "also").as_str(), ask("second", "web").as_str()), ("reached\n", "reached\n"));
@@ -324,6 +328,7 @@ fn a_running_container_changes_networks() {
 fn a_container_joins_another_ones_network() {
     let Some(host) = Host::new() else { return };
     host.web("web", &["-h", "shown"]);
+    Host::page(&host.name, "http://172.17.0.2/", "hello web\n");
     let script =
         "hostname; tail -n 1 /etc/hosts; printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc 127.0.0.1 80 | tail -n 1";
     let said = host.ok(&["run", "--rm", "--network", "container:web", "busybox", "sh", "-c", script]);
@@ -393,17 +398,20 @@ fn internal_networks_have_no_way_out() {
     host.ok(&["network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart"]);
     host.ok(&["run", "-d", "--name", "closed", "--network", "closed", "busybox", "sleep", "1000"]);
     host.ok(&["run", "-d", "--name", "apart", "--network", "apart", "busybox", "sleep", "1000"]);
-    let reach = |network: &str, name: &str| {
+    let reach = |network: &str, name: &str, expected: &str| {
+        // What answers does so at once, on a machine that has the time.
+        let patience = if expected.ends_with("yes\n") { 30 } else { 2 };
         let script = format!(
-            "ip route | grep -c default; ping -c 1 -W 2 {name} >/dev/null 2>&1 && echo yes || echo no"
+            "ip route | grep -c default; ping -c 1 -W {patience} {name} >/dev/null 2>&1 && echo yes || echo no"
         );
-        host.ok(&["run", "--rm", "--network", network, "busybox", "sh", "-c", &script])
+        let said = host.ok(&["run", "--rm", "--network", network, "busybox", "sh", "-c", &script]);
+        assert_eq!(said, expected, "{network} {name}");
     };
-    assert_eq!(reach("closed", "closed"), "0\nyes\n");
-    assert_eq!(reach("closed", "10.99.0.2"), "0\nno\n");
-    assert_eq!(reach("apart", "apart"), "1\nno\n");
-    assert_eq!(reach("apart", "10.99.0.2"), "1\nyes\n");
-    assert_eq!(reach("bridge", "10.99.0.2"), "1\nyes\n");
+    reach("closed", "closed", "0\nyes\n");
+    reach("closed", "10.99.0.2", "0\nno\n");
+    reach("apart", "apart", "1\nno\n");
+    reach("apart", "10.99.0.2", "1\nyes\n");
+    reach("bridge", "10.99.0.2", "1\nyes\n");
 }
 
 #[test]
@@ -450,9 +458,9 @@ fn steps_of_builds_use_a_network() {
         ]);
         host.ok(&["run", "--rm", "--network", "none", "it", "cat", "/address", "/answer"])
     };
-    let said = build("mine", "ping -c 1 -W 10 web");
+    let said = build("mine", "ping -c 1 -W 30 web");
     assert!(said.contains(" 172.18.0.") && said.contains("1 packets received"), "{said}");
-    let said = build("bridge", "ping -c 1 -W 10 10.99.0.2");
+    let said = build("bridge", "ping -c 1 -W 30 10.99.0.2");
     assert!(said.contains(" 172.17.0.") && said.contains("1 packets received"), "{said}");
     let unknown = host.run(&["build", "--network", "nosuch", "app"]).fails_with(1);
     assert!(
@@ -498,7 +506,7 @@ fn killed_monitors_leave_nothing() {
     host.here(&format!("kill -9 {}", monitor.trim()));
     let ended = || host.ok(&["ps", "-a", "--format", "{{.Status}}"]).starts_with("Exited (137)");
     wait_until("the truth", LONG, ended);
-    assert!(!host.here("nft list ruleset").contains("8080"));
+    wait_until("the end of its rules", LONG, || !host.here("nft list ruleset").contains("8080"));
     wait_until("the end of the interface", LONG, || host.interfaces() == before);
     // Address and port are free again.
     host.web("next", &["-p", "8080:80"]);
@@ -526,10 +534,10 @@ fn two_hundred_containers_at_once_leave_nothing() {
     });
     wait_until("the end of all interfaces", LONG, || host.interfaces() == 3);
     wait_until("the end of all rules", LONG, || host.here("nft list ruleset").is_empty());
-    let endpoints = host.env.store().join("networks").read_dir().expect("networks").flatten();
-    let left: usize =
-        endpoints.map(|n| n.path().join("endpoints").read_dir().map_or(0, Iterator::count)).sum();
-    assert_eq!(left, 0);
+    let networks = || host.env.store().join("networks").read_dir().expect("networks").flatten();
+    let endpoints = |network: std::fs::DirEntry| network.path().join("endpoints").read_dir();
+    let left = || networks().map(|n| endpoints(n).map_or(0, Iterator::count)).sum::<usize>();
+    wait_until("the end of all endpoints", LONG, || left() == 0);
     let shown = host.ok(&["run", "--rm", "busybox", "ip", "-4", "addr", "show", "eth0"]);
     assert!(shown.contains("172.17.0.2/16"), "all addresses are free: {shown}");
 }
@@ -559,7 +567,7 @@ fn a_network_of_a_user(user: &User) {
         "-c",
         "ip -4 -o addr show eth0; cat /etc/resolv.conf; tail -n 1 /etc/hosts",
     ]);
-    assert!(shown.contains("10.0.2.100/24") && shown.contains("nameserver 10.0.2.3\n"), "{shown}");
+    assert!(shown.contains(".0.2/16") && shown.contains("nameserver 10.0.2.3\n"), "{shown}");
     let script = "mkdir /w; echo hello > /w/index.html; exec httpd -f -p 80 -h /w";
     user.ok(&["run", "-d", "--name", "web", "-p", "127.0.0.1::80", "busybox", "sh", "-c", script]);
     let address = user.ok(&["port", "web", "80"]).trim().to_owned();
@@ -569,9 +577,23 @@ fn a_network_of_a_user(user: &User) {
     assert_eq!(low.status.code(), Some(125), "{said}");
     assert!(said.contains("ports below net.ipv4.ip_unprivileged_port_start are for root"), "{said}");
     user.ok(&["rm", "-f", "web"]);
-    assert_eq!(Host::ask(&address), "", "nobody listens any more");
-    user.run(&["network", "create", "mine"]);
-    let mine = user.run(&["run", "--rm", "--network", "mine", "busybox"]);
-    let said = String::from_utf8_lossy(&mine.stderr).into_owned();
-    assert!(said.contains("network mine needs root"), "{said}");
+    wait_until("nobody listens any more", LONG, || Host::ask(&address).is_empty());
+}
+
+#[test]
+fn a_range_gives_all_of_its_addresses_away() {
+    let Some(host) = Host::new() else { return };
+    let first = |name: &str| {
+        let shown = host.ok(&["run", "--rm", "--network", name, "busybox", "ip", "-4", "-o", "route"]);
+        let word = |after: &str| {
+            let mut words = shown.split_whitespace().skip_while(|word| *word != after).skip(1);
+            words.next().unwrap_or_default().to_owned()
+        };
+        (word("via"), word("src"))
+    };
+    host.ok(&["network", "create", "--subnet", "10.97.0.0/16", "--ip-range", "10.97.5.0/24", "range"]);
+    assert_eq!(first("range"), ("10.97.5.0".to_owned(), "10.97.5.1".to_owned()));
+    let gateway = ["--subnet", "10.98.0.0/16", "--gateway", "10.98.0.1", "--ip-range", "10.98.5.0/24"];
+    host.ok(&[&["network", "create"][..], &gateway, &["other"]].concat());
+    assert_eq!(first("other"), ("10.98.0.1".to_owned(), "10.98.5.0".to_owned()));
 }

@@ -25,7 +25,7 @@ impl S3 {
     fn start() -> Option<Self> {
         let installed = repository().join(".cache/moto/bin/moto_server");
         let program = if installed.exists() { installed } else { PathBuf::from("moto_server") };
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = support::free_port();
         let dir = TestEnv::new();
         let log = std::fs::File::create(dir.work().join("log")).unwrap();
         let child = Command::new(&program)

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,12 +15,12 @@ use support::script::{Asked, Reply, Script};
 const PASSWORD: &str = "s3cret-pa55";
 const REFRESH: &str = "refresh-t0ken";
 
-/// How old a token must be to run out.
+/// How long a token that runs out is still good, for requests that are on their way.
 const LIFE: Duration = Duration::from_millis(200);
 
-/// Tokens that are good now, and since when.
+/// Tokens that are good now, and whether they were shown.
 #[derive(Clone, Default)]
-struct Tokens(Arc<Mutex<HashMap<String, Instant>>>);
+struct Tokens(Arc<Mutex<HashMap<String, bool>>>);
 
 impl Tokens {
     fn server(&self) -> Script {
@@ -40,7 +40,7 @@ impl Tokens {
             _ => asked.queries("scope"),
         };
         let token = STANDARD.encode(format!("{number}|{}", scopes.join(" ")));
-        self.0.lock().unwrap().insert(token.clone(), Instant::now());
+        self.0.lock().unwrap().insert(token.clone(), false);
         let mut answer = serde_json::json!({"token": token, "expires_in": 300});
         if asked.query("offline_token").is_some() {
             answer["refresh_token"] = REFRESH.into();
@@ -48,10 +48,18 @@ impl Tokens {
         Reply::json(&answer)
     }
 
-    /// Ends all tokens but those that someone has only just got.
+    /// Ends all tokens but those that someone has only just got: however long they take to come here, they are good.
     fn expire(&self) {
+        let old: Vec<String> = self
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, shown)| **shown)
+            .map(|(token, _)| token.clone())
+            .collect();
         std::thread::sleep(LIFE);
-        self.0.lock().unwrap().retain(|_, since| since.elapsed() < LIFE);
+        self.0.lock().unwrap().retain(|token, _| !old.contains(token));
     }
 
     /// Refuses what the token does not allow; none for what may pass.
@@ -61,7 +69,7 @@ impl Tokens {
         let actions = if matches!(asked.method.as_str(), "GET" | "HEAD") { "pull" } else { "pull,push" };
         let scope = if name.is_empty() { String::new() } else { format!("repository:{name}:{actions}") };
         let token = asked.header("authorization").trim_start_matches("Bearer ");
-        let good = self.0.lock().unwrap().contains_key(token);
+        let good = self.0.lock().unwrap().get_mut(token).map(|shown| *shown = true).is_some();
         let granted = String::from_utf8(STANDARD.decode(token).unwrap_or_default()).unwrap_or_default();
         let fits = granted.split(['|', ' ']).any(|one| one.starts_with(&scope));
         if good && fits {

@@ -102,8 +102,10 @@ fn further_processes_run_and_end_in_a_users_container() {
     assert!(said.contains("/dev/pts/") && code == Some(5), "{said}");
     user.ok(&["exec", "-d", "web", "sh", "-c", "touch /beside; sleep 1000"]);
     wait_until("what a detached one does", LONG, || exec(&["web", "ls", "/beside"]).status.success());
-    let top = user.ok(&["top", "web"]);
-    assert_eq!(top.matches("sleep 1000").count(), 2 + usize::from(top.contains("sh -c")), "{top}");
+    wait_until("both sleepers", LONG, || {
+        let top = user.ok(&["top", "web"]);
+        top.matches("sleep 1000").count() == 2 + usize::from(top.contains("sh -c"))
+    });
     // It goes on after all of that, and ends with all of it.
     assert_eq!(user.ok(&["inspect", "-f", "{{.State.Running}}", "web"]), "true\n");
     user.ok(&["stop", "-t", "0", "web"]);
@@ -143,7 +145,8 @@ fn a_users_container_is_watched_copied_and_restarted() {
     assert!(said.contains("read escape sequence"), "{said} {code:?}");
     let log = || user.ok(&["logs", "shell"]);
     wait_until("what was typed", LONG, || log().contains("got typed"));
-    assert!(log().starts_with("begun"), "{}", log());
+    let whole = log();
+    assert!(whole.starts_with("begun"), "{whole}");
     assert_eq!(user.ok(&["inspect", "-f", "{{.State.Running}}", "shell"]), "true\n");
     // The volume stays when the container goes.
     user.ok(&["rm", "-f", "shell"]);
@@ -172,7 +175,8 @@ fn a_users_container_is_watched_copied_and_restarted() {
         user.command(&["logs", "-f", "again"]).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
     assert_eq!(lines.next().expect("a line").expect("text"), "run");
-    user.ok(&["exec", "again", "sh", "-c", "while ! kill -9 $(cat /pid); do sleep 1; done"]);
+    // The container's end may be faster than the command that brings it about, which is killed then.
+    user.run(&["exec", "again", "sh", "-c", "while ! kill -9 $(cat /pid); do sleep 1; done"]);
     assert_eq!(lines.next().expect("a line of the next run").expect("text"), "run");
     wait_until("the count", LONG, || user.ok(&["inspect", "-f", "{{.RestartCount}}", "again"]) == "1\n");
     user.ok(&["stop", "-t", "0", "again"]);
@@ -182,4 +186,73 @@ fn a_users_container_is_watched_copied_and_restarted() {
     user.ok(&["restart", "-t", "0", "again"]);
     user.ok(&["kill", "again"]);
     wait_until("the end", LONG, || user.ok(&["ps", "-q"]).is_empty());
+}
+
+#[test]
+fn a_users_containers_share_namespaces_and_mount_images() {
+    let Some(user) = user() else { return };
+    let _ends = Ends(&user);
+    let run = |args: &[&str]| user.ok(&[&["run", "-d", "--network", "none", "--name"][..], args].concat());
+    run(&["host", "--ipc", "shareable", "--shm-size", "3m", "busybox", "sleep", "1000"]);
+    let script = "sleep 2000 & exec sleep 3000";
+    let flags = ["guest", "--pid", "container:host", "--ipc", "container:host"];
+    run(&[&flags[..], &["busybox", "sh", "-c", script]].concat());
+    let seen = || user.ok(&["exec", "host", "ps", "-o", "pid,args"]);
+    // The guest's shell takes its time.
+    wait_until("the guest's processes", LONG, || {
+        let text = user.ok(&["exec", "guest", "ps", "-o", "pid,args"]);
+        ["    1 sleep 1000\n", " sleep 2000\n", " sleep 3000\n"].iter().all(|line| text.contains(line))
+    });
+    let top = user.ok(&["top", "guest"]);
+    assert!(top.contains("sleep 2000") && !top.contains("sleep 1000"), "{top}");
+    user.ok(&["exec", "guest", "sh", "-c", "echo told > /dev/shm/note"]);
+    let shared = "cat /dev/shm/note; df -k /dev/shm | tail -1 | awk '{print $2}'; readlink /proc/self/ns/ipc";
+    let both = ["host", "guest"].map(|name| user.ok(&["exec", name, "sh", "-c", shared]));
+    assert!(both[0].starts_with("told\n3072\nipc:["), "{}", both[0]);
+    assert_eq!(both[0], both[1]);
+    // Without a cgroup too, its end is that of all its processes, and of them alone.
+    user.ok(&["stop", "guest"]);
+    let state = "{{.State.Status}} {{.State.ExitCode}}\n";
+    assert_eq!(user.ok(&["inspect", "-f", state.trim_end(), "guest"]), "exited 143\n");
+    let left = seen();
+    assert!(!left.contains("sleep 2000"), "{left}");
+    // Nor does it leave anything when its monitor is killed.
+    user.ok(&["start", "guest"]);
+    let pid = user.ok(&["inspect", "-f", "{{.State.Pid}}", "guest"]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).expect("it lives");
+    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent").trim();
+    let monitor = rustix::process::Pid::from_raw(monitor.parse().expect("a number")).expect("a process");
+    rustix::process::kill_process(monitor, rustix::process::Signal::KILL).expect("it can be killed");
+    wait_until("the end to be seen", LONG, || {
+        user.ok(&["inspect", "-f", state, "guest"]).starts_with("exited 137")
+    });
+    wait_until("the rest to end", LONG, || !seen().contains("sleep 2000") && !seen().contains("sleep 3000"));
+    user.ok(&["start", "guest"]);
+    // And it ends with the other one.
+    user.ok(&["rm", "-f", "host"]);
+    wait_until("the guest's end", LONG, || {
+        user.ok(&["inspect", "-f", state, "guest"]).starts_with("exited 137")
+    });
+
+    let run = ["run", "--rm", "--network", "none"];
+    let tried = |args: &[&str]| user.run(&[&run[..], args].concat());
+    refused(
+        tried(&["--pid", "container:guest", "busybox", "true"]),
+        125,
+        "failed to join PID namespace: container ",
+    );
+    let shown = user.ok(&[&run[..], &["--ipc", "none", "busybox", "ls", "/dev"]].concat());
+    assert!(!shown.lines().any(|line| line == "shm"), "{shown}");
+    let mount = "type=image,source=busybox,target=/x,image-subpath=bin";
+    let shown =
+        user.ok(&[&run[..], &["--mount", mount, "busybox", "sh", "-c", "ls /x/sh; touch /x/y 2>&1; true"]]
+            .concat());
+    assert_eq!(shown, "/x/sh\ntouch: /x/y: Read-only file system\n");
+    let ipc = user.ok(&[
+        &run[..],
+        &["--ipc", "host", "--userns", "host", "busybox", "readlink", "/proc/self/ns/ipc"],
+    ]
+    .concat());
+    let host = std::fs::read_link("/proc/self/ns/ipc").expect("a link").display().to_string();
+    assert_eq!(ipc.trim(), host);
 }

@@ -1,11 +1,29 @@
 //! `--change`: Dockerfile instructions applied to a config without building.
 
-use super::error::{CliError, chain};
+use super::error::CliError;
+use crate::causes::chain;
 use crate::image::ContainerConfig;
 use crate::image::HealthConfig;
 use crate::image::config::Empty;
+use crate::net::parse_exposed;
 use crate::parser::instruction::{Command, Healthcheck, InstructionKind};
 use crate::parser::{Source, parse, words};
+
+/// Instructions that change a config alone.
+const KNOWN: &[&str] = &[
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
 
 /// Applies instructions in order.
 ///
@@ -13,7 +31,11 @@ use crate::parser::{Source, parse, words};
 /// A text is no instruction, or one that needs a build.
 pub fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), CliError> {
     for change in changes {
-        let failed = |why: String| CliError::new(format!("invalid --change {change:?}: {why}"));
+        let failed = |why: String| CliError::new(format!("Error response from daemon: {why}"));
+        let name = change.split_whitespace().next().unwrap_or_default();
+        if !KNOWN.contains(&name.to_uppercase().as_str()) {
+            return Err(failed(format!("{name} is not a valid change command")));
+        }
         let text = format!("FROM scratch\n{change}\n");
         let file = parse(&Source::new("--change", text)).map_err(|e| failed(chain(&e)))?;
         for instruction in &file.instructions[1..] {
@@ -54,8 +76,10 @@ fn one(config: &mut ContainerConfig, kind: &InstructionKind) -> Result<(), Strin
             for port in ports {
                 let (list, _) = words::expand_list(port, '\\', &look_up).map_err(|e| chain(&e))?;
                 for port in list {
-                    let port = if port.contains('/') { port.to_lowercase() } else { format!("{port}/tcp") };
-                    config.exposed_ports.insert(port, Empty {});
+                    let range = parse_exposed(&port).map_err(|_| format!("Invalid containerPort: {port}"))?;
+                    let named =
+                        range.into_iter().map(|(port, protocol)| (format!("{port}/{protocol}"), Empty {}));
+                    config.exposed_ports.extend(named);
                 }
             }
         }
@@ -70,7 +94,7 @@ fn one(config: &mut ContainerConfig, kind: &InstructionKind) -> Result<(), Strin
         InstructionKind::Onbuild(trigger) => config.on_build.push(trigger.clone()),
         InstructionKind::Shell(shell) => config.shell = Some(shell.clone()),
         InstructionKind::Healthcheck(check) => config.healthcheck = Some(health(check)),
-        _ => return Err("only CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME and WORKDIR change a config".to_owned()),
+        other => return Err(format!("{other:?} changes no config")),
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::container::{
     LogsArgs, NamesArgs, PortArgs, PsArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StartContainersArgs,
     StatsArgs, StopArgs, TopArgs, UpdateArgs,
 };
+use super::context::ContextCommand;
 use super::copy::CopyArgs;
 use super::df::DfArgs;
 use super::global::GlobalArgs;
@@ -33,6 +34,7 @@ use super::rmi::RmiArgs;
 use super::run::{CreateArgs, RunArgs};
 use super::save::SaveArgs;
 use super::search::SearchArgs;
+use super::service::ServiceArgs;
 use super::tag::TagArgs;
 use super::tags::TagsArgs;
 use super::volume::VolumeCommand;
@@ -106,6 +108,8 @@ pub enum Command {
     Container(Group<ContainerCommand>),
     /// Manage networks
     Network(Group<NetworkCommand>),
+    /// Manage contexts: engines under names
+    Context(Group<ContextCommand>),
     /// Get real time events from the store
     Events(Later<EventsArgs>),
     /// Manage volumes
@@ -114,6 +118,9 @@ pub enum Command {
     Registry(Group<RegistryCommand>),
     /// Manage Skiff
     System(Group<SystemCommand>),
+    /// Serve the Engine API, for programs that speak it
+    #[command(hide = true)]
+    Daemon(Later<ServiceArgs>),
     /// Show the version information
     Version(Later<VersionArgs>),
     /// Display system-wide information
@@ -284,4 +291,9 @@ pub enum SystemCommand {
     Info(Later<InfoArgs>),
     /// Remove unused data
     Prune(Later<SystemPruneArgs>),
+    /// Serve the Engine API, for programs that speak it
+    Service(Later<ServiceArgs>),
+    /// Serve the Engine API to whoever is at the other end of standard input and output, as ssh:// endpoints do
+    #[command(hide = true)]
+    DialStdio,
 }

@@ -10,13 +10,15 @@
 //!  "insecure-registries": ["registry.example:5000", "10.0.0.0/8"],
 //!  "proxies": {"http-proxy": "..", "https-proxy": "..", "no-proxy": ".."},
 //!  "max-download-attempts": 5, "stall-timeout": "60s",
-//!  "log-driver": "local", "log-opts": {"max-size": "10m"}}
+//!  "log-driver": "local", "log-opts": {"max-size": "10m"},
+//!  "labels": ["site=a"]}
 //! ```
 //!
 //! `stall-timeout` is ours: a transfer in which nothing moves for so long has failed.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -28,7 +30,7 @@ use crate::registry::hosts::{HostsConfig, InsecureHost, Proxies, check_mirror};
 /// Largest file that is read.
 const MAX_FILE: u64 = 16 << 20;
 /// The keys that mean something.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "registry-mirrors",
     "insecure-registries",
     "proxies",
@@ -36,6 +38,7 @@ const KEYS: [&str; 7] = [
     "stall-timeout",
     "log-driver",
     "log-opts",
+    "labels",
 ];
 
 /// Returns a variable that is set and not empty, as a path.
@@ -135,6 +138,22 @@ pub fn log() -> Result<LogConfig, CliError> {
     Ok(config)
 }
 
+/// What the flags of a service say, instead of the files.
+static OVERRIDES: OnceLock<Map<String, Value>> = OnceLock::new();
+
+/// Lets something go before what the files say, for the rest of this process.
+pub fn override_with(keys: Map<String, Value>) {
+    let _ = OVERRIDES.set(keys);
+}
+
+/// Returns the labels of the engine.
+///
+/// # Errors
+/// A file is no JSON, or holds something that is not known.
+pub fn labels() -> Result<Vec<String>, CliError> {
+    texts(&both()?, "labels")
+}
+
 /// Returns what both files say together.
 fn both() -> Result<Map<String, Value>, CliError> {
     let mut all = Map::new();
@@ -142,6 +161,7 @@ fn both() -> Result<Map<String, Value>, CliError> {
     for path in files.into_iter().flatten().map(|folder| folder.join("skiff/config.json")) {
         all.extend(read(&path)?);
     }
+    all.extend(OVERRIDES.get().cloned().unwrap_or_default());
     Ok(all)
 }
 

@@ -1,11 +1,12 @@
 //! What other commands must know of containers and volumes: who uses which image, and how much place they take.
 
+use std::collections::BTreeSet;
+
 use super::container::all;
 use super::error::CliError;
 use super::global::Global;
-use crate::containers::{Container, State, volumes};
+use crate::containers::{Container, MountSource, State, volumes};
 use crate::fs::{FileKind, Follow, Root};
-use crate::image::ImageId;
 use crate::store::{ImageUse, Summary};
 
 /// Directories below each other that are followed when a size is added up.
@@ -50,11 +51,18 @@ pub fn list(global: &Global) -> Result<Vec<Listed>, CliError> {
 /// The store can't be read.
 pub fn image_uses(global: &Global) -> Result<Vec<ImageUse>, CliError> {
     let uses = |listed: Listed| {
-        let image: ImageId = listed.container.config.image.parse().ok()?;
         let running = listed.is_running();
-        Some(ImageUse { container: listed.container.config.id, image, running })
+        let config = listed.container.config;
+        let mounted = config.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Image { id, .. } => Some(id),
+            _ => None,
+        });
+        let images: BTreeSet<&String> = mounted.chain([&config.image]).collect();
+        let used =
+            |id: &String| Some(ImageUse { container: config.id.clone(), image: id.parse().ok()?, running });
+        images.into_iter().filter_map(used).collect::<Vec<_>>()
     };
-    Ok(list(global)?.into_iter().filter_map(uses).collect())
+    Ok(list(global)?.into_iter().flat_map(uses).collect())
 }
 
 /// Returns the place that containers' writable layers take.

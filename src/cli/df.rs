@@ -16,13 +16,14 @@ use crate::store::{Summary, Usage};
 pub struct DfArgs {
     /// Show detailed information on space usage
     #[arg(short, long)]
-    verbose: bool,
+    pub verbose: bool,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
 }
 
-const COLUMNS: &[Column] = &[
+/// The fields of the table.
+pub const COLUMNS: &[Column] = &[
     Column { field: "Type", title: "TYPE" },
     Column { field: "TotalCount", title: "TOTAL" },
     Column { field: "Active", title: "ACTIVE" },
@@ -30,7 +31,8 @@ const COLUMNS: &[Column] = &[
     Column { field: "Reclaimable", title: "RECLAIMABLE" },
 ];
 
-const IMAGE_COLUMNS: &[Column] = &[
+/// The fields of images.
+pub const IMAGE_COLUMNS: &[Column] = &[
     Column { field: "Repository", title: "REPOSITORY" },
     Column { field: "Tag", title: "TAG" },
     Column { field: "ID", title: "IMAGE ID" },
@@ -41,7 +43,8 @@ const IMAGE_COLUMNS: &[Column] = &[
     Column { field: "Containers", title: "CONTAINERS" },
 ];
 
-const CONTAINER_COLUMNS: &[Column] = &[
+/// The fields of containers.
+pub const CONTAINER_COLUMNS: &[Column] = &[
     Column { field: "ID", title: "CONTAINER ID" },
     Column { field: "Image", title: "IMAGE" },
     Column { field: "Command", title: "COMMAND" },
@@ -52,13 +55,15 @@ const CONTAINER_COLUMNS: &[Column] = &[
     Column { field: "Names", title: "NAMES" },
 ];
 
-const VOLUME_COLUMNS: &[Column] = &[
+/// The fields of volumes.
+pub const VOLUME_COLUMNS: &[Column] = &[
     Column { field: "Name", title: "VOLUME NAME" },
     Column { field: "Links", title: "LINKS" },
     Column { field: "Size", title: "SIZE" },
 ];
 
-const CACHE_COLUMNS: &[Column] = &[
+/// The fields of the build cache.
+pub const CACHE_COLUMNS: &[Column] = &[
     Column { field: "ID", title: "CACHE ID" },
     Column { field: "CacheType", title: "CACHE TYPE" },
     Column { field: "Size", title: "SIZE" },

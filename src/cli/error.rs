@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::causes::chain;
+
 /// A command failed.
 #[derive(Debug)]
 pub struct CliError {
@@ -9,12 +11,23 @@ pub struct CliError {
     pub code: u8,
     /// What stands on standard error; empty when all was said already.
     pub text: String,
+    /// Whether it is about flags, so that how the command is used belongs below it.
+    pub usage: bool,
 }
+
+/// Exit code of a wrong flag.
+const BAD_FLAG: u8 = 125;
 
 impl CliError {
     /// A failure with a text of its own; exit code 1.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { code: 1, text: text.into() }
+        Self { code: 1, text: text.into(), usage: false }
+    }
+
+    /// A value that a flag can't have; the flag as it is in the help: `-m, --memory`.
+    pub fn flag(flag: &str, value: &str, why: impl std::fmt::Display) -> Self {
+        let text = format!("invalid argument \"{value}\" for \"{flag}\" flag: {why}");
+        Self { code: BAD_FLAG, text, usage: true }
     }
 
     /// A failure of what would be the engine's side in docker: scripts look for the prefix.
@@ -30,24 +43,17 @@ impl CliError {
 
     /// A failure about which everything was said already.
     pub fn silent(code: u8) -> Self {
-        Self { code, text: String::new() }
+        Self { code, ..Self::new("") }
     }
 }
 
-/// Returns an error's text with the texts of its causes.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        // Transparent wrappers say the same twice.
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
+/// Reads a flag's value as a number of bytes: `64m`, `1.5GiB`.
+///
+/// # Errors
+/// It is none.
+pub fn flag_size(flag: &str, text: &str) -> Result<u64, CliError> {
+    let wrong = || CliError::flag(flag, text, format!("invalid size: '{text}'"));
+    super::human::parse_size(text).ok_or_else(wrong)
 }
 
 impl From<crate::store::StoreError> for CliError {

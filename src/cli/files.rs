@@ -83,7 +83,12 @@ impl Drop for Replacement {
 /// The file can't be opened.
 pub fn open_input(path: Option<&Path>) -> Result<Box<dyn Read + Send>, CliError> {
     match path {
-        Some(path) => Ok(Box::new(crate::fs::open_for_reading(path)?)),
+        Some(path) => match crate::fs::open_for_reading(path) {
+            Err(error) if error.is_not_found() => {
+                Err(CliError::new(format!("open {}: no such file or directory", path.display())))
+            }
+            other => Ok(Box::new(other?)),
+        },
         None => Ok(Box::new(std::io::stdin())),
     }
 }

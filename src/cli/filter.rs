@@ -33,6 +33,17 @@ impl Filters {
         Ok(Self(filters))
     }
 
+    /// Takes filters that are cut already; keys other than `known` are errors.
+    ///
+    /// # Errors
+    /// A key is unknown.
+    pub fn of(given: BTreeMap<String, Vec<String>>, known: &[&str]) -> Result<Self, CliError> {
+        match given.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(CliError::new(format!("Error response from daemon: invalid filter '{key}'"))),
+            None => Ok(Self(given)),
+        }
+    }
+
     /// Returns the values given for a key.
     pub fn values(&self, key: &str) -> &[String] {
         self.0.get(key).map_or(&[], Vec::as_slice)
@@ -45,11 +56,10 @@ impl Filters {
     pub fn boolean(&self, key: &str) -> Result<Option<bool>, CliError> {
         match self.values(key) {
             [] => Ok(None),
-            [value] if ["1", "true", "t"].contains(&value.to_lowercase().as_str()) => Ok(Some(true)),
-            [value] if ["0", "false", "f"].contains(&value.to_lowercase().as_str()) => Ok(Some(false)),
+            [value] if truth(value).is_some() => Ok(truth(value)),
             values => Err(CliError::new(format!(
-                "Error response from daemon: invalid filter '{key}={}'",
-                values.join(",")
+                "Error response from daemon: invalid filter '{key}=[{}]'",
+                values.join(" ")
             ))),
         }
     }
@@ -62,9 +72,18 @@ impl Filters {
         let Some(value) = self.values(key).first() else { return Ok(None) };
         parse_time(value).map(Some).ok_or_else(|| {
             CliError::new(format!(
-                "Error response from daemon: invalid filter '{key}={value}': no time and no duration"
+                "Error response from daemon: failed to parse value as time or duration: {value:?}"
             ))
         })
+    }
+}
+
+/// Reads a word that the engine takes for true or false.
+pub fn truth(word: &str) -> Option<bool> {
+    match word.to_lowercase().as_str() {
+        "1" | "true" | "t" => Some(true),
+        "0" | "false" | "f" => Some(false),
+        _ => None,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 
 use super::error::CliError;
 use crate::layers::ChownPolicy;
+use crate::registry::CredentialSource;
 use crate::run::rootless::Mapping;
 use crate::store::{LayerForm, Store, StoreOptions};
 
@@ -23,12 +24,27 @@ pub struct GlobalArgs {
     /// Directory of the client's configuration
     #[arg(long, value_name = "DIR", env = "DOCKER_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Engine to talk to
-    #[arg(short = 'H', long, value_name = "URL", hide = true)]
+    /// Engine to act on, instead of the local store: unix://PATH, tcp://HOST:PORT, ssh://USER@HOST
+    #[arg(short = 'H', long, value_name = "URL")]
     pub host: Option<String>,
-    /// Name of the context to use: default, which is the local store
-    #[arg(short = 'c', long, value_name = "NAME", hide = true)]
+    /// Name of the context that says which engine to act on: default is the local store
+    #[arg(short = 'c', long, value_name = "NAME")]
     pub context: Option<String>,
+    /// Use TLS with the engine; implied by --tlsverify
+    #[arg(long)]
+    pub tls: bool,
+    /// Trust certificates of engines signed only by this CA
+    #[arg(long, value_name = "FILE")]
+    pub tlscacert: Option<PathBuf>,
+    /// Path to the TLS certificate file
+    #[arg(long, value_name = "FILE")]
+    pub tlscert: Option<PathBuf>,
+    /// Path to the TLS key file
+    #[arg(long, value_name = "FILE")]
+    pub tlskey: Option<PathBuf>,
+    /// Use TLS and verify the engine
+    #[arg(long)]
+    pub tlsverify: bool,
     /// Level of messages
     #[arg(short = 'l', long, value_name = "LEVEL", hide = true)]
     pub log_level: Option<String>,
@@ -45,12 +61,36 @@ pub struct Global {
     /// Which ids there are in the user namespace that an ordinary user's process has entered.
     pub mapping: Option<Mapping>,
     store: OnceLock<Store>,
+    /// What a client of the service proves itself to registries with, in place of the user's files.
+    client: Option<Arc<dyn CredentialSource>>,
 }
 
 impl Global {
     /// Takes the options of the command line.
-    pub fn new(program: String, args: GlobalArgs, rootless: bool, mapping: Option<Mapping>) -> Self {
-        Self { program, args, rootless, mapping, store: OnceLock::new() }
+    pub fn new(program: String, args: GlobalArgs, rootless: bool) -> Self {
+        Self { program, args, rootless, mapping: None, store: OnceLock::new(), client: None }
+    }
+
+    /// Returns the same with a store to open anew, for a service that outlives the command.
+    pub fn again(&self) -> Self {
+        let same = Self::new(self.program.clone(), self.args.clone(), self.rootless);
+        Self { mapping: self.mapping.clone(), ..same }
+    }
+
+    /// Returns the same over the same store for a request of a client with these credentials, and no others.
+    ///
+    /// # Errors
+    /// The store can't be opened.
+    pub fn for_client(&self, credentials: Arc<dyn CredentialSource>) -> Result<Self, CliError> {
+        let mut same = self.again();
+        same.store = OnceLock::from(self.store()?.clone());
+        same.client = Some(credentials);
+        Ok(same)
+    }
+
+    /// Returns the credentials of the client for whom this works; none in a command.
+    pub fn client(&self) -> Option<&Arc<dyn CredentialSource>> {
+        self.client.as_ref()
     }
 
     /// Returns the store's directory: `--root`, `SKIFF_ROOT`, root's, or the user's own.

@@ -71,6 +71,7 @@ pub fn usage(level: &Level<'_>) -> String {
         let word = match (arg.is_required_set(), is_list(arg)) {
             // The command of a container is one word and its arguments.
             (false, true) if arg.is_trailing_var_arg_set() => format!("[{name}] [ARG...]"),
+            (true, true) if arg.is_trailing_var_arg_set() => format!("{name} [ARG...]"),
             (true, true) => format!("{name} [{name}...]"),
             (false, true) => format!("[{name}...]"),
             (true, false) => name,

@@ -11,11 +11,14 @@ pub fn gateway(text: &str) -> Option<&str> {
 
 /// `NAME:IP` or `NAME=IP`, several addresses separated by commas.
 pub fn add_host(text: &str) -> Result<AddHost, CliError> {
-    let bad = || CliError::new(format!("invalid host {text:?}: expected host:ip"));
-    let (name, addresses) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    let bad = |why: &str, what: &str| CliError::flag("--add-host", text, format!("{why} add-host: {what:?}"));
+    let pair = text.split_once('=').or_else(|| text.split_once(':'));
+    let (name, addresses) =
+        pair.filter(|(name, _)| !name.is_empty()).ok_or_else(|| bad("bad format for", text))?;
+    let wrong = |address: &str| bad("invalid IP address in", address);
     let addresses = addresses
         .split(',')
-        .map(|address| address.trim_matches(['[', ']']).parse().map_err(|_| bad()))
+        .map(|address| address.trim_matches(['[', ']']).parse().map_err(|_| wrong(address)))
         .collect::<Result<_, _>>()?;
     Ok(AddHost { name: name.to_owned(), addresses })
 }

@@ -16,28 +16,29 @@ use crate::store::{ImageRecord, RefRecord, Store};
 pub struct ImagesArgs {
     /// Repository, maybe with a tag; may be a glob
     #[arg(value_name = "REPOSITORY[:TAG]")]
-    reference: Option<String>,
+    pub reference: Option<String>,
     /// Show all images
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Show digests
     #[arg(long)]
-    digests: bool,
+    pub digests: bool,
     /// Filter output: dangling, label, before, since, reference, until
     #[arg(short, long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Don't truncate output
     #[arg(long)]
-    no_trunc: bool,
+    pub no_trunc: bool,
     /// Only show image IDs
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
-const COLUMNS: &[Column] = &[
+/// The fields of a row.
+pub const COLUMNS: &[Column] = &[
     Column { field: "Repository", title: "REPOSITORY" },
     Column { field: "Tag", title: "TAG" },
     Column { field: "Digest", title: "DIGEST" },
@@ -51,22 +52,25 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What docker's old format `raw` shows.
-const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nDIGESTimage_id: {{.ID}}\n\
+pub const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nDIGESTimage_id: {{.ID}}\n\
     created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
 
+/// What lists of images may be narrowed down by.
+pub const FILTERS: &[&str] = &["dangling", "label", "label!", "before", "since", "reference", "until"];
+
 /// One line: an image under one of its names.
-struct Row {
-    image: ImageRecord,
-    name: Option<Reference>,
+pub struct Row {
+    /// The image.
+    pub image: ImageRecord,
+    /// The name; none for an image that has none.
+    pub name: Option<Reference>,
 }
 
 /// Runs the command.
 pub fn run(args: &ImagesArgs, global: &Global) -> Result<(), CliError> {
     let store = global.store()?;
-    let keys = ["dangling", "label", "before", "since", "reference", "until"];
-    let filters = Filters::parse(&args.filter, &keys)?;
-    let mut rows = rows(store)?;
-    keep(store, &mut rows, &filters)?;
+    let filters = Filters::parse(&args.filter, FILTERS)?;
+    let mut rows = listed(store, &filters)?;
     if let Some(pattern) = &args.reference {
         rows.retain(|row| row.name.as_ref().is_some_and(|name| matches(name, pattern)));
     }
@@ -89,6 +93,16 @@ pub fn run(args: &ImagesArgs, global: &Global) -> Result<(), CliError> {
         _ => format,
     });
     output::data(&List { columns: COLUMNS, default, rows }.render(format.as_deref())?)
+}
+
+/// Returns the images that filters leave, under every name that they leave, newest first.
+///
+/// # Errors
+/// The store can't be read, or a filter's value is none.
+pub fn listed(store: &Store, filters: &Filters) -> Result<Vec<Row>, CliError> {
+    let mut rows = rows(store)?;
+    keep(store, &mut rows, filters)?;
+    Ok(rows)
 }
 
 /// Every image under every name, newest first; an image without a name is there once.
@@ -147,12 +161,13 @@ fn keep(store: &Store, rows: &mut Vec<Row>, filters: &Filters) -> Result<(), Cli
     if let Some(until) = filters.time("until")? {
         rows.retain(|row| row.image.created.is_some_and(|created| created < until));
     }
-    let labels = filters.values("label");
-    if !labels.is_empty() {
+    let (labels, unwanted) = (filters.values("label"), filters.values("label!"));
+    if !labels.is_empty() || !unwanted.is_empty() {
         let mut kept = Vec::new();
         for row in rows.drain(..) {
             let (config, _) = store.config(row.image.id)?;
-            if labels.iter().all(|label| super::filter::has_label(&config.config.labels, label)) {
+            let has = |label: &String| super::filter::has_label(&config.config.labels, label);
+            if labels.iter().all(has) && !unwanted.iter().any(has) {
                 kept.push(row);
             }
         }

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::format::{Missing, Template};
 use super::global::Global;
-use super::{human, output};
-use crate::fs::Root;
+use super::{human, machine, output};
+use crate::cdi::Registry;
+use crate::run::LimitKinds;
 use crate::run::rootless::Mapping;
 use crate::store::LayerForm;
 
@@ -16,7 +17,7 @@ use crate::store::LayerForm;
 pub struct VersionArgs {
     /// Format output: json, or a template
     #[arg(short, long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
 }
 
 /// Display system-wide information
@@ -24,7 +25,7 @@ pub struct VersionArgs {
 pub struct InfoArgs {
     /// Format output: json, or a template
     #[arg(short, long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
 }
 
 /// The drivers of networks.
@@ -32,7 +33,7 @@ const NETWORKS: &[&str] = &["bridge", "host", "null"];
 /// The drivers of logs.
 const LOGS: &[&str] = &["journald", "json-file", "local", "none", "syslog"];
 /// The engine API version whose shapes the commands follow.
-const API: &str = "1.51";
+pub const API: &str = "1.51";
 
 /// The answer to `--version`; under docker's name in the form that scripts take apart.
 pub fn version_line(program: &str) -> String {
@@ -42,12 +43,7 @@ pub fn version_line(program: &str) -> String {
 
 /// Runs `version`.
 pub fn version(args: &VersionArgs, _global: &Global) -> Result<(), CliError> {
-    let arch = crate::image::Platform::host().architecture;
-    let both = json!({
-        "Version": env!("CARGO_PKG_VERSION"), "ApiVersion": API, "Os": "linux", "Arch": arch, "Context": "default",
-        "GoVersion": "none (Rust)", "GitCommit": "", "BuildTime": "",
-        "Platform": {"Name": "Skiff"}, "KernelVersion": kernel(), "MinAPIVersion": "1.24", "Experimental": false,
-    });
+    let both = server();
     let data = json!({ "Client": both, "Server": both });
     if let Some(text) = formatted(args.format.as_deref(), &data)? {
         return output::line(&text);
@@ -55,21 +51,32 @@ pub fn version(args: &VersionArgs, _global: &Global) -> Result<(), CliError> {
     output::data(&format!("{} Context:           default\n\n{}", side("Client"), side("Server")))
 }
 
-/// Prints the client's part of `version` or `info` where there is no engine to ask for the other one.
-///
-/// # Errors
-/// Standard output can't be written.
-pub fn client_alone(version: bool, debug: bool) -> Result<(), CliError> {
-    let number = env!("CARGO_PKG_VERSION");
-    output::data(&match version {
-        true => format!("{} Context:           default\n", side("Client")),
-        false => format!(
-            "Client: Skiff\n Version:    {number}\n Context:    default\n Debug Mode: {debug}\n\nServer:\n"
-        ),
+/// What `version` says of the engine, and the service to those who ask it.
+pub fn server() -> Value {
+    let arch = crate::image::Platform::host().architecture;
+    let version = env!("CARGO_PKG_VERSION");
+    let details = json!({
+        "ApiVersion": API, "Arch": arch, "BuildTime": "", "Experimental": "false", "GitCommit": "",
+        "GoVersion": "none (Rust)", "KernelVersion": machine::kernel(), "MinAPIVersion": "1.24", "Os": "linux",
+    });
+    json!({
+        "Platform": {"Name": "Skiff"}, "Components": [{"Name": "Engine", "Version": version, "Details": details}],
+        "Version": version, "ApiVersion": API, "MinAPIVersion": "1.24", "GitCommit": "",
+        "GoVersion": "none (Rust)", "Os": "linux", "Arch": arch, "Context": "default", "KernelVersion": machine::kernel(),
+        "Experimental": false, "BuildTime": "",
     })
 }
 
-fn side(title: &str) -> String {
+/// What `info --format json` prints, and the service answers.
+///
+/// # Errors
+/// The store or the configuration can't be read.
+pub fn document(global: &Global) -> Result<Value, CliError> {
+    Ok(Facts::new(global)?.document())
+}
+
+/// Returns what `version` says of the client or the server, which are one program.
+pub fn side(title: &str) -> String {
     let (version, arch) = (env!("CARGO_PKG_VERSION"), crate::image::Platform::host().architecture);
     format!(
         "{title}: Skiff\n Version:           {version}\n API version:       {API}\n OS/Arch:           linux/{arch}\n"
@@ -89,8 +96,13 @@ struct Facts {
     insecure: Vec<String>,
     /// The driver of logs of a container that was given none.
     logging: String,
+    labels: Vec<String>,
     root: String,
     debug: bool,
+    oom_kill_disable: bool,
+    /// Where devices by request come from, and which there are.
+    device_directories: Vec<std::path::PathBuf>,
+    devices: Value,
 }
 
 impl Facts {
@@ -115,12 +127,13 @@ impl Facts {
             }
         }
         let (mirrors, insecure) = super::config_file::shown()?;
+        let device_directories = super::run::gpus::directories(global.rootless);
         Ok(Self {
             containers: [all, running, paused, all - running - paused],
             images: store.images()?.len(),
             driver: driver(form),
             status: vec![
-                ["Backing Filesystem".to_owned(), file_system(store.path())],
+                ["Backing Filesystem".to_owned(), machine::file_system(store.path())],
                 ["Supports d_type".to_owned(), "true".to_owned()],
                 ["Native Overlay Diff".to_owned(), "true".to_owned()],
                 ["Layer Form".to_owned(), why],
@@ -131,32 +144,78 @@ impl Facts {
             mirrors,
             insecure,
             logging: super::config_file::log()?.driver,
+            labels: super::config_file::labels()?,
             root: store.path().display().to_string(),
             debug: global.args.debug,
+            oom_kill_disable: LimitKinds::find().is_ok_and(|kinds| kinds.oom_kill_disable),
+            devices: Registry::read(&device_directories)
+                .devices()
+                .map(|name| json!({ "Source": "cdi", "ID": name }))
+                .collect(),
+            device_directories,
         })
     }
 
     fn document(&self) -> Value {
         let [all, running, paused, stopped] = self.containers;
-        json!({
-            "Containers": all, "ContainersRunning": running, "ContainersPaused": paused,
+        let counts = json!({
+            "ID": machine::id(), "Containers": all, "ContainersRunning": running, "ContainersPaused": paused,
             "ContainersStopped": stopped, "Images": self.images, "Driver": self.driver,
             "DriverStatus": self.status,
             "Plugins": { "Volume": ["local"], "Network": NETWORKS, "Authorization": null, "Log": LOGS },
-            "Debug": self.debug, "LoggingDriver": self.logging, "CgroupDriver": "cgroupfs",
-            "CgroupVersion": cgroup_version(), "KernelVersion": kernel(), "OperatingSystem": operating_system(),
+        });
+        let limits = json!({
+            "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
+            "CPUSet": true, "PidsLimit": true, "OomKillDisable": self.oom_kill_disable, "IPv4Forwarding": machine::forwarding(),
+        });
+        let engine = json!({
+            "Debug": self.debug, "NFd": -1, "NGoroutines": -1, "NEventsListener": 0,
+            "SystemTime": jiff::Timestamp::now().to_string(),
+            "LoggingDriver": self.logging, "CgroupDriver": "cgroupfs",
+            "CgroupVersion": machine::cgroup_version(), "KernelVersion": machine::kernel(), "OperatingSystem": machine::operating_system(),
+            "OSVersion": machine::release("VERSION_ID").unwrap_or_default(),
             "OSType": "linux", "Architecture": std::env::consts::ARCH,
+        });
+        let commit = json!({ "ID": "", "Expected": "" });
+        let rest = json!({
             "IndexServerAddress": "https://index.docker.io/v1/",
-            "RegistryConfig": { "InsecureRegistryCIDRs": self.insecure, "Mirrors": self.mirrors },
-            "NCPU": cpus(), "MemTotal": total_memory(), "DockerRootDir": self.root, "Name": name(),
-            "Labels": [], "ExperimentalBuild": false, "ServerVersion": env!("CARGO_PKG_VERSION"),
-            "Swarm": { "LocalNodeState": "inactive" }, "LiveRestoreEnabled": true,
-            "SecurityOptions": self.security, "Warnings": null,
+            "RegistryConfig": self.registries(),
+            "NCPU": machine::cpus(), "MemTotal": machine::total_memory(), "GenericResources": null, "DockerRootDir": self.root,
+            "HttpProxy": "", "HttpsProxy": "", "NoProxy": "", "Name": machine::name(),
+            "Labels": self.labels, "ExperimentalBuild": false, "ServerVersion": env!("CARGO_PKG_VERSION"),
+            "Runtimes": { "skiff": { "path": "skiff" } }, "DefaultRuntime": "skiff",
+            "Swarm": { "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false,
+                       "Error": "", "RemoteManagers": null },
+            "LiveRestoreEnabled": true, "Isolation": "", "InitBinary": "skiff",
+            "ContainerdCommit": commit, "RuncCommit": commit, "InitCommit": commit,
+            "SecurityOptions": self.security, "CDISpecDirs": self.device_directories,
+            "DiscoveredDevices": self.devices, "Warnings": null,
             "ClientInfo": {
                 "Debug": self.debug, "Context": "default", "Version": env!("CARGO_PKG_VERSION"),
                 "Plugins": [], "Warnings": null,
             },
-        })
+        });
+        let parts = [counts, limits, engine, rest].into_iter();
+        parts.flat_map(|part| part.as_object().cloned().unwrap_or_default()).collect()
+    }
+
+    /// How registries are reached, in docker's form.
+    fn registries(&self) -> Value {
+        let named = |entry: &&String| !entry.contains('/');
+        let mut hosts: serde_json::Map<String, Value> = self
+            .insecure
+            .iter()
+            .filter(named)
+            .map(|name| {
+                let shown = json!({ "Name": name, "Mirrors": [], "Secure": false, "Official": false });
+                (name.clone(), shown)
+            })
+            .collect();
+        let official =
+            json!({ "Name": "docker.io", "Mirrors": self.mirrors, "Secure": true, "Official": true });
+        hosts.insert("docker.io".to_owned(), official);
+        let ranges: Vec<_> = self.insecure.iter().filter(|entry| !named(entry)).collect();
+        json!({ "InsecureRegistryCIDRs": ranges, "IndexConfigs": hosts, "Mirrors": self.mirrors })
     }
 
     fn text(&self) -> String {
@@ -180,29 +239,33 @@ impl Facts {
         lines.extend([
             format!(" Logging Driver: {}", self.logging),
             " Cgroup Driver: cgroupfs".to_owned(),
-            format!(" Cgroup Version: {}", cgroup_version()),
+            format!(" Cgroup Version: {}", machine::cgroup_version()),
             " Plugins:".to_owned(),
             "  Volume: local".to_owned(),
             format!("  Network: {}", NETWORKS.join(" ")),
             format!("  Log: {}", LOGS.join(" ")),
-            " Swarm: inactive".to_owned(),
-            " Security Options:".to_owned(),
         ]);
+        lines.extend(device_lines(&json!(self.device_directories), &self.devices));
+        lines.extend([" Swarm: inactive".to_owned(), " Security Options:".to_owned()]);
         let shown = |text: &String| text.trim_start_matches("name=").replace(",profile=", "\n   Profile: ");
         lines.extend(self.security.iter().map(|option| format!("  {}", shown(option))));
         lines.extend([
-            format!(" Kernel Version: {}", kernel()),
-            format!(" Operating System: {}", operating_system()),
+            format!(" Kernel Version: {}", machine::kernel()),
+            format!(" Operating System: {}", machine::operating_system()),
             " OSType: linux".to_owned(),
             format!(" Architecture: {}", std::env::consts::ARCH),
-            format!(" CPUs: {}", cpus()),
-            format!(" Total Memory: {}", human::memory(total_memory())),
-            format!(" Name: {}", name()),
+            format!(" CPUs: {}", machine::cpus()),
+            format!(" Total Memory: {}", human::memory(machine::total_memory())),
+            format!(" Name: {}", machine::name()),
             format!(" Docker Root Dir: {}", self.root),
             format!(" Debug Mode: {}", self.debug),
             " Experimental: false".to_owned(),
-            " Insecure Registries:".to_owned(),
         ]);
+        if !self.labels.is_empty() {
+            lines.push(" Labels:".to_owned());
+            lines.extend(self.labels.iter().map(|label| format!("  {label}")));
+        }
+        lines.extend([" Insecure Registries:".to_owned()]);
         lines.extend(self.insecure.iter().map(|entry| format!("  {entry}")));
         if !self.mirrors.is_empty() {
             lines.push(" Registry Mirrors:".to_owned());
@@ -211,6 +274,23 @@ impl Facts {
         lines.push(" Live Restore Enabled: true\n".to_owned());
         lines.join("\n")
     }
+}
+
+/// Returns what is said of where devices by request come from, and which there are.
+pub fn device_lines(directories: &Value, devices: &Value) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (directories, devices) = (list(directories), list(devices));
+    let mut lines = Vec::new();
+    if !directories.is_empty() {
+        lines.push(" CDI spec directories:".to_owned());
+        lines.extend(directories.iter().map(|directory| format!("  {}", text(directory))));
+    }
+    if !devices.is_empty() {
+        lines.push(" Discovered Devices:".to_owned());
+        lines.extend(devices.iter().map(|one| format!("  {}: {}", text(&one["Source"]), text(&one["ID"]))));
+    }
+    lines
 }
 
 /// Runs `info`.
@@ -222,29 +302,6 @@ pub fn info(args: &InfoArgs, global: &Global) -> Result<(), CliError> {
     }
 }
 
-fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// Returns what docker calls the file system of a directory.
-fn file_system(path: &std::path::Path) -> String {
-    let kind = rustix::fs::statfs(path).map_or(0, |stat| stat.f_type as u32);
-    match kind {
-        0xef53 => "extfs".to_owned(),
-        0x5846_5342 => "xfs".to_owned(),
-        0x9123_683e => "btrfs".to_owned(),
-        0x0102_1994 => "tmpfs".to_owned(),
-        0x794c_7630 => "overlayfs".to_owned(),
-        0x2fc1_2fc1 => "zfs".to_owned(),
-        0xf2f5_2010 => "f2fs".to_owned(),
-        other => format!("<unknown> ({other:#x})"),
-    }
-}
-
 fn driver(form: LayerForm) -> &'static str {
     match form {
         LayerForm::Index => "overlay on erofs",
@@ -252,7 +309,11 @@ fn driver(form: LayerForm) -> &'static str {
     }
 }
 
-fn formatted(format: Option<&str>, data: &Value) -> Result<Option<String>, CliError> {
+/// Renders a document by `--format`; none without one.
+///
+/// # Errors
+/// The template does not parse or run.
+pub fn formatted(format: Option<&str>, data: &Value) -> Result<Option<String>, CliError> {
     match format.map(str::trim) {
         None | Some("") => Ok(None),
         Some("json") => Ok(Some(data.to_string())),
@@ -263,27 +324,4 @@ fn formatted(format: Option<&str>, data: &Value) -> Result<Option<String>, CliEr
             template.render(data, Missing::Error).map(Some).map_err(failed)
         }
     }
-}
-
-fn kernel() -> String {
-    rustix::system::uname().release().to_string_lossy().into_owned()
-}
-
-fn total_memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    info.totalram.saturating_mul(u64::from(info.mem_unit))
-}
-
-fn operating_system() -> String {
-    let text = Root::open(std::path::Path::new("/")).and_then(|root| root.read("etc/os-release", 1 << 16));
-    let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.map_or("unknown".to_owned(), |name| name.trim_matches('"').to_owned())
-}
-
-/// `2` where cgroups are mounted as one hierarchy, else `1`.
-fn cgroup_version() -> &'static str {
-    let unified = Root::open(std::path::Path::new("/sys/fs/cgroup"))
-        .and_then(|root| root.stat("cgroup.controllers", crate::fs::Follow::Yes));
-    if unified.is_ok_and(|found| found.is_some()) { "2" } else { "1" }
 }

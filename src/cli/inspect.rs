@@ -8,7 +8,7 @@ use super::format::{Missing, Template};
 use super::global::Global;
 use super::output;
 use crate::containers::ContainerError;
-use crate::image::{Platform, Reference};
+use crate::image::{ImageConfig, Platform, Reference};
 use crate::store::{ImageRecord, Store, StoreError};
 
 /// Display detailed information on one or more containers, images, networks and volumes
@@ -16,22 +16,22 @@ use crate::store::{ImageRecord, Store, StoreError};
 pub struct InspectArgs {
     /// Containers, images, networks or volumes
     #[arg(required = true, value_name = "NAME|ID")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Format output: json, or a template
     #[arg(short, long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Display total file sizes of containers
     #[arg(short, long)]
-    size: bool,
+    pub size: bool,
     /// Only JSON for this type: container, image, network, volume
     #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<String>,
+    pub kind: Option<String>,
     /// Inspect the image for this platform
     #[arg(long)]
-    platform: Option<String>,
+    pub platform: Option<String>,
     /// Ask the image's registry, without pulling
     #[arg(long)]
-    remote: bool,
+    pub remote: bool,
 }
 
 /// Which command asks, and so which kinds of things it may find.
@@ -47,6 +47,25 @@ pub enum Scope {
     Network,
     /// `inspect --type volume`
     Volume,
+}
+
+impl Scope {
+    /// Returns what `--type` makes of it.
+    ///
+    /// # Errors
+    /// There is no such type.
+    pub fn narrowed(self, kind: Option<&str>) -> Result<Self, CliError> {
+        match kind.unwrap_or_default() {
+            "" => Ok(self),
+            "container" => Ok(Self::Container),
+            "image" => Ok(Self::Image),
+            "network" => Ok(Self::Network),
+            "volume" => Ok(Self::Volume),
+            other => Err(CliError::new(format!(
+                "unknown type: {other:?}: must be one of \"container\", \"image\", \"network\", \"volume\""
+            ))),
+        }
+    }
 }
 
 /// What was found, and what was not, in the form that `--format` asks for.
@@ -105,18 +124,7 @@ impl Shown {
 
 /// Runs the command: what is found is printed, what is not makes it fail.
 pub fn run(args: &InspectArgs, global: &Global, scope: Scope) -> Result<(), CliError> {
-    let scope = match (scope, args.kind.as_deref().unwrap_or_default()) {
-        (scope, "") => scope,
-        (_, "container") => Scope::Container,
-        (_, "image") => Scope::Image,
-        (_, "network") => Scope::Network,
-        (_, "volume") => Scope::Volume,
-        (_, other) => {
-            return Err(CliError::new(format!(
-                "unknown type: {other:?}: must be one of \"container\", \"image\", \"network\", \"volume\""
-            )));
-        }
-    };
+    let scope = scope.narrowed(args.kind.as_deref())?;
     let mut shown = Shown::new(args.format.as_deref())?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
@@ -209,24 +217,42 @@ pub fn indented(values: &[Value]) -> String {
 }
 
 /// Returns the document that docker shows of an image.
-fn document(store: &Store, image: &ImageRecord) -> Result<Value, CliError> {
+///
+/// # Errors
+/// The store can't be read.
+pub fn document(store: &Store, image: &ImageRecord) -> Result<Value, CliError> {
     let (config, bytes) = store.config(image.id)?;
     let raw: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let mut names = store.refs_of(image.manifest)?;
+    let (mut names, mut digests) = (store.refs_of(image.manifest)?, store.repo_digests(image.manifest)?);
     for index in store.indexes()?.iter().filter(|index| index.children.contains(&image.manifest)) {
         names.extend(store.refs_of(index.digest)?);
+        digests.extend(store.repo_digests(index.digest)?);
     }
-    let digests = store.repo_digests(image.manifest)?;
     let familiar = |names: Vec<Reference>| -> Vec<String> { names.iter().map(Reference::familiar).collect() };
-    let comment = config.history.last().map_or("", |entry| entry.comment.as_str());
     let tagged = names.iter().map(|name| name.tagged).max();
     let (layer_form, _) = store.form()?;
-    Ok(json!({
+    let known = json!({
         "Id": image.id.to_string(),
         "RepoTags": familiar(names.into_iter().map(|name| name.reference).collect()),
         "RepoDigests": familiar(digests),
+    });
+    let kept = json!({
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "GraphDriver": { "Name": format!("{layer_form:?}").to_lowercase(), "Data": {} },
+        "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
+        "Metadata": { "LastTagTime": tagged.map_or("0001-01-01T00:00:00Z".to_owned(), |t| t.to_string()) },
+        "Descriptor": { "mediaType": crate::image::manifest::media_type::OCI_MANIFEST,
+                        "digest": image.manifest.to_string() },
+    });
+    Ok(joined([known, described(&config, &raw), kept]))
+}
+
+/// What a config says of its image, as docker shows it.
+pub(super) fn described(config: &ImageConfig, raw: &Value) -> Value {
+    json!({
         "Parent": "",
-        "Comment": comment,
+        "Comment": config.history.last().map_or("", |entry| entry.comment.as_str()),
         "Created": config.created.clone().unwrap_or_else(|| "0001-01-01T00:00:00Z".to_owned()),
         "DockerVersion": raw.get("docker_version").and_then(Value::as_str).unwrap_or(""),
         "Author": config.author,
@@ -235,18 +261,20 @@ fn document(store: &Store, image: &ImageRecord) -> Result<Value, CliError> {
         "Variant": config.variant.clone().unwrap_or_default(),
         "Os": config.os,
         "OsVersion": config.os_version.clone().unwrap_or_default(),
-        "Size": image.size,
-        "VirtualSize": image.size,
-        "GraphDriver": { "Name": format!("{layer_form:?}").to_lowercase(), "Data": {} },
-        "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
-        "Metadata": { "LastTagTime": tagged.map_or("0001-01-01T00:00:00Z".to_owned(), |t| t.to_string()) },
-        "Descriptor": { "mediaType": crate::image::manifest::media_type::OCI_MANIFEST,
-                        "digest": image.manifest.to_string() },
-    }))
+    })
+}
+
+/// Returns one object of the members of several, in their order.
+pub(super) fn joined<const N: usize>(parts: [Value; N]) -> Value {
+    let members = parts.into_iter().filter_map(|part| match part {
+        Value::Object(members) => Some(members),
+        _ => None,
+    });
+    Value::Object(members.flatten().collect())
 }
 
 /// The config's fields as docker shows them: those that tools read are always there.
-pub(super) fn container_config(raw: Option<&Value>) -> Value {
+fn container_config(raw: Option<&Value>) -> Value {
     let mut map = Map::new();
     for (key, default) in [
         ("User", json!("")),

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::global::Global;
-use super::inspect::container_config;
+use super::inspect::{described, joined};
 use super::registries;
 use crate::image::manifest::{Document, MAX_DOCUMENT};
-use crate::image::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference};
+use crate::image::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference};
 use crate::registry::{FetchedManifest, RegistryClient, Repository, TagOrDigest, pull_text};
 
 /// Returns the documents of images in their registries, and what failed.
@@ -66,9 +66,41 @@ async fn document(
     Ok(shown(reference, &top, &chosen, &manifest, &config, &raw, &others))
 }
 
+/// What a registry says of a name.
+pub struct Distribution {
+    /// Of what the name means.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: usize,
+    /// The platforms that it is for.
+    pub platforms: Vec<Platform>,
+}
+
+/// Asks a registry what a name means, and for which platforms.
+///
+/// # Errors
+/// It does not say, in docker's words.
+pub async fn distribution(client: &RegistryClient, reference: &Reference) -> Result<Distribution, CliError> {
+    let failed =
+        |error| CliError::new(format!("Error response from daemon: {}", pull_text(&error, reference)));
+    let repo = Repository::of(reference);
+    let top = client.manifest(&repo, &TagOrDigest::of(reference)).await.map_err(failed)?;
+    let platforms = match parse(&top, reference)? {
+        Document::Index(index) => index.manifests.into_iter().filter_map(|one| one.platform).collect(),
+        Document::Manifest(manifest) => {
+            let bytes = client.small_blob(&repo, &manifest.config, MAX_DOCUMENT).await.map_err(failed)?;
+            // The config of something else than an image names none.
+            serde_json::from_slice::<Platform>(&bytes).into_iter().collect()
+        }
+    };
+    Ok(Distribution { media_type: top.media_type, digest: top.digest, size: top.bytes.len(), platforms })
+}
+
 fn parse(found: &FetchedManifest, reference: &Reference) -> Result<Document, CliError> {
     Document::parse(&found.bytes)
-        .map_err(|error| CliError::new(format!("{}: {}", reference.familiar(), super::error::chain(&error))))
+        .map_err(|error| CliError::new(format!("{}: {}", reference.familiar(), crate::causes::chain(&error))))
 }
 
 fn select<'a>(index: &'a Index, platform: Option<&Platform>) -> Result<&'a Descriptor, CliError> {
@@ -91,26 +123,18 @@ fn shown(
 ) -> Value {
     let size: u64 = manifest.layers.iter().map(|layer| layer.size).sum();
     let tags = reference.tag().map(|tag| format!("{}:{tag}", reference.familiar_repository()));
-    let comment = config.history.last().map_or("", |entry| entry.comment.as_str());
-    let mut value = json!({
+    let known = json!({
         "Id": manifest.config.digest,
         "RepoTags": tags.into_iter().collect::<Vec<_>>(),
         "RepoDigests": [format!("{}@{}", reference.familiar_repository(), top.digest)],
-        "Parent": "",
-        "Comment": comment,
-        "Created": config.created.clone().unwrap_or_else(|| "0001-01-01T00:00:00Z".to_owned()),
-        "DockerVersion": raw["docker_version"].as_str().unwrap_or(""),
-        "Author": config.author,
-        "Config": container_config(raw.get("config")),
-        "Architecture": config.architecture,
-        "Variant": config.variant.clone().unwrap_or_default(),
-        "Os": config.os,
-        "OsVersion": config.os_version.clone().unwrap_or_default(),
+    });
+    let kept = json!({
         "Size": size,
         "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
         "Layers": manifest.layers,
         "Descriptor": { "mediaType": chosen.media_type, "digest": chosen.digest, "size": chosen.bytes.len() },
     });
+    let mut value = joined([known, described(config, raw), kept]);
     if !others.is_empty() {
         value["Manifests"] = json!(others);
     }

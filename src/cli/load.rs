@@ -8,7 +8,7 @@ use clap::Args;
 use super::error::CliError;
 use super::global::Global;
 use super::{files, output};
-use crate::archive::{load, load_directory};
+use crate::archive::{Loaded, load, load_directory};
 use crate::fs::Root;
 use crate::image::Platform;
 
@@ -17,13 +17,13 @@ use crate::image::Platform;
 pub struct LoadArgs {
     /// Read from tar archive file or a directory with an OCI layout, instead of STDIN
     #[arg(short, long, value_name = "FILE")]
-    input: Option<PathBuf>,
+    pub input: Option<PathBuf>,
     /// Suppress the load output
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
     /// Load only the given platform
     #[arg(long)]
-    platform: Option<String>,
+    pub platform: Option<String>,
 }
 
 /// Runs the command.
@@ -42,17 +42,21 @@ pub fn run(args: &LoadArgs, global: &Global) -> Result<(), CliError> {
             load(store, input, platform.as_ref(), &*progress)?
         }
     };
-    for loaded in all {
-        if let (Some(name), Some(old)) = (&loaded.name, loaded.replaced) {
-            output::line(&format!(
-                "The image {} already exists, renaming the old one with ID {old} to empty string",
-                name.familiar()
-            ))?;
-        }
-        match &loaded.name {
-            Some(name) => output::line(&format!("Loaded image: {}", name.familiar()))?,
-            None => output::line(&format!("Loaded image ID: {}", loaded.image))?,
-        }
+    all.iter().flat_map(lines).try_for_each(|line| output::line(&line))
+}
+
+/// Says what was loaded, in docker's words.
+pub fn lines(loaded: &Loaded) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (Some(name), Some(old)) = (&loaded.name, loaded.replaced) {
+        let name = name.familiar();
+        lines.push(format!(
+            "The image {name} already exists, renaming the old one with ID {old} to empty string"
+        ));
     }
-    Ok(())
+    lines.push(match &loaded.name {
+        Some(name) => format!("Loaded image: {}", name.familiar()),
+        None => format!("Loaded image ID: {}", loaded.image),
+    });
+    lines
 }

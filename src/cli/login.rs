@@ -16,16 +16,16 @@ use crate::registry::{Credential, RegistryError, Secret};
 pub struct LoginArgs {
     /// Registry, e.g. localhost:5000
     #[arg(value_name = "SERVER")]
-    server: Option<String>,
+    pub server: Option<String>,
     /// Username
     #[arg(short, long, value_name = "STRING")]
-    username: Option<String>,
+    pub username: Option<String>,
     /// Password or Personal Access Token (PAT)
     #[arg(short, long, value_name = "STRING")]
-    password: Option<String>,
+    pub password: Option<String>,
     /// Take the Password or Personal Access Token (PAT) from stdin
     #[arg(long)]
-    password_stdin: bool,
+    pub password_stdin: bool,
 }
 
 /// Log out from a registry. Defaults to Docker Hub if no server is specified
@@ -33,14 +33,17 @@ pub struct LoginArgs {
 pub struct LogoutArgs {
     /// Registry, e.g. localhost:5000
     #[arg(value_name = "SERVER")]
-    server: Option<String>,
+    pub server: Option<String>,
 }
 
 /// Largest password that standard input may hold.
 const MAX_PASSWORD: u64 = 1 << 20;
 
 /// Returns the registry's domain of whatever people type: a host, a URL, nothing.
-fn domain(server: Option<&str>) -> Result<String, CliError> {
+///
+/// # Errors
+/// It has a user or white space.
+pub fn domain(server: Option<&str>) -> Result<String, CliError> {
     let text = server.unwrap_or_default();
     let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = bare.split('/').next().unwrap_or_default();
@@ -55,12 +58,25 @@ fn domain(server: Option<&str>) -> Result<String, CliError> {
 
 /// Runs `login`.
 pub fn login(args: &LoginArgs, global: &Global) -> Result<(), CliError> {
+    let client = registries::client(global)?;
+    let runtime = registries::runtime()?;
+    login_with(args, global, &|domain, credential| {
+        runtime.block_on(client.login(domain, credential)).map_err(explain)
+    })
+}
+
+/// Asks a registry whether a credential is right; it may give a token to keep in its place.
+type Prove<'a> = &'a dyn Fn(&str, &Credential) -> Result<Option<Secret>, CliError>;
+
+/// Runs `login` with the registry asked by whatever asks it.
+///
+/// # Errors
+/// There is no credential, it is wrong, or it can't be kept.
+pub fn login_with(args: &LoginArgs, global: &Global, prove: Prove<'_>) -> Result<(), CliError> {
     let domain = domain(args.server.as_deref())?;
     let given = given_password(args)?;
     let files = registries::credentials(global);
-    let client = registries::client(global)?;
-    let runtime = registries::runtime()?;
-    let prove = |credential: &Credential| runtime.block_on(client.login(&domain, credential));
+    let prove = |credential: &Credential| prove(&domain, credential);
     if args.username.is_none()
         && given.is_none()
         && let Some(known) = files.get(&domain, None).map_err(credentials)?
@@ -76,19 +92,19 @@ pub fn login(args: &LoginArgs, global: &Global) -> Result<(), CliError> {
         ));
         match prove(&known) {
             Ok(_) => return output::line("Login Succeeded"),
-            Err(error) => output::talk(&format!("Login did not succeed, error: {}", explain(error).text)),
+            Err(error) => output::talk(&format!("Login did not succeed, error: {}", error.text)),
         }
     }
     let (username, password) = ask(args, given, &domain, files.username(&domain))?;
     let credential = Credential::Basic { username: username.clone(), password };
-    let refresh = prove(&credential).map_err(explain)?;
+    let refresh = prove(&credential)?;
     let credential = match refresh {
         Some(token) => Credential::Identity { username, token },
         None => credential,
     };
     let before = files.get(&domain, None).ok().flatten();
     let kept = files.store(&domain, &credential).map_err(|error| {
-        CliError::new(format!("error saving credentials: {}", super::error::chain(&error)))
+        CliError::new(format!("error saving credentials: {}", crate::causes::chain(&error)))
     })?;
     if let (Kept::File(path), Credential::Basic { .. }) = (kept, &credential)
         && before.as_ref() != Some(&credential)
@@ -202,7 +218,7 @@ fn hidden(text: &str) -> Result<String, CliError> {
 }
 
 /// Docker's words for a log-in that failed.
-fn explain(error: RegistryError) -> CliError {
+pub fn explain(error: RegistryError) -> CliError {
     let text = match &error {
         RegistryError::Response { url, status: 401, errors, .. }
             if errors.iter().all(|e| e.message.is_empty()) =>
@@ -218,15 +234,15 @@ fn explain(error: RegistryError) -> CliError {
                 let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
                 format!("Get \"https://{host}/v2/\": unauthorized: {said}")
             }
-            _ => super::error::chain(&error),
+            _ => crate::causes::chain(&error),
         },
-        _ => super::error::chain(&error),
+        _ => crate::causes::chain(&error),
     };
     CliError::new(format!("Error response from daemon: {text}"))
 }
 
 fn credentials(error: CredentialError) -> CliError {
-    CliError::new(format!("error getting credentials - err: {}", super::error::chain(&error)))
+    CliError::new(format!("error getting credentials - err: {}", crate::causes::chain(&error)))
 }
 
 /// Runs `logout`.
@@ -238,7 +254,7 @@ pub fn logout(args: &LogoutArgs, global: &Global) -> Result<(), CliError> {
         Ok(_) => Ok(()),
         Err(error) => Err(CliError::new(format!(
             "WARNING: could not erase credentials: {}",
-            super::error::chain(&error)
+            crate::causes::chain(&error)
         ))),
     }
 }

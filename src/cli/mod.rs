@@ -13,6 +13,7 @@ mod completion;
 mod config_file;
 mod container;
 mod containers;
+mod context;
 mod copy;
 mod csv;
 mod df;
@@ -34,8 +35,10 @@ mod inspect_remote;
 mod later;
 mod load;
 mod login;
+mod machine;
 mod manifest;
 mod meant;
+mod namespace;
 mod network;
 mod output;
 mod prune;
@@ -44,11 +47,13 @@ mod push;
 mod refused;
 mod registries;
 mod registry;
+mod remote;
 mod render;
 mod rmi;
 mod run;
 mod save;
 mod search;
+mod service;
 mod signals;
 mod table;
 mod tag;
@@ -70,12 +75,23 @@ use global::Global;
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let first = words.next().unwrap_or_default();
-    let program = if Path::new(&first).file_name() == Some("docker".as_ref()) { "docker" } else { "skiff" };
-    let words = text(words);
+    let named = |name: &str| Path::new(&first).file_name() == Some(name.as_ref());
+    let program = if named("docker") || named("dockerd") { "docker" } else { "skiff" };
+    let mut words = text(words);
+    if let Ok(words) = &mut words
+        && named("dockerd")
+    {
+        words.insert(0, "daemon".to_owned());
+    }
     if let Ok([word, rest @ ..]) = words.as_deref()
         && word == container::MONITOR
     {
         return container::monitor_main(rest);
+    }
+    if let Ok([word, rest @ ..]) = words.as_deref()
+        && word == crate::net::HOLDER
+    {
+        return namespace::hold(rest);
     }
     match words.and_then(|words| dispatch(program, &words)) {
         Ok(code) => code,
@@ -103,29 +119,40 @@ fn dispatch(program: &'static str, words: &[String]) -> Result<ExitCode, CliErro
         words::Read::Help(text) => return output::data(&text).map(|()| ExitCode::SUCCESS),
     };
     let parsed = tree.try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = parsed.map_err(|error| usage::report(&error, &command_path(&words)))?;
+    let cli = parsed.map_err(|error| at_level(program, &words, |level| usage::report(&error, level)))?;
+    carry_out(cli, program, &words).map_err(|error| {
+        if error.usage { at_level(program, &words, |level| usage::explained(error, level)) } else { error }
+    })
+}
+
+/// Says something about the command that words name.
+fn at_level(
+    program: &'static str,
+    words: &[String],
+    say: impl FnOnce(&words::Level<'_>) -> CliError,
+) -> CliError {
+    let (tree, leaf) = (Cli::command().name(program), std::cell::OnceCell::new());
+    say(&words::Level::of(&command_path(words), &tree, &leaf))
+}
+
+fn carry_out(cli: Cli, program: &'static str, words: &[String]) -> Result<ExitCode, CliError> {
     if cli.version {
         output::line(&info::version_line(program))?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(command) = cli.command else { return Ok(ExitCode::SUCCESS) };
-    if let Err(error) = endpoint::refuse(&cli.global, program) {
-        // What the client itself is, it can still say.
-        match &command {
-            Command::Version(_) => info::client_alone(true, cli.global.debug)?,
-            Command::Info(_) => info::client_alone(false, cli.global.debug)?,
-            _ => {}
-        }
-        return Err(error);
-    }
     let rootless = !rustix::process::geteuid().is_root();
-    let mut mapping = None;
+    let engine = if remote::is_local(&command) { None } else { endpoint::choose(&cli.global)? };
+    if let Some(chosen) = engine {
+        // Neither the store nor a namespace is needed.
+        let global = Global::new(program.to_owned(), cli.global, rootless);
+        return remote::execute(command, chosen, &global, &command_path(words));
+    }
+    let mut global = Global::new(program.to_owned(), cli.global, rootless);
     if rootless && needs_ids(&command) {
         // Before any thread starts: a process with threads can't enter a user namespace.
-        let entered = crate::run::rootless::enter();
-        mapping = Some(entered.map_err(|e| CliError::new(error::chain(&e)))?);
+        global.mapping = Some(namespace::enter(&global.root()?, namespace::is_for_others(&command))?);
     }
-    let global = Global::new(program.to_owned(), cli.global, rootless, mapping);
     if !global.args.debug {
         return execute(command, &global);
     }
@@ -150,6 +177,7 @@ fn needs_ids(command: &Command) -> bool {
         Command::Version(_)
             | Command::Completion(_)
             | Command::Tags(_)
+            | Command::Context(_)
             | Command::Login(_)
             | Command::Logout(_)
             | Command::Manifest(_)
@@ -240,6 +268,7 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
         },
         Command::Builder(group) | Command::Buildx(group) => return builder_command(group.command, global),
         Command::Container(group) => return container_command(group.command, global),
+        Command::Context(group) => context::run(&group.command, global),
         Command::Events(args) => container::events(&args, global),
         Command::Volume(group) => return volume::run(&group.command, global),
         Command::Life(command) => return life_command(command, global),
@@ -253,7 +282,10 @@ fn execute(command: Command, global: &Global) -> Result<ExitCode, CliError> {
             SystemCommand::Events(args) => container::events(&args, global),
             SystemCommand::Info(args) => info::info(&args, global),
             SystemCommand::Prune(args) => prune::system(&args, global),
+            SystemCommand::Service(args) => service::run(&args, global.again()),
+            SystemCommand::DialStdio => service::dial_stdio(global.again()),
         },
+        Command::Daemon(args) => service::run(&args, global.again()),
         Command::Images(args) => images::run(&args, global),
         Command::Tag(args) => tag::run(&args, global),
         Command::Tags(args) => tags::run(&args, global),

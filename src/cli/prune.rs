@@ -6,7 +6,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use clap::Args;
 
 use super::buildx::CacheFilter;
-use super::error::CliError;
+use super::error::{CliError, flag_size};
 use super::filter::{Filters, has_label};
 use super::global::Global;
 use super::{buildx, containers, human, network, output};
@@ -19,19 +19,19 @@ use crate::store::{
 pub struct SystemPruneArgs {
     /// Remove all unused images not just dangling ones
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Prune anonymous volumes
     #[arg(long)]
-    volumes: bool,
+    pub volumes: bool,
     /// Provide filter values: until, label
     #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 }
 
 /// Remove all stopped containers
@@ -39,13 +39,13 @@ pub struct SystemPruneArgs {
 pub struct ContainerPruneArgs {
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Provide filter values: until, label
     #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 }
 
 /// Remove unused images
@@ -53,16 +53,16 @@ pub struct ContainerPruneArgs {
 pub struct ImagePruneArgs {
     /// Remove all unused images, not just dangling ones
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Provide filter values: until, label
     #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 }
 
 /// Remove build cache
@@ -70,31 +70,31 @@ pub struct ImagePruneArgs {
 pub struct BuilderPruneArgs {
     /// Include records whose layers images need anyway
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Provide filter values (id, type, description, inuse, mutable, shared, private, until=24h; = != ~=)
     #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Maximum amount of disk space allowed to keep for cache
     #[arg(long, value_name = "BYTES")]
-    max_used_space: Option<String>,
+    pub max_used_space: Option<String>,
     /// Amount of disk space always allowed to keep for cache
     #[arg(long, alias = "keep-storage", value_name = "BYTES")]
-    reserved_space: Option<String>,
+    pub reserved_space: Option<String>,
     /// Target amount of free disk space after pruning
     #[arg(long, value_name = "BYTES")]
-    min_free_space: Option<String>,
+    pub min_free_space: Option<String>,
     /// Provide a more verbose output
     #[arg(long)]
-    verbose: bool,
+    pub verbose: bool,
     /// Name of the builder; there is one
     #[arg(long, value_name = "NAME")]
-    builder: Option<String>,
+    pub builder: Option<String>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 }
 
 /// Runs `system prune`: images, then the cache.
@@ -126,7 +126,7 @@ pub fn system(args: &SystemPruneArgs, global: &Global) -> Result<(), CliError> {
     let mut freed = container_step(global, &filters, args.dry_run)?;
     network::prune_step(global, &filters, args.dry_run)?;
     if args.volumes {
-        freed += super::volume::remove_unused(global, false, &filters, args.dry_run)?;
+        freed += super::volume::prune_step(global, false, &filters, args.dry_run)?;
     }
     let mut total = image_step(global, args.all, &filters, args.dry_run)?;
     total.bytes += freed;
@@ -165,6 +165,24 @@ pub fn builder(args: &BuilderPruneArgs, global: &Global) -> Result<(), CliError>
     if !args.dry_run && !confirmed(args.force, question)? {
         return Ok(());
     }
+    let (shown, bytes) = cache_step(global, args.all, &filter, space, args.dry_run)?;
+    if !shown.is_empty() {
+        output::data(&buildx::lines(&shown, args.verbose))?;
+    }
+    output::line(&format!("Total:\t{}", human::size(bytes)))
+}
+
+/// Removes what a filter takes of the build cache; returns it and the bytes.
+///
+/// # Errors
+/// The store can't be read.
+pub fn cache_step(
+    global: &Global,
+    all: bool,
+    filter: &CacheFilter,
+    space: Space,
+    dry_run: bool,
+) -> Result<(Vec<buildx::Entry>, u64), CliError> {
     let store = global.store()?;
     let usage = store.usage(&containers::image_uses(global)?)?;
     let now = jiff::Timestamp::now();
@@ -174,7 +192,7 @@ pub fn builder(args: &BuilderPruneArgs, global: &Global) -> Result<(), CliError>
     let record = |record: &CacheRecord| wanted.contains(buildx::id_of(&record.key.hex()).as_str());
     let mount = |mount: &CacheMountRecord| wanted.contains(buildx::id_of(&mount.name).as_str());
     let policy = CachePolicy {
-        all: args.all,
+        all,
         keep_bytes: space.keep(usage.cache.size, || Ok(store.free_bytes()?))?,
         filter: (!filter.is_empty()).then_some(&record),
         mounts: (!filter.is_empty()).then_some(&mount),
@@ -182,39 +200,31 @@ pub fn builder(args: &BuilderPruneArgs, global: &Global) -> Result<(), CliError>
     };
     let plan = store.plan_builder_prune(&policy)?;
     let mut gone: HashSet<String> = plan.mounts.iter().map(|(mount, _)| buildx::id_of(&mount.name)).collect();
-    let removed = carry_out(store, &plan, args.dry_run)?;
+    let removed = carry_out(store, &plan, dry_run)?;
     gone.extend(removed.records.iter().map(|key| buildx::id_of(&key.hex())));
-    let shown: Vec<_> = entries.into_iter().filter(|entry| gone.contains(&entry.id)).collect();
-    if !shown.is_empty() {
-        output::data(&buildx::lines(&shown, args.verbose))?;
-    }
-    output::line(&format!("Total:\t{}", human::size(removed.bytes)))
+    let shown = entries.into_iter().filter(|entry| gone.contains(&entry.id)).collect();
+    Ok((shown, removed.bytes))
 }
 
 /// How much of the cache may stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Space {
-    most: Option<u64>,
-    reserved: Option<u64>,
-    free: Option<u64>,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Most bytes of it.
+    pub most: Option<u64>,
+    /// Bytes that stay in any case.
+    pub reserved: Option<u64>,
+    /// Bytes that shall be free on the disk.
+    pub free: Option<u64>,
 }
 
 impl Space {
     fn of(args: &BuilderPruneArgs) -> Result<Self, CliError> {
-        let read = |flag: &str, text: &Option<String>| {
-            let size = |text: &String| {
-                human::parse_size(text).ok_or_else(|| {
-                    let why =
-                        format!("invalid argument {text:?} for \"--{flag}\" flag: invalid size: '{text}'");
-                    CliError::new(why).code(125)
-                })
-            };
-            text.as_ref().map(size).transpose()
-        };
+        let read =
+            |flag: &str, text: &Option<String>| text.as_ref().map(|text| flag_size(flag, text)).transpose();
         Ok(Self {
-            most: read("max-used-space", &args.max_used_space)?,
-            reserved: read("reserved-space", &args.reserved_space)?,
-            free: read("min-free-space", &args.min_free_space)?,
+            most: read("--max-used-space", &args.max_used_space)?,
+            reserved: read("--reserved-space", &args.reserved_space)?,
+            free: read("--min-free-space", &args.min_free_space)?,
         })
     }
 
@@ -234,6 +244,25 @@ impl Space {
 
 /// Removes containers that do not run, and says so; returns the bytes.
 fn container_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<u64, CliError> {
+    let (ids, bytes) = remove_containers(global, filters, dry_run)?;
+    if !ids.is_empty() {
+        output::line(&format!("Deleted Containers:\n{}\n", ids.join("\n")))?;
+    }
+    Ok(bytes)
+}
+
+/// Filters of the containers that are removed.
+pub const CONTAINER_FILTERS: &[&str] = &["until", "label", "label!"];
+
+/// Removes containers that do not run; returns their ids and the bytes.
+///
+/// # Errors
+/// The containers can't be read.
+pub fn remove_containers(
+    global: &Global,
+    filters: &Filters,
+    dry_run: bool,
+) -> Result<(Vec<String>, u64), CliError> {
     let (until, labels) = (filters.time("until")?, filters.values("label"));
     let unwanted = filters.values("label!");
     let (mut ids, mut bytes) = (Vec::new(), 0);
@@ -257,10 +286,7 @@ fn container_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<u
             bytes += size;
         }
     }
-    if !ids.is_empty() {
-        output::line(&format!("Deleted Containers:\n{}\n", ids.join("\n")))?;
-    }
-    Ok(bytes)
+    Ok((ids, bytes))
 }
 
 /// Runs `container prune`.
@@ -268,7 +294,7 @@ fn container_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<u
 /// # Errors
 /// A container can't be removed, or a filter is none.
 pub fn container(args: &ContainerPruneArgs, global: &Global) -> Result<(), CliError> {
-    let filters = Filters::parse(&args.filter, &["until", "label", "label!"])?;
+    let filters = Filters::parse(&args.filter, CONTAINER_FILTERS)?;
     if !args.dry_run && !confirmed(args.force, "WARNING! This will remove all stopped containers.\n")? {
         return Ok(());
     }
@@ -276,7 +302,11 @@ pub fn container(args: &ContainerPruneArgs, global: &Global) -> Result<(), CliEr
     report(&Removed { bytes, ..Removed::default() }, args.dry_run)
 }
 
-fn image_step(global: &Global, all: bool, filters: &Filters, dry_run: bool) -> Result<Removed, CliError> {
+/// Removes images that nobody uses.
+///
+/// # Errors
+/// The store can't be read, or a filter's value is none.
+pub fn image_step(global: &Global, all: bool, filters: &Filters, dry_run: bool) -> Result<Removed, CliError> {
     let store = global.store()?;
     let until = filters.time("until")?;
     let (labels, unwanted) = (filters.values("label"), filters.values("label!"));

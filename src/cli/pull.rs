@@ -9,6 +9,7 @@ use super::global::Global;
 use super::render::{Out, Way, layers};
 use super::{output, registries};
 use crate::image::{Platform, Reference};
+use crate::progress::Reporter;
 use crate::registry::pull::{PullOptions, Pulled, pull};
 use crate::registry::{Repository, Transfer, TransferError};
 
@@ -17,19 +18,19 @@ use crate::registry::{Repository, Transfer, TransferError};
 pub struct PullArgs {
     /// Image, e.g. debian, debian:bookworm or localhost:5000/app@sha256:...
     #[arg(value_name = "NAME[:TAG|@DIGEST]")]
-    name: String,
+    pub name: String,
     /// Download all tagged images in the repository
     #[arg(short, long)]
-    all_tags: bool,
+    pub all_tags: bool,
     /// Set platform if the registry has the image for several
     #[arg(long)]
-    platform: Option<String>,
+    pub platform: Option<String>,
     /// Suppress verbose output
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
     /// Accepted for docker's sake: there is no content trust to disable
     #[arg(long, hide = true)]
-    disable_content_trust: bool,
+    pub disable_content_trust: bool,
 }
 
 /// Runs the command.
@@ -42,12 +43,7 @@ pub fn run(args: &PullArgs, global: &Global) -> Result<(), CliError> {
         if reference.tag().is_some() || reference.digest().is_some() {
             return Err(CliError::new("tag can't be used with --all-tags/-a"));
         }
-        let client = registries::client(global)?;
-        let mut tags = runtime
-            .block_on(client.tags(&Repository::of(&reference)))
-            .map_err(|error| CliError::engine(&TransferError::manifest(&reference, error)))?;
-        tags.sort();
-        for tag in tags {
+        for tag in all_tags(global, &runtime, &reference)? {
             let one = reference.with_tag(&tag)?;
             pull_one(global, &runtime, &one, &options, args.quiet, Out::Stdout)?;
         }
@@ -83,19 +79,46 @@ pub fn pull_one(
         Some(_) => reference.to_string(),
         None => reference.tag().unwrap_or_default().to_owned(),
     };
-    let reporter = layers(out, Way::Down, quiet);
-    let client = registries::client(global)?;
-    let store = global.store()?.clone();
-    let transfer = Transfer { client, store, reporter: Arc::clone(&reporter) };
+    let transfer = transfer(global, layers(out, Way::Down, quiet))?;
     say(format!("{what}: Pulling from {}", reference.path()))?;
     let pulled = runtime.block_on(pull(&transfer, reference, options));
-    drop((transfer, reporter));
+    drop(transfer);
     let pulled = pulled.map_err(|error| CliError::engine(&error))?;
     say(format!("Digest: {}", pulled.digest))?;
     let name = reference.familiar();
-    say(match pulled.newer {
+    say(status(&pulled, &name))?;
+    Ok(pulled)
+}
+
+/// Returns what moves images for a command or a request.
+///
+/// # Errors
+/// The store can't be opened, or a configuration file is wrong.
+pub fn transfer(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Transfer, CliError> {
+    Ok(Transfer { client: registries::client(global)?, store: global.store()?.clone(), reporter })
+}
+
+/// Says what a pull did.
+pub fn status(pulled: &Pulled, name: &str) -> String {
+    match pulled.newer {
         true => format!("Status: Downloaded newer image for {name}"),
         false => format!("Status: Image is up to date for {name}"),
-    })?;
-    Ok(pulled)
+    }
+}
+
+/// Returns all tags of a repository in its registry, sorted.
+///
+/// # Errors
+/// The registry does not say.
+pub fn all_tags(
+    global: &Global,
+    runtime: &tokio::runtime::Runtime,
+    reference: &Reference,
+) -> Result<Vec<String>, CliError> {
+    let client = registries::client(global)?;
+    let mut tags = runtime
+        .block_on(client.tags(&Repository::of(reference)))
+        .map_err(|error| CliError::engine(&TransferError::manifest(reference, error)))?;
+    tags.sort();
+    Ok(tags)
 }

@@ -8,7 +8,6 @@ use super::render::{Out, Way, layers};
 use super::{output, registries};
 use crate::image::{Platform, Reference};
 use crate::layers::Compression;
-use crate::registry::Transfer;
 use crate::registry::push::{PushOptions, push};
 
 /// Level of zstd where none is given.
@@ -19,22 +18,22 @@ const ZSTD_LEVEL: i32 = 3;
 pub struct PushArgs {
     /// Image, e.g. localhost:5000/team/app:1
     #[arg(value_name = "NAME[:TAG]")]
-    name: String,
+    pub name: String,
     /// Push all tags of an image to the repository
     #[arg(short, long)]
-    all_tags: bool,
+    pub all_tags: bool,
     /// Suppress verbose output
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
     /// Push a platform-specific manifest as a single-platform image
     #[arg(long)]
-    platform: Option<String>,
+    pub platform: Option<String>,
     /// Compression of layers that have none yet: gzip[:LEVEL] or zstd[:LEVEL]
     #[arg(long, value_name = "KIND")]
-    compression: Option<String>,
+    pub compression: Option<String>,
     /// Accepted for docker's sake: there is no content trust to disable
     #[arg(long, hide = true)]
-    disable_content_trust: bool,
+    pub disable_content_trust: bool,
 }
 
 /// Runs the command.
@@ -51,20 +50,24 @@ pub fn run(args: &PushArgs, global: &Global) -> Result<(), CliError> {
     if let Some(text) = &args.compression {
         options.compression = compression(text, options.compression)?;
     }
-    let references = references(args, &reference, global)?;
+    if !args.all_tags && reference.tag().is_none() && !args.quiet {
+        output::line("Using default tag: latest")?;
+    }
+    let references = match args.all_tags {
+        true => all_tags(&reference, global)?,
+        false => vec![reference.clone().or_latest()],
+    };
     if !args.quiet {
         output::line(&format!("The push refers to repository [{}]", reference.repository()))?;
     }
     let runtime = registries::runtime()?;
-    let client = registries::client(global)?;
-    let store = global.store()?;
     for one in &references {
         let reporter = layers(Out::Stdout, Way::Up, args.quiet);
-        let transfer = Transfer { client: client.clone(), store: store.clone(), reporter };
+        let transfer = super::pull::transfer(global, reporter)?;
         let pushed = runtime.block_on(push(&transfer, one, &options));
         // What was drawn stays above what is said next.
         drop(transfer);
-        let pushed = pushed.map_err(|error| CliError::new(super::error::chain(&error)))?;
+        let pushed = pushed.map_err(|error| CliError::new(crate::causes::chain(&error)))?;
         for note in &pushed.notes {
             output::talk(&format!("NOTE: {note}"));
         }
@@ -81,14 +84,11 @@ pub fn run(args: &PushArgs, global: &Global) -> Result<(), CliError> {
     }
 }
 
-/// Returns the names to push, and says which tag was meant where none was given.
-fn references(args: &PushArgs, reference: &Reference, global: &Global) -> Result<Vec<Reference>, CliError> {
-    if !args.all_tags {
-        if reference.tag().is_none() && !args.quiet {
-            output::line("Using default tag: latest")?;
-        }
-        return Ok(vec![reference.clone().or_latest()]);
-    }
+/// Returns all names of a repository.
+///
+/// # Errors
+/// There are none, or a tag was given.
+pub fn all_tags(reference: &Reference, global: &Global) -> Result<Vec<Reference>, CliError> {
     if reference.tag().is_some() {
         return Err(CliError::new("tag can't be used with --all-tags/-a"));
     }

@@ -14,6 +14,8 @@ pub trait Unavailable: 'static {
     const WITHOUT_EFFECT: &'static [(&'static str, &'static [&'static str])];
     /// Flags whose value may be left out.
     const BOOLEAN: &'static [&'static str];
+    /// Flags that only engines on Windows have.
+    const WINDOWS: &'static [&'static str] = &[];
     /// Flags with a letter.
     const SHORT: &'static [(&'static str, char)] = &[];
     /// What the command's errors begin with.
@@ -28,7 +30,11 @@ pub struct Refused<U> {
 }
 
 fn flags<U: Unavailable>() -> impl Iterator<Item = &'static str> {
-    U::ALWAYS.iter().map(|(name, _)| *name).chain(U::WITHOUT_EFFECT.iter().map(|(name, _)| *name))
+    U::ALWAYS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(U::WITHOUT_EFFECT.iter().map(|(name, _)| *name))
+        .chain(U::WINDOWS.iter().copied())
 }
 
 impl<U: Unavailable> Args for Refused<U> {
@@ -74,6 +80,19 @@ impl<U: Unavailable> FromArgMatches for Refused<U> {
 }
 
 impl<U: Unavailable> Refused<U> {
+    /// Refuses the first flag that was given and that only engines on Windows have.
+    ///
+    /// # Errors
+    /// There is one; docker says so before anything else.
+    pub fn only_windows(&self) -> Result<(), CliError> {
+        match self.found.iter().find(|name| U::WINDOWS.contains(name)) {
+            None => Ok(()),
+            Some(name) => Err(CliError::new(format!(
+                "\"--{name}\" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux"
+            ))),
+        }
+    }
+
     /// Refuses the first flag that was given.
     ///
     /// # Errors

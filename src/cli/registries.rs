@@ -37,8 +37,10 @@ pub fn client_to(global: &Global, domain: &str, insecure: bool) -> Result<Regist
 }
 
 fn client_for(global: &Global, hosts: HostsConfig) -> Result<RegistryClient, CliError> {
-    let debug = global.args.debug;
+    let (debug, serving) = (global.args.debug, global.client().is_some());
     let notices = Arc::new(move |notice: Notice| match notice {
+        // Nobody who reads along asked for it.
+        _ if serving && !debug => {}
         Notice::Retrying { wait, attempt, reason, .. } if debug || attempt > 2 => {
             output::talk(&format!("Retrying in {} seconds: {reason}", wait.as_secs().max(1)));
         }
@@ -51,7 +53,10 @@ fn client_for(global: &Global, hosts: HostsConfig) -> Result<RegistryClient, Cli
     let patience = config_file::patience()?;
     let mut options = ClientOptions {
         hosts: Arc::new(hosts),
-        credentials: Arc::new(credentials(global)),
+        credentials: match global.client() {
+            Some(given) => Arc::clone(given),
+            None => Arc::new(credentials(global)),
+        },
         notices,
         ..ClientOptions::default()
     };

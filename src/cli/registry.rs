@@ -11,9 +11,10 @@ use super::error::CliError;
 use super::global::Global;
 use super::{output, registries, signals};
 use crate::registry::server::{
-    CollectOptions, Directory, Log, Registry, Rules, Server, Storage, Upstream, Users, collect, tls_acceptor,
+    CollectOptions, Directory, Log, Registry, Rules, Server, Storage, Upstream, Users, collect,
 };
 use crate::registry::{ClientOptions, RegistryClient};
+use crate::tls::{ServerFiles, acceptor};
 
 /// Attempts at asking the registry behind, and how long it may be silent.
 const UPSTREAM_ATTEMPTS: u32 = 2;
@@ -121,7 +122,11 @@ async fn serve(args: &ServeArgs, global: &Global) -> Result<(), CliError> {
     let users = args.htpasswd.as_deref().map(Users::open).transpose().map_err(|e| failed(&e))?;
     let upstream = args.upstream.as_deref().map(|url| upstream(url, args.ttl, global)).transpose()?;
     let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key).map_err(|e| failed(&e))?),
+        (Some(certificate), Some(key)) => {
+            let (certificate, key) = (certificate.clone(), key.clone());
+            let files = ServerFiles { certificate, key, authority: None };
+            Some(acceptor(&files).map_err(|e| failed(&e))?)
+        }
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -223,5 +228,5 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn failed(error: &dyn std::error::Error) -> CliError {
-    CliError::new(super::error::chain(error))
+    CliError::new(crate::causes::chain(error))
 }

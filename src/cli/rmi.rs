@@ -5,40 +5,52 @@ use clap::Args;
 use super::error::CliError;
 use super::global::Global;
 use super::output;
-use crate::store::Removed;
+use crate::store::{ImageUse, Removed, StoreError};
 
 /// Remove one or more images
 #[derive(Debug, Args)]
 pub struct RmiArgs {
     /// Images
     #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<String>,
+    pub images: Vec<String>,
     /// Force removal of the image
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Do not delete untagged parents
     #[arg(long)]
-    no_prune: bool,
+    pub no_prune: bool,
 }
 
 /// Runs the command: every image is tried, the exit code tells whether all went.
 pub fn run(args: &RmiArgs, global: &Global) -> Result<(), CliError> {
-    let store = global.store()?;
     let uses = super::containers::image_uses(global)?;
     let mut failed = false;
     for image in &args.images {
-        let result = store.plan_remove(image, args.force, &uses).and_then(|plan| store.apply(&plan));
-        match result {
+        match remove(global, image, args.force, &uses)? {
             Ok(removed) => output::data(&lines(&removed))?,
             Err(error) => {
                 // With -f a missing image is said and forgiven.
-                let missing = matches!(error, crate::store::StoreError::NoImage(_));
+                let missing = matches!(error, StoreError::NoImage(_));
                 failed |= !(missing && args.force);
                 output::talk(&CliError::from(error).text);
             }
         }
     }
     if failed { Err(CliError::silent(1)) } else { Ok(()) }
+}
+
+/// Removes a name, and the image if it was its last one.
+///
+/// # Errors
+/// The store can't be opened; inside, why this image stays.
+pub fn remove(
+    global: &Global,
+    image: &str,
+    force: bool,
+    uses: &[ImageUse],
+) -> Result<Result<Removed, StoreError>, CliError> {
+    let store = global.store()?;
+    Ok(store.plan_remove(image, force, uses).and_then(|plan| store.apply(&plan)))
 }
 
 /// Returns docker's lines for what was removed.

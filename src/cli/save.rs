@@ -18,13 +18,13 @@ use crate::store::{Found, Store};
 pub struct SaveArgs {
     /// Images; a name without a tag is all of its tags
     #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<String>,
+    pub images: Vec<String>,
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
     /// Save only the given platform
     #[arg(long)]
-    platform: Option<String>,
+    pub platform: Option<String>,
 }
 
 /// Runs the command.
@@ -35,10 +35,7 @@ pub fn run(args: &SaveArgs, global: &Global) -> Result<(), CliError> {
     let store = global.store()?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
-    let mut items = Vec::new();
-    for name in &args.images {
-        add(store, name, platform.as_ref(), &mut items)?;
-    }
+    let items = items(store, &args.images, platform.as_ref())?;
     let progress = super::render::transfers("Saving");
     match &args.output {
         Some(path) => {
@@ -47,9 +44,26 @@ pub fn run(args: &SaveArgs, global: &Global) -> Result<(), CliError> {
             target.commit()
         }
         None => {
-            Ok(save(store, &items, &File::from(std::io::stdout().as_fd().try_clone_to_owned()?), &*progress)?)
+            let out = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+            save(store, &items, &out, &*progress).map_err(|error| super::output::unread(error.into()))
         }
     }
+}
+
+/// Returns what an archive of these images holds; a name without a tag is all of its tags.
+///
+/// # Errors
+/// One is not there.
+pub fn items(
+    store: &Store,
+    names: &[String],
+    platform: Option<&Platform>,
+) -> Result<Vec<SaveItem>, CliError> {
+    let mut items = Vec::new();
+    for name in names {
+        add(store, name, platform, &mut items)?;
+    }
+    Ok(items)
 }
 
 /// Adds what a name means; an image that is there already gets one more name.

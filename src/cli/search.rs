@@ -15,16 +15,16 @@ use crate::registry::Found;
 pub struct SearchArgs {
     /// What to look for, e.g. debian or localhost:5000/app
     #[arg(value_name = "TERM")]
-    term: String,
+    pub term: String,
     /// Filter output: stars=N, is-official=BOOL, is-automated=BOOL
     #[arg(short, long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Max number of search results
     #[arg(long, value_name = "INT", default_value_t = 0, hide_default_value = true)]
-    limit: i64,
+    pub limit: i64,
     /// Don't truncate output
     #[arg(
         long,
@@ -35,10 +35,10 @@ pub struct SearchArgs {
         hide_default_value = true,
         value_name = "BOOL"
     )]
-    no_trunc: bool,
+    pub no_trunc: bool,
     /// Only images with at least so many stars (deprecated: --filter stars=N)
     #[arg(short, long, value_name = "INT")]
-    stars: Option<u64>,
+    pub stars: Option<u64>,
     /// Only automated builds (deprecated: --filter is-automated=true)
     #[arg(
         long,
@@ -48,7 +48,7 @@ pub struct SearchArgs {
         hide = true,
         value_name = "BOOL"
     )]
-    automated: Option<bool>,
+    pub automated: Option<bool>,
 }
 
 /// Results when no limit is given.
@@ -56,7 +56,8 @@ const LIMIT: i64 = 25;
 /// Columns of a cut description.
 const DESCRIPTION: usize = 45;
 
-const COLUMNS: &[Column] = &[
+/// The fields of a row.
+pub const COLUMNS: &[Column] = &[
     Column { field: "Name", title: "NAME" },
     Column { field: "Description", title: "DESCRIPTION" },
     Column { field: "StarCount", title: "STARS" },
@@ -77,20 +78,37 @@ pub fn run(args: &SearchArgs, global: &Global) -> Result<(), CliError> {
             filter.push("is-automated=true".to_owned());
         }
     }
-    let filters = Filters::parse(&filter, &["stars", "is-official", "is-automated"])?;
-    let keep = keeper(&filters)?;
-    let limit = if args.limit == 0 { LIMIT } else { args.limit };
+    let filters = Filters::parse(&filter, FILTERS)?;
+    let found = search(&args.term, args.limit, &filters, global)?;
+    let rows = found.iter().map(|one| row(one, args.no_trunc)).collect();
+    let default: &[&str] = &["Name", "Description", "StarCount", "IsOfficial"];
+    output::data(&List { columns: COLUMNS, default, rows }.render(args.format.as_deref())?)
+}
+
+/// What results may be narrowed down by.
+pub const FILTERS: &[&str] = &["stars", "is-official", "is-automated"];
+
+/// Asks a registry, with the most stars first; a limit of 0 is the usual one.
+///
+/// # Errors
+/// The registry does not say, the limit is out of range, or a filter's value is none.
+pub fn search(term: &str, limit: i64, filters: &Filters, global: &Global) -> Result<Vec<Found>, CliError> {
+    let keep = keeper(filters)?;
+    let limit = if limit == 0 { LIMIT } else { limit };
     let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| {
         CliError::new(format!("Error response from daemon: limit {limit} is outside the range of [1, 100]"))
     })?;
-    let (domain, term) = split(&args.term);
+    let (domain, term) = split(term);
     let client = registries::client(global)?;
     let mut found = registries::runtime()?.block_on(client.search(&domain, term, limit))?;
     found.retain(keep);
     found.sort_by_key(|one| std::cmp::Reverse(one.star_count));
-    let rows = found.iter().map(|one| row(one, args.no_trunc)).collect();
-    let default: &[&str] = &["Name", "Description", "StarCount", "IsOfficial"];
-    output::data(&List { columns: COLUMNS, default, rows }.render(args.format.as_deref())?)
+    Ok(found)
+}
+
+/// Returns which registry is asked.
+pub fn domain(term: &str) -> String {
+    split(term).0
 }
 
 /// Splits the registry off, if the first part looks like one.
@@ -124,13 +142,23 @@ fn keeper(filters: &Filters) -> Result<impl Fn(&Found) -> bool + use<>, CliError
 }
 
 fn row(one: &Found, whole: bool) -> Map<String, Value> {
+    fields([&one.name, &one.description], one.star_count, [one.is_official, one.is_automated], whole)
+}
+
+/// Returns a row: name and description, stars, whether it is official and automated.
+pub fn fields(
+    [name, description]: [&str; 2],
+    stars: u64,
+    [official, automated]: [bool; 2],
+    whole: bool,
+) -> Map<String, Value> {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace('\u{1b}', "");
-    let description = plain(&one.description);
+    let description = plain(description);
     let description = if whole { description } else { table::ellipsis(&description, DESCRIPTION) };
     let ok = |yes: bool| if yes { "[OK]" } else { "" };
     let row = json!({
-        "Name": plain(&one.name), "Description": description, "StarCount": one.star_count.to_string(),
-        "IsOfficial": ok(one.is_official), "IsAutomated": ok(one.is_automated),
+        "Name": plain(name), "Description": description, "StarCount": stars.to_string(),
+        "IsOfficial": ok(official), "IsAutomated": ok(automated),
     });
     row.as_object().cloned().unwrap_or_default()
 }

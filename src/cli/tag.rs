@@ -11,25 +11,33 @@ use crate::image::Reference;
 pub struct TagArgs {
     /// Image to name
     #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
-    source: String,
+    pub source: String,
     /// The new name
     #[arg(value_name = "TARGET_IMAGE[:TAG]")]
-    target: String,
+    pub target: String,
 }
 
 /// Runs the command.
 pub fn run(args: &TagArgs, global: &Global) -> Result<(), CliError> {
-    let store = global.store()?;
     let target = Reference::parse(&args.target).map_err(|e| {
         CliError::new(format!(
             "Error parsing reference: {:?} is not a valid repository/tag: {e}",
             args.target
         ))
     })?;
+    tag(global, &args.source, &target)
+}
+
+/// Lets a name mean what another one, or an id, means.
+///
+/// # Errors
+/// There is no such image, or the name has a digest.
+pub fn tag(global: &Global, source: &str, target: &Reference) -> Result<(), CliError> {
     if target.digest().is_some() {
         return Err(CliError::new("refusing to create a tag with a digest reference"));
     }
-    let found = store.find(&args.source)?;
-    store.tag(&target.or_latest(), found.target)?;
+    let store = global.store()?;
+    let found = store.find(source)?;
+    store.tag(&target.clone().or_latest(), found.target)?;
     Ok(())
 }

@@ -66,10 +66,7 @@ pub fn read(root: &Command, program: &str, words: &[String]) -> Result<Read, Cli
         let next = level.command.find_subcommand(name);
         let next = next.ok_or_else(|| usage::unknown_command(&level, name))?;
         out.push(next.get_name().to_owned());
-        let mut above = level.above.clone();
-        above.extend(level.command.get_arguments().filter(|arg| arg.is_global_set()));
-        let next = if next.has_subcommands() { next } else { leaf.get_or_init(|| later::whole(next)) };
-        level = Level { command: next, path: format!("{} {name}", level.path), above };
+        level = level.below(next, name, &leaf);
     }
 }
 
@@ -95,6 +92,26 @@ pub struct Level<'a> {
 }
 
 impl<'a> Level<'a> {
+    /// Returns the level of a program, or of a command of it that is named by its whole path.
+    pub fn of(path: &str, root: &'a Command, leaf: &'a OnceCell<Command>) -> Self {
+        let mut names = path.split(' ');
+        let program = names.next().unwrap_or_default();
+        let mut level = Self { command: root, path: program.to_owned(), above: Vec::new() };
+        for name in names {
+            let Some(next) = level.command.find_subcommand(name) else { break };
+            level = level.below(next, name, leaf);
+        }
+        level
+    }
+
+    /// Returns the level of a command that stands below this one.
+    fn below(self, next: &'a Command, name: &str, leaf: &'a OnceCell<Command>) -> Self {
+        let mut above = self.above;
+        above.extend(self.command.get_arguments().filter(|arg| arg.is_global_set()));
+        let next = if next.has_subcommands() { next } else { leaf.get_or_init(|| later::whole(next)) };
+        Self { command: next, path: format!("{} {name}", self.path), above }
+    }
+
     /// Whether this command only holds others.
     pub fn is_group(&self) -> bool {
         self.command.has_subcommands()
@@ -263,6 +280,9 @@ impl<'w> Scan<'_, '_, 'w> {
     }
 
     fn take(&mut self, arg: &Arg, value: &str) -> Result<(), CliError> {
+        if let Some(why) = odd(arg, value) {
+            return Err(usage::invalid_value(self.level, arg, value, &why));
+        }
         let value = match is_switch(arg) && !takes_text(arg) {
             true => truth(value)
                 .ok_or_else(|| {
@@ -287,6 +307,23 @@ fn truth(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Says what docker says of a value that a flag of its kind can't have.
+fn odd(arg: &Arg, value: &str) -> Option<String> {
+    if arg.get_long() == Some("filter") && !value.is_empty() && !value.contains('=') {
+        return Some("bad format of filter (expected name=value)".to_owned());
+    }
+    let whole = arg.get_value_parser().type_id() == std::any::TypeId::of::<i64>();
+    match value.parse::<i64>() {
+        Err(error) if whole => {
+            use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+            let far = matches!(error.kind(), PosOverflow | NegOverflow);
+            let why = if far { "value out of range" } else { "invalid syntax" };
+            Some(format!("strconv.ParseInt: parsing \"{value}\": {why}"))
+        }
         _ => None,
     }
 }
@@ -339,7 +376,7 @@ mod tests {
             (
                 "rmi",
                 1,
-                "docker: 'docker rmi' requires at least 1 argument\n\nUsage:  docker rmi [OPTIONS] IMAGE [IMAGE...]\n\nRun 'docker rmi --help' for more information",
+                "docker: 'docker rmi' requires at least 1 argument\n\nUsage:  docker rmi [OPTIONS] IMAGE [IMAGE...]\n\nSee 'docker rmi --help' for more information",
             ),
             ("tag a", 1, "docker: 'docker tag' requires 2 arguments"),
             ("images a b", 1, "docker: 'docker images' requires at most 1 argument"),

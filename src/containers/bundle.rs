@@ -1,5 +1,6 @@
 //! A container as a bundle of the OCI runtime specification: `config.json` and `rootfs/`, for other runtimes.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -29,6 +30,16 @@ pub fn write_bundle(container: &Container, store: &Store, into: &Root) -> Result
             "a bundle can't be made of a container in another one's network".to_owned(),
         ));
     }
+    if config.shares.pids.is_some() || config.shares.ipc.is_some() {
+        return Err(ContainerError::Refused(
+            "a bundle can't be made of a container with another one's process ids or IPC".to_owned(),
+        ));
+    }
+    if !config.device_requests.is_empty() {
+        return Err(ContainerError::Refused(
+            "a bundle can't be made of a container with devices by request".to_owned(),
+        ));
+    }
     let view = view(container, store)?;
     let mut spec = process(container, &config.user, &view)?;
     spec.network = if config.network.mode == "host" { Network::Host } else { Network::None };
@@ -44,7 +55,8 @@ pub fn write_bundle(container: &Container, store: &Store, into: &Root) -> Result
                     "hard": unlimited(limit.hard) })
         })
         .collect();
-    document["annotations"] = json!(config.labels);
+    let annotations: BTreeMap<_, _> = config.labels.iter().chain(&config.annotations).collect();
+    document["annotations"] = json!(annotations);
     add(&mut document["mounts"], managed(container, into)?);
     for mount in &config.mounts {
         add(&mut document["mounts"], vec![mounted(container, mount)?]);
@@ -87,31 +99,48 @@ fn managed(container: &Container, into: &Root) -> Result<Vec<Value>, ContainerEr
     Ok(mounts)
 }
 
-fn mounted(container: &Container, mount: &MountPoint) -> Result<Value, ContainerError> {
+/// Returns a mount as the specification has it.
+pub(super) fn mounted(container: &Container, mount: &MountPoint) -> Result<Value, ContainerError> {
     let mut options = vec![if mount.read_only { "ro" } else { "rw" }.to_owned()];
     let (kind, source) = match &mount.source {
-        MountSource::Bind { path, create, recursive } => {
+        MountSource::Bind { path, create, recursive, .. } => {
             options.push(if *recursive { "rbind" } else { "bind" }.to_owned());
             if *create {
                 Root::open(Path::new("/"))?.create_dir_all(path, 0o755)?;
             }
-            ("bind", path.clone())
+            ("bind".to_owned(), path.clone())
         }
         MountSource::Volume { name, below, .. } => {
             let name = name.as_deref().unwrap_or_default();
-            if let Some(source) = volumes::mounted(&volumes::find(container.all(), name)?.options) {
-                return mounted(container, &MountPoint { source, ..mount.clone() });
+            match volumes::filesystem_of(&volumes::find(container.all(), name)?.options) {
+                Some(_) if below.is_some() => {
+                    return Err(ContainerError::Refused(
+                        "a bundle can't be made of a container with a path in a volume that has options"
+                            .to_owned(),
+                    ));
+                }
+                Some((kind, device, more)) => {
+                    options.extend(more);
+                    (kind, device)
+                }
+                None => {
+                    options.push("rbind".to_owned());
+                    let path = volumes::path(container.all(), name);
+                    ("bind".to_owned(), path.join(below.as_deref().unwrap_or_default()).display().to_string())
+                }
             }
-            options.push("rbind".to_owned());
-            let path = volumes::path(container.all(), name);
-            ("bind", path.join(below.as_deref().unwrap_or_default()).display().to_string())
+        }
+        MountSource::Image { .. } => {
+            return Err(ContainerError::Refused(
+                "a bundle can't be made of a container with the files of an image mounted".to_owned(),
+            ));
         }
         MountSource::Tmpfs { size, mode, noexec, nosuid, nodev } => {
             options.push(format!("mode={mode:o}"));
             options.extend(size.map(|size| format!("size={size}")));
             let flags = [("noexec", noexec), ("nosuid", nosuid), ("nodev", nodev)];
             options.extend(flags.iter().filter(|(_, set)| **set).map(|(flag, _)| (*flag).to_owned()));
-            ("tmpfs", "tmpfs".to_owned())
+            ("tmpfs".to_owned(), "tmpfs".to_owned())
         }
     };
     let propagation = match mount.propagation {

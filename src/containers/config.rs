@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
+use crate::cdi::DeviceRequest;
 use crate::image::DiffId;
-use crate::net::{NetError, Network, Wanted};
+use crate::net::{Address, InterfaceOptions, NetError, Network, Pool, Wanted};
 use crate::run::{Limits, Propagation, Seccomp, Sysctl};
 
 /// A container's configuration, fixed when it is created but for its name and what `update` changes.
@@ -57,12 +58,24 @@ pub struct Config {
     pub own_ipc: bool,
     /// See `own_pids`.
     pub own_cgroups: bool,
+    /// Whether a file with its user's credentials for registries ([`super::CREDENTIALS`]) is shown to it.
+    #[serde(default)]
+    pub credentials: bool,
+    /// What it shares with other containers.
+    #[serde(default)]
+    pub shares: Shares,
     /// What is mounted.
     pub mounts: Vec<MountPoint>,
     /// Names of its volumes that go with it.
     pub anonymous_volumes: Vec<String>,
     /// Devices beside the usual ones.
     pub devices: Vec<DeviceConfig>,
+    /// Devices that are looked up at every start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_requests: Vec<DeviceRequest>,
+    /// Where they are looked up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_directories: Vec<PathBuf>,
     /// Bits of the capabilities.
     pub capabilities: u64,
     /// The system calls it may make.
@@ -101,10 +114,40 @@ pub struct Config {
     pub health: Option<Health>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// What is meant for whoever runs it.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// The `Config` part of what `inspect` shows.
     pub shown_config: Shown,
     /// The `HostConfig` part of what `inspect` shows.
     pub shown_host: Shown,
+}
+
+impl Config {
+    /// Returns the layers of each image that is mounted.
+    pub fn mounted_images(&self) -> impl Iterator<Item = &[DiffId]> {
+        self.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Image { layers, .. } => Some(layers.as_slice()),
+            _ => None,
+        })
+    }
+}
+
+/// What a container shares with other containers beside networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shares {
+    /// By its id, the container whose process ids it has.
+    #[serde(default)]
+    pub pids: Option<String>,
+    /// By its id, the container whose IPC it has, `/dev/shm` with it.
+    #[serde(default)]
+    pub ipc: Option<String>,
+    /// Whether others may have its IPC.
+    #[serde(default)]
+    pub shareable: bool,
+    /// Whether it has no `/dev/shm`.
+    #[serde(default)]
+    pub no_shm: bool,
 }
 
 /// What network a container has.
@@ -154,9 +197,15 @@ pub struct Attachment {
     /// The hardware address that it is to have.
     #[serde(default)]
     pub mac: Option<String>,
-    /// Other containers by id, and what it calls them there.
+    /// Other containers by name or id, and what it calls them there.
     #[serde(default)]
     pub links: Vec<(String, String)>,
+    /// Addresses of its interface beside the network's.
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
+    /// Options of the driver for its interface.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
     /// Among several networks, the one of the highest number has the way to other machines.
     #[serde(default)]
     pub priority: i32,
@@ -168,20 +217,31 @@ impl Attachment {
     /// # Errors
     /// Its subnet was not asked for, or they are none of it.
     pub fn fits(&self, network: &Network) -> Result<(), NetError> {
-        let six = network.six.as_ref().filter(|six| six.fixed);
-        if self.address.is_some() && !network.fixed || self.address6.is_some() && six.is_none() {
-            return Err(NetError::Invalid(
-                "user specified IP address is supported only when connecting to networks with user configured subnets"
-                    .to_owned(),
-            ));
+        fn fits<A: Address>(pools: &[Pool<A>], wanted: Option<A>) -> Result<(), NetError> {
+            let Some(wanted) = wanted else { return Ok(()) };
+            if !pools.iter().any(|pool| pool.fixed) {
+                return Err(NetError::Invalid(
+                    "user specified IP address is supported only when connecting to networks with user configured \
+                     subnets"
+                        .to_owned(),
+                ));
+            }
+            match pools.iter().any(|pool| pool.fixed && pool.subnet.contains(wanted)) {
+                true => Ok(()),
+                false => Err(NetError::NotInside(wanted.into())),
+            }
         }
-        if let Some(address) = self.address.filter(|address| !network.subnet.contains(*address)) {
-            return Err(NetError::NotInside(address.into()));
-        }
-        match self.address6.filter(|address| six.is_none_or(|six| !six.subnet.contains(*address))) {
-            Some(address) => Err(NetError::NotInside(address.into())),
-            None => Ok(()),
-        }
+        fits(&network.pools(), self.address)?;
+        fits(&network.pools6(), self.address6)?;
+        self.interface().map(drop)
+    }
+
+    /// Returns what is asked of its interface.
+    ///
+    /// # Errors
+    /// An option or an address is none.
+    pub fn interface(&self) -> Result<InterfaceOptions, NetError> {
+        InterfaceOptions::read(&self.options, &self.link_local)
     }
 }
 
@@ -201,12 +261,52 @@ pub struct MountPoint {
 /// What a mount shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
-    /// A host path; made as a directory when missing, or not.
-    Bind { path: String, create: bool, recursive: bool },
+    /// A host path.
+    Bind {
+        /// Its name.
+        path: String,
+        /// Whether it is made as a directory when it is missing.
+        create: bool,
+        /// Whether mounts below it come along.
+        recursive: bool,
+        /// Whether those can be written even if it can't.
+        #[serde(default)]
+        writable_below: bool,
+    },
     /// A volume by name, or a directory in it; before the container is made, one without a name is to get one.
-    Volume { name: Option<String>, copy_up: bool, below: Option<String> },
+    Volume {
+        /// Its name.
+        name: Option<String>,
+        /// Whether an empty one gets what the image has there.
+        copy_up: bool,
+        /// A path in it.
+        below: Option<String>,
+        /// What it is made with if it is missing; known only until then.
+        #[serde(skip)]
+        made_with: VolumeWish,
+    },
+    /// The files of an image, or a directory among them; before the container is made, an image by its name alone.
+    Image {
+        /// As it was typed.
+        name: String,
+        /// Its id, `sha256:` and its digits.
+        id: String,
+        /// Its layers, bottom first.
+        layers: Vec<DiffId>,
+        /// A path in it.
+        below: Option<String>,
+    },
     /// Memory.
     Tmpfs { size: Option<u64>, mode: u32, noexec: bool, nosuid: bool, nodev: bool },
+}
+
+/// What is said of a volume that is to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeWish {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
 }
 
 /// A device of the host.
@@ -257,9 +357,10 @@ impl RestartPolicy {
         };
         let bare = |policy: Self| match count {
             None => Ok(policy),
-            Some(_) => Err(format!(
-                "invalid restart policy: maximum retry count can only be used with 'on-failure' (got '{text}')"
-            )),
+            Some(_) => {
+                let why = "maximum retry count can only be used with 'on-failure'";
+                Err(format!("invalid restart policy: {why}"))
+            }
         };
         match name {
             "" | "no" => bare(Self::No),
@@ -269,6 +370,9 @@ impl RestartPolicy {
                 None => Ok(Self::OnFailure(None)),
                 Some(Ok(0)) => Ok(Self::OnFailure(None)),
                 Some(Ok(count)) => Ok(Self::OnFailure(Some(count))),
+                Some(Err(_)) if text.contains(":-") => {
+                    Err("invalid restart policy: maximum retry count cannot be negative".to_owned())
+                }
                 Some(Err(_)) => {
                     Err("invalid restart policy format: maximum retry count must be an integer".to_owned())
                 }
@@ -337,6 +441,7 @@ mod tests {
             ("on-failure", Ok(P::OnFailure(None))),
             ("on-failure:3", Ok(P::OnFailure(Some(3)))),
             ("on-failure:x", Err("must be an integer")),
+            ("on-failure:-1", Err("cannot be negative")),
             ("always:3", Err("can only be used with 'on-failure'")),
             ("on-ailure", Err("unknown policy 'on-ailure'; use one of 'no', 'always'")),
         ] {

@@ -1,6 +1,6 @@
 //! A container's networks while it runs, as its monitor keeps them.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::config::Attachment;
@@ -9,7 +9,7 @@ use super::files::Container;
 use super::managed;
 use crate::fs::network_namespace_of;
 use crate::net::{
-    DEFAULT, Endpoint, Joining, NetError, Network, Networks, Remains, Sandbox, Wanted, is_rootless, mac_from,
+    Common, Endpoint, Joining, NetError, Network, Networks, Remains, Sandbox, Wanted, is_rootless, mac_from,
 };
 
 /// What a container joins begins so.
@@ -20,6 +20,10 @@ const CONTAINER: &str = "container:";
 pub(super) struct Connections {
     made: Option<(Networks, Sandbox)>,
     remains: Remains,
+    /// Where an ordinary user's networks are.
+    common: Option<Arc<Common>>,
+    /// The process that holds them.
+    holder: Option<OwnedFd>,
 }
 
 impl Connections {
@@ -34,15 +38,17 @@ impl Connections {
             return Ok(None);
         }
         let networks = open(container)?;
-        if is_rootless().map_err(ContainerError::Network)? {
-            return self.make_by_helper(container, networks);
+        if self.common.is_none() && is_rootless().map_err(ContainerError::Network)? {
+            let common = Common::join(container.all().store().name()).map_err(ContainerError::Network)?;
+            self.holder = Some(common.holder().map_err(ContainerError::Network)?);
+            self.common = Some(Arc::new(common));
         }
         let mut found = Vec::new();
         for attachment in &config.attachments {
             let network = networks.find(&attachment.network).map_err(ContainerError::Network)?;
             found.push((attachment, network));
         }
-        let mut sandbox = Sandbox::new().map_err(ContainerError::Network)?;
+        let mut sandbox = Sandbox::new(self.common.clone()).map_err(ContainerError::Network)?;
         let mut ports = config.publish.as_slice();
         for (attachment, network) in &found {
             let joined = join(container, &networks, &mut sandbox, (attachment, network), ports);
@@ -50,7 +56,7 @@ impl Connections {
                 let _ = sandbox.leave(&networks, &mut self.remains);
                 return Err(error);
             }
-            if !network.internal {
+            if !network.internal && network.is_bridge() {
                 // Ports lead to the first network that has a way to other machines.
                 ports = &[];
             }
@@ -64,28 +70,19 @@ impl Connections {
         told.map(|()| Some(namespace))
     }
 
-    /// Makes the namespace of an ordinary user's container.
-    fn make_by_helper(
-        &mut self,
-        container: &Container,
-        networks: Networks,
-    ) -> Result<Option<Arc<OwnedFd>>, ContainerError> {
-        let config = &container.config.network;
-        if let Some(other) = config.attachments.iter().find(|one| one.network != DEFAULT) {
-            return Err(ContainerError::Network(NetError::NotForUsers(other.network.clone())));
+    /// Returns the process that holds an ordinary user's networks, which becomes readable when it ends.
+    pub fn holder(&self) -> Option<BorrowedFd<'_>> {
+        self.holder.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Makes another holder after the end of the last: only those who are in the networks still can.
+    pub fn hold_again(&mut self) {
+        let Some(common) = &self.common else { return };
+        // One that can't be made isn't waited for; the container goes on with what works without it.
+        self.holder = common.holder().ok();
+        if let Some((_, sandbox)) = &self.made {
+            let _ = sandbox.open_outward();
         }
-        let mut sandbox = Sandbox::new().map_err(ContainerError::Network)?;
-        let wanted = Joining {
-            container: container.config.id.clone(),
-            name: container.config.name.clone(),
-            ports: config.publish.clone(),
-            ..Joining::default()
-        };
-        sandbox.join_by_helper(&wanted).map_err(|source| failed(container, source))?;
-        let namespace = sandbox.namespace();
-        self.made = Some((networks, sandbox));
-        self.tell(container)?;
-        Ok(Some(namespace))
     }
 
     /// Lets the container know its addresses, and others' by name.
@@ -174,7 +171,9 @@ fn join(
         address6: attachment.address6,
         mac: attachment.mac.as_deref().and_then(mac_from),
         names,
-        ports: if network.internal { Vec::new() } else { ports.to_vec() },
+        ports: if network.internal || !network.is_bridge() { Vec::new() } else { ports.to_vec() },
+        interface: attachment.interface().map_err(ContainerError::Network)?,
+        links: attachment.links.clone(),
         priority: attachment.priority,
     };
     sandbox.join(networks, network, &wanted).map(drop).map_err(|source| failed(container, source))

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cdi::CdiError;
 use crate::fs::FsError;
 use crate::net::NetError;
 use crate::run::RunError;
@@ -47,9 +48,15 @@ pub enum ContainerError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An image that is to be mounted has no such path.
+    #[error("cannot access path {path}: lstat {path}: no such file or directory")]
+    NoPath { path: String },
     /// Something of a process could not be done.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A device that was asked for can't be had.
+    #[error(transparent)]
+    Device(#[from] CdiError),
     /// Its networks could not be made ready.
     #[error("failed to set up container networking")]
     Network(#[source] NetError),
@@ -62,6 +69,9 @@ pub enum ContainerError {
     /// A volume could not be filled.
     #[error("cannot fill volume {name}")]
     Fill { name: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The file system of a volume could not be mounted.
+    #[error("error while mounting volume '{place}': {why}")]
+    Volume { place: PathBuf, why: String, code: u8 },
 }
 
 impl ContainerError {
@@ -73,7 +83,9 @@ impl ContainerError {
     /// Returns the exit code that docker gives a start that failed so.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Start(error) => error.exit_code(),
+            Self::Start(error) | Self::Run(error) => error.exit_code(),
+            Self::NoPath { .. } => 127,
+            Self::Volume { code, .. } => *code,
             _ => 125,
         }
     }

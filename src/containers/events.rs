@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::ContainerError;
 use super::files::Container;
-use crate::fs::Root;
+use crate::fs::{Root, Watch};
 
 const DIR: &str = "events";
 const FILE: &str = "journal";
@@ -85,12 +86,30 @@ pub struct EventReader {
     store: Root,
     file: Option<(File, u64)>,
     rest: Vec<u8>,
+    /// None before the first waiting; then none where there are too many that watch.
+    watch: Option<Option<Watch>>,
 }
+
+/// How often the journal is looked at where it can't be watched.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl EventReader {
     /// Begins at the oldest event that is kept.
     pub fn new(store: &Root) -> Self {
-        Self { store: store.clone(), file: None, rest: Vec::new() }
+        Self { store: store.clone(), file: None, rest: Vec::new(), watch: None }
+    }
+
+    /// Waits until something may have been added since the last reading, at most for a time.
+    pub fn wait(&mut self, limit: Duration) {
+        match &self.watch {
+            Some(Some(watch)) => watch.wait(limit),
+            Some(None) => std::thread::sleep(LOOK.min(limit)),
+            // What happened before it was watched is not told: it is read at once.
+            None => {
+                let _ = self.store.create_dir_all(DIR, 0o711);
+                self.watch = Some(self.store.dir(DIR).and_then(|dir| Watch::new(&dir)).ok());
+            }
+        }
     }
 
     /// Returns what was added since the last call.

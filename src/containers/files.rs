@@ -15,7 +15,7 @@ use crate::fs::{Follow, Root, write_atomic};
 const ALL: &str = "containers";
 const NAMES: &str = "container-names";
 pub(super) const CONFIG: &str = "config.json";
-const STATE: &str = "state.json";
+pub(super) const STATE: &str = "state.json";
 /// Files that a command has open beside those of containers, at most.
 const FILES: u64 = 200;
 /// Largest file of ours that is read.
@@ -113,7 +113,7 @@ impl Containers {
             }
             other => other?,
         };
-        draft.dir.create_dir("upper", 0o755)?;
+        draft.dir.create_exact_dir("upper", 0o755)?;
         draft.dir.create_dir("work", 0o700)?;
         if let Some(stat) = image.stat(".", Follow::No)? {
             if (stat.uid, stat.gid) != (0, 0) {
@@ -321,6 +321,11 @@ impl Container {
     /// Returns the first twelve digits of its id.
     pub fn short_id(&self) -> &str {
         self.config.id.get(..12).unwrap_or(&self.config.id)
+    }
+
+    /// Whether it has not been removed.
+    pub fn exists(&self) -> bool {
+        matches!(self.dir.stat(CONFIG, Follow::No), Ok(Some(_)))
     }
 
     /// Replaces the stored config by the one in memory.

@@ -3,7 +3,7 @@
 use super::error::ContainerError;
 use super::files::Container;
 use super::remote::Remote;
-use super::start::{Layers, prepare};
+use super::start::{Layers, Prepared, prepare};
 use crate::fs::Root;
 use crate::run::{OpenRoot, open_root};
 use crate::store::Store;
@@ -44,7 +44,7 @@ impl Container {
             // While this is held, nobody starts it.
             if let Some(lock) = self.try_lock()? {
                 let layers = Layers::show(self, store)?;
-                let (spec, rootfs) = prepare(self, &layers, None)?;
+                let Prepared { spec, rootfs, volumes: _volumes, .. } = prepare(self, &layers, None)?;
                 let mounted = open_root(rootfs, &spec.mounts)?;
                 return Ok(Files(Opened::Stopped { mounted, _lock: lock }));
             }

@@ -28,7 +28,10 @@ pub(super) fn write(
     server: Option<Ipv4Addr>,
 ) -> Result<(), ContainerError> {
     let config = &container.config;
-    let gateway = endpoints.first().and_then(|endpoint| endpoint.gateway);
+    let gateway = endpoints.first().and_then(|endpoint| {
+        let four = endpoint.four.and_then(|place| place.gateway).map(IpAddr::V4);
+        four.or(endpoint.six.and_then(|place| place.gateway).map(IpAddr::V6))
+    });
     let gateway = gateway.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_string());
     let mut text = HOSTS.to_owned();
     for (name, address) in &config.network.hosts {
@@ -42,8 +45,7 @@ pub(super) fn write(
         (None, _) => container.short_id().to_owned(),
     };
     for endpoint in endpoints {
-        text.push_str(&format!("{}\t{own}\n", endpoint.address));
-        text.extend(endpoint.six.map(|six| format!("{}\t{own}\n", six.address)));
+        text.extend(endpoint.addresses().map(|address| format!("{address}\t{own}\n")));
     }
     replace(container, "hosts", &text)?;
     resolver(container, &resolver_text(&config.network, names, server)?)
@@ -79,7 +81,8 @@ fn links(container: &Container) -> Result<String, ContainerError> {
                     names.push(name);
                 }
             }
-            text.push_str(&format!("{}\t{}\n", endpoint.address, names.join(" ")));
+            let names = names.join(" ");
+            text.extend(endpoint.addresses().map(|address| format!("{address}\t{names}\n")));
         }
     }
     Ok(text)

@@ -11,6 +11,8 @@
 //!   hostname hosts resolv.conf
 //!   <id>-json.log    what it wrote, and .1 .2 ... after rotation
 //!   monitor.sock     where its monitor listens
+//!   waiting-*.sock   where those listen who wait for its start
+//!   execs/           further processes that the Engine API was asked for, and how they ended
 //! ROOT/container-names/<name>   a link that says which id has the name
 //! ROOT/volumes/<name>/{_data,volume.json}
 //! ```
@@ -30,8 +32,11 @@ mod connect;
 mod descriptors;
 mod error;
 mod events;
+mod exec_record;
 mod files;
 mod files_of;
+mod hooks;
+mod inject;
 pub mod log;
 mod managed;
 pub mod monitor;
@@ -40,6 +45,7 @@ mod parallel;
 mod protocol;
 mod remote;
 mod settle;
+mod share;
 mod shown;
 mod start;
 mod state;
@@ -47,23 +53,26 @@ mod step;
 mod sweep;
 mod usage;
 pub mod volumes;
+mod waiting;
 
 pub use bundle::write_bundle;
 pub use config::{
     Attachment, Config, DeviceConfig, Health, LogConfig, MountPoint, MountSource, NetworkConfig,
-    RestartPolicy, RlimitConfig,
+    RestartPolicy, RlimitConfig, Shares, VolumeWish,
 };
 pub use error::ContainerError;
 pub use events::{Event, EventReader, record};
+pub use exec_record::ExecRecord;
 pub use files::{Container, Containers, Draft};
 pub use files_of::Files;
 pub use managed::HOSTS;
 pub use names::random_name;
 pub use parallel::in_parallel;
 pub use protocol::{Attach, Exec, Frame, Kind, Request};
-pub use remote::{Failure, Remote, Reply, spawn_monitor};
+pub use remote::{Failure, Remote, Reply, reap_monitors, spawn_monitor};
 pub use shown::Shown;
-pub use start::view;
+pub use start::{CREDENTIALS, view};
 pub use state::{HealthState, Probe, State, Status};
 pub use step::Joined;
-pub use usage::{Machine, Usage};
+pub use usage::{Interface, Machine, Usage};
+pub use waiting::Waiting;

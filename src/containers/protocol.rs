@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use serde::{Deserialize, Serialize};
 
 use super::error::ContainerError;
+use crate::run::Limits;
 
 /// Largest frame that is taken.
 const MAX_FRAME: usize = 1 << 20;
@@ -72,16 +73,25 @@ pub enum Request {
     Unpause,
     /// The config was changed and is to be read again.
     Reload,
+    /// Limits of kinds for which the container has no cgroups yet.
+    Limits(Box<Limits>),
     /// The networks of the config were changed and are to be joined and left.
     Networks,
     /// A further process in the container; its pipes come with the frame.
     Exec(Exec),
     /// A descriptor of the root that the container's processes see.
     Root,
+    /// The file system of a volume, and the mount namespace where it was made.
+    Volume(String),
     /// The ids of the further processes that run.
     Execs,
-    /// The size of the terminal, without being attached.
-    Resize { rows: u16, columns: u16 },
+    /// The size of the terminal, without being attached; that of a further process where one is named.
+    Resize {
+        rows: u16,
+        columns: u16,
+        #[serde(default)]
+        exec: Option<String>,
+    },
 }
 
 /// How a client attaches.
@@ -107,6 +117,9 @@ pub struct Attach {
 /// standard output, its standard error, and the other ends of the latter two.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Exec {
+    /// Its id, if it has a record; without, it gets one.
+    #[serde(default)]
+    pub id: Option<String>,
     /// The command and its arguments.
     pub args: Vec<String>,
     /// Variables beside the container's own; with none as its value, one of those goes.

@@ -5,7 +5,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +58,9 @@ pub fn spawn_monitor(arguments: &[&str]) -> Result<Remote, ContainerError> {
     let failed = |e| ContainerError::io("start the container's monitor", e);
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let theirs: OwnedFd = theirs.into();
-    // Nobody waits for it: it ends with its container, long after this process or shortly before.
-    Command::new("/proc/self/exe")
+    // A command does not wait for it: it ends with its container, long after this process or shortly before. A service
+    // does.
+    let child = Command::new("/proc/self/exe")
         .arg0("skiff")
         .args(arguments)
         .env_clear()
@@ -68,10 +70,26 @@ pub fn spawn_monitor(arguments: &[&str]) -> Result<Remote, ContainerError> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(failed)?;
+    MONITORS.lock().unwrap_or_else(PoisonError::into_inner).push(child);
     Ok(Remote { stream: ours })
 }
 
+/// The monitors that this process has started and not yet seen end.
+static MONITORS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+/// Takes note of the monitors that have ended, so that nothing is left of them in the list of processes. For those who
+/// live longer than containers.
+pub fn reap_monitors() {
+    let mut monitors = MONITORS.lock().unwrap_or_else(PoisonError::into_inner);
+    monitors.retain_mut(|monitor| matches!(monitor.try_wait(), Ok(None)));
+}
+
 impl Remote {
+    /// Takes a connection that a monitor has made.
+    pub(super) fn of(stream: UnixStream) -> Self {
+        Self { stream }
+    }
+
     /// Connects to the monitor of a container; none if there is none.
     ///
     /// # Errors
@@ -174,6 +192,22 @@ impl Remote {
         }
     }
 
+    /// Asks for the file system of a volume, and the mount namespace where it was made; none if the container has none.
+    ///
+    /// # Errors
+    /// The monitor does not answer in time.
+    pub(super) fn volume(
+        mut self,
+        name: &str,
+        patience: std::time::Duration,
+    ) -> Result<Option<(OwnedFd, OwnedFd)>, ContainerError> {
+        let limited = self.stream.set_read_timeout(Some(patience));
+        limited.map_err(|e| ContainerError::io("reach the container's monitor", e))?;
+        let mut found = self.ask_for_descriptors(&Request::Volume(name.to_owned()), &[])?.unwrap_or_default();
+        let namespace = found.pop();
+        Ok(found.pop().zip(namespace))
+    }
+
     /// Returns the ids of the further processes that run in the container; none if it is just gone.
     ///
     /// # Errors
@@ -192,6 +226,14 @@ impl Remote {
         request: &Request,
         fds: &[BorrowedFd<'_>],
     ) -> Result<Result<Option<OwnedFd>, Failure>, ContainerError> {
+        Ok(self.ask_for_descriptors(request, fds)?.map(|mut found| found.pop()))
+    }
+
+    fn ask_for_descriptors(
+        &mut self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Result<Vec<OwnedFd>, Failure>, ContainerError> {
         let frame =
             Frame::encode(Kind::Request, &serde_json::to_vec(&request).expect("a request serialises"));
         let gone = |_| ContainerError::MonitorGone;
@@ -209,7 +251,7 @@ impl Remote {
         }
         let frame = Frame::after(head, &mut self.stream)?.ok_or(ContainerError::MonitorGone)?;
         match frame.kind {
-            Kind::Done => Ok(Ok(found.pop())),
+            Kind::Done => Ok(Ok(found)),
             Kind::Failed => serde_json::from_slice(&frame.bytes)
                 .map(Err)
                 .map_err(|_| ContainerError::Protocol("a failure".to_owned())),

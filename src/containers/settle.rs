@@ -11,14 +11,17 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::connect;
 use super::error::ContainerError;
 use super::events;
-use super::files::Container;
+use super::files::{Container, STATE};
+use super::hooks;
 use super::start::cgroup_name;
 use super::state::{State, Status};
-use crate::fs::Root;
+use crate::fs::{Follow, Root};
 use crate::run::left_cgroups;
 
 /// How long the last of killed processes are waited for.
 const DYING: Duration = Duration::from_secs(5);
+/// How long a monitor may hold the lock of a container that has ended.
+const LEAVING: Duration = Duration::from_secs(30);
 
 impl Container {
     /// Returns how the container is doing; if its monitor died, sets right what it left.
@@ -51,6 +54,7 @@ impl Container {
             state.cgroups.extend(left_cgroups(own, parent, &name));
         }
         kill_rest(&state);
+        self.run_poststop(&mut state)?;
         if state.status != Status::Restarting {
             state.exit_code = 128 + libc::SIGKILL;
         }
@@ -66,6 +70,7 @@ impl Container {
         }
         state.pid = 0;
         state.cgroups.clear();
+        state.mounts = None;
         state.endpoints.clear();
         connect::sweep(self);
         self.write_state(&state)?;
@@ -78,6 +83,20 @@ impl Container {
         Ok(state)
     }
 
+    /// Runs what devices want to be run after the end.
+    fn run_poststop(&self, state: &mut State) -> Result<(), ContainerError> {
+        if state.poststop.is_empty() {
+            return Ok(());
+        }
+        // In a store that is another user's, that one would choose what this one runs.
+        let stat = self.dir.stat(STATE, Follow::No)?;
+        if stat.is_some_and(|stat| stat.uid == rustix::process::geteuid().as_raw()) {
+            hooks::stopped(self, state);
+        }
+        state.poststop.clear();
+        Ok(())
+    }
+
     /// Locks the container against a start, if nobody has started it.
     pub(super) fn try_lock(&self) -> Result<Option<Root>, ContainerError> {
         let lock = self.dir.dir(".")?;
@@ -88,18 +107,39 @@ impl Container {
         }
     }
 
+    /// Locks a container that does not run. Its monitor may still hold it that has just said so, or somebody who looks.
+    fn lock_stopped(&self) -> Result<Root, ContainerError> {
+        let limit = Instant::now() + LEAVING;
+        loop {
+            if let Some(lock) = self.try_lock()? {
+                return Ok(lock);
+            }
+            if !self.exists() {
+                let id = &self.config.id;
+                let text = format!("removal of container {id} is already in progress");
+                return Err(ContainerError::Refused(text));
+            }
+            if self.written_state()?.has_monitor() || Instant::now() > limit {
+                return Err(ContainerError::Refused(format!(
+                    "cannot remove container \"{}\": container is running: stop the container before removing or \
+                     force remove",
+                    self.config.name
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Removes a container that does not run, and with `volumes` those that nobody named.
     ///
     /// # Errors
     /// It runs, or can't be removed.
     pub fn remove(&self, with_volumes: bool) -> Result<(), ContainerError> {
-        let _lock = self.try_lock()?.ok_or_else(|| {
-            ContainerError::Refused(format!(
-                "cannot remove container \"{}\": container is running: stop the container before removing or force \
-                 remove",
-                self.config.name
-            ))
-        })?;
+        let _lock = self.lock_stopped()?;
+        if !self.exists() {
+            // Whoever had the lock before has removed it.
+            return Err(ContainerError::NotFound(self.config.id.clone()));
+        }
         let state = self.written_state()?;
         if state.has_monitor() {
             self.settle(state)?;
@@ -128,6 +168,9 @@ pub(super) fn kill_rest(state: &State) {
         let limit = rustix::event::Timespec { tv_sec: DYING.as_secs() as i64, tv_nsec: 0 };
         let mut ended = [rustix::event::PollFd::from_borrowed_fd(fd.as_fd(), rustix::event::PollFlags::IN)];
         let _ = rustix::event::poll(&mut ended, Some(&limit));
+    }
+    if let Some(mounts) = state.mounts {
+        crate::run::kill_by_mounts(mounts);
     }
     for path in &state.cgroups {
         crate::run::remove_cgroup(path, Instant::now() + DYING);

@@ -8,13 +8,15 @@ use super::config::{MountPoint, MountSource};
 use super::connect;
 use super::error::ContainerError;
 use super::files::Container;
+use super::inject::inject;
 use super::protocol::Exec;
-use super::volumes;
+use super::volumes::{self, Mounted};
 use crate::fs::mount::read_only_view;
 use crate::fs::{Follow, Root};
+use crate::image::DiffId;
 use crate::run::{
-    CapSet, Device, Mount, MountSource as Source, Namespaces, Network, ProcessSpec, Rlimit, Rootfs, UpperDir,
-    lookup_groups, lookup_user, resource,
+    CapSet, Device, Hook, Mount, MountSource as Source, Namespace, Namespaces, Network, ProcessSpec, Rlimit,
+    Rootfs, SharedMemory, UpperDir, lookup_groups, lookup_user, resource,
 };
 use crate::store::Store;
 
@@ -22,10 +24,16 @@ use crate::store::Store;
 pub(super) const MANAGED: [(&str, &str); 3] =
     [("hostname", "/etc/hostname"), ("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
 
+/// The credentials that were given to a container for registries, and where it finds them; in no layer, so that no image
+/// and no archive of the container has them.
+pub const CREDENTIALS: (&str, &str) = ("credentials.json", "/run/secrets/docker/config.json");
+
 /// What stays the same from one start to the next.
 #[derive(Debug)]
 pub struct Layers {
     lowers: Vec<OwnedFd>,
+    /// The images that are mounted, by their layers.
+    images: Vec<(Vec<DiffId>, Root)>,
     userxattr: bool,
 }
 
@@ -35,7 +43,30 @@ impl Layers {
     /// # Errors
     /// One is missing or can't be shown.
     pub fn show(container: &Container, store: &Store) -> Result<Self, ContainerError> {
-        Ok(Self { lowers: store.trees(&container.config.layers)?, userxattr: store.userxattr()? })
+        let mut images = Vec::new();
+        for mount in &container.config.mounts {
+            if let MountSource::Image { layers, .. } = &mount.source {
+                images.push((layers.clone(), store.mount(layers)?));
+            }
+        }
+        let lowers = store.trees(&container.config.layers)?;
+        Ok(Self { lowers, images, userxattr: store.userxattr()? })
+    }
+
+    /// Whether they are shown in a user namespace.
+    pub(super) fn in_user_namespace(&self) -> bool {
+        self.userxattr
+    }
+
+    /// Opens a path of an image that is mounted.
+    fn image(&self, layers: &[DiffId], below: Option<&str>) -> Result<OwnedFd, ContainerError> {
+        let image = self.images.iter().find(|(known, _)| known == layers);
+        let (_, root) = image.ok_or_else(|| ContainerError::Refused("an image is not shown".to_owned()))?;
+        let path = below.unwrap_or(".");
+        root.open_path(path, Follow::Yes).map_err(|error| match error.is_not_found() {
+            true => ContainerError::NoPath { path: root.name().join(path).display().to_string() },
+            false => error.into(),
+        })
     }
 
     fn lowers(&self) -> Result<Vec<OwnedFd>, ContainerError> {
@@ -61,13 +92,24 @@ fn view_of(container: &Container, layers: &Layers) -> Result<Root, ContainerErro
     Ok(Root::named(mount, format!("container {}", container.short_id())))
 }
 
-/// Returns the process and its root.
+/// A process that can be started.
+pub(super) struct Prepared {
+    pub spec: ProcessSpec,
+    pub rootfs: Rootfs,
+    /// The file systems of its volumes.
+    pub volumes: Mounted,
+    /// What its devices want to be run.
+    pub hooks: Vec<Hook>,
+}
+
+/// Returns the process with what it needs.
 pub(super) fn prepare(
     container: &Container,
     layers: &Layers,
     network: Option<Arc<OwnedFd>>,
-) -> Result<(ProcessSpec, Rootfs), ContainerError> {
+) -> Result<Prepared, ContainerError> {
     let config = &container.config;
+    config.limits.io.check()?;
     let view = view_of(container, layers)?;
     let mut spec = process(container, &container.config.user, &view)?;
     drop(view);
@@ -86,14 +128,20 @@ pub(super) fn prepare(
             spec.mounts.push(Mount::new(target, Source::Bind(fd)));
         }
     }
+    if config.credentials {
+        let (file, target) = CREDENTIALS;
+        spec.mounts.push(Mount::new(target, Source::Bind(container.dir().open_path(file, Follow::No)?)));
+    }
+    let mounted = Mounted::of(container.all(), config)?;
     for mount in &config.mounts {
-        spec.mounts.push(open(container, mount)?);
+        spec.mounts.push(open(container, layers, &mounted, mount)?);
     }
     for device in &config.devices {
         let source = Root::open(Path::new("/"))?.open_path(&device.source, Follow::Yes)?;
         let (target, access) = (PathBuf::from(&device.target), device.access.clone());
         spec.devices.push(Device { target, source, access });
     }
+    let hooks = inject(config, &mut spec)?;
     let dir = container.dir();
     let rootfs = Rootfs {
         lowers: layers.lowers()?,
@@ -101,7 +149,7 @@ pub(super) fn prepare(
         read_only: config.read_only,
         userxattr: layers.userxattr,
     };
-    Ok((spec, rootfs))
+    Ok(Prepared { spec, rootfs, volumes: mounted, hooks })
 }
 
 /// Returns the name of the container's cgroups.
@@ -140,17 +188,23 @@ pub(super) fn process(
         user,
         hostname: config.hostname.clone(),
         domainname: config.domainname.clone(),
-        namespaces: Namespaces { pid: config.own_pids, ipc: config.own_ipc, cgroup: config.own_cgroups },
+        namespaces: Namespaces {
+            pid: if config.own_pids { Namespace::Own } else { Namespace::Caller },
+            ipc: if config.own_ipc { Namespace::Own } else { Namespace::Caller },
+            cgroup: config.own_cgroups,
+        },
         capabilities: CapSet(config.capabilities),
         seccomp: config.seccomp.clone(),
         no_new_privileges: config.no_new_privileges,
         rlimits,
         sysctls: config.sysctls.clone(),
         shm_size: config.shm_size,
+        shm: if config.shares.no_shm { SharedMemory::None } else { SharedMemory::Own },
         limits: config.limits.clone(),
         cgroup: Some(cgroup_name(container)),
         oom_score_adj: config.oom_score_adj,
-        init: config.init,
+        // As docker has it: among others' processes it would not be the first.
+        init: config.init && config.own_pids,
         privileged: config.privileged,
         dies_with_thread: true,
         ..ProcessSpec::default()
@@ -193,25 +247,25 @@ pub(super) fn guest(
     Ok(spec)
 }
 
-fn open(container: &Container, mount: &MountPoint) -> Result<Mount, ContainerError> {
+fn open(
+    container: &Container,
+    layers: &Layers,
+    mounted: &Mounted,
+    mount: &MountPoint,
+) -> Result<Mount, ContainerError> {
     let target = mount.target.clone();
     let mut made = match &mount.source {
-        MountSource::Bind { path, create, recursive } => {
+        MountSource::Bind { path, create, recursive, writable_below } => {
             let source = Source::Bind(bind(Path::new(path), *create)?);
-            Mount { recursive: *recursive, ..Mount::new(target, source) }
+            let (recursive, writable_below) = (*recursive, *writable_below);
+            Mount { recursive, writable_below, ..Mount::new(target, source) }
         }
         MountSource::Volume { name, below, .. } => {
             let name = name.as_deref().unwrap_or_default();
-            let facts = volumes::find(container.all(), name)?;
-            if let Some(source) = volumes::mounted(&facts.options) {
-                return open(container, &MountPoint { source, ..mount.clone() });
-            }
-            let volume = volumes::open(container.all(), name)?;
-            let volume = match below {
-                Some(path) => volume.dir(path)?,
-                None => volume,
-            };
-            Mount::new(target, Source::Bind(volume.to_owned_fd()?))
+            Mount::new(target, volume(container, mounted, name, below.as_deref())?)
+        }
+        MountSource::Image { layers: of_image, below, .. } => {
+            Mount::new(target, Source::Bind(layers.image(of_image, below.as_deref())?))
         }
         MountSource::Tmpfs { size, mode, noexec, nosuid, nodev } => {
             let mount = Mount::new(target, Source::Tmpfs { size: *size, mode: *mode });
@@ -220,6 +274,27 @@ fn open(container: &Container, mount: &MountPoint) -> Result<Mount, ContainerErr
     };
     made.propagation = mount.propagation;
     Ok(made.read_only(mount.read_only))
+}
+
+/// Returns the files of a volume, or those below a path in it.
+fn volume(
+    container: &Container,
+    mounted: &Mounted,
+    name: &str,
+    below: Option<&str>,
+) -> Result<Source, ContainerError> {
+    let place = volumes::path(container.all(), name);
+    if let Some(shared) = mounted.get(name) {
+        return Ok(Source::Detached(shared.once(below, &place)?));
+    }
+    let volume = volumes::open(container.all(), name)?;
+    let Some(path) = below.filter(|path| !path.is_empty()) else {
+        return Ok(Source::Bind(volume.to_owned_fd()?));
+    };
+    volume.open_path(path, Follow::Yes).map(Source::Bind).map_err(|error| match error.is_not_found() {
+        true => ContainerError::NoPath { path: place.join(path).display().to_string() },
+        false => error.into(),
+    })
 }
 
 fn bind(path: &Path, create: bool) -> Result<OwnedFd, ContainerError> {

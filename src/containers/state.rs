@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::net::Endpoint;
+use crate::run::Hook;
 
 /// Docker's states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub struct State {
     /// Directories of its cgroups.
     #[serde(default)]
     pub cgroups: Vec<PathBuf>,
+    /// What tells its mounts from others', where its processes are found by nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounts: Option<u64>,
     /// Start of the last run.
     #[serde(default)]
     pub started: Option<Timestamp>,
@@ -94,6 +98,9 @@ pub struct State {
     /// Its places in networks.
     #[serde(default)]
     pub endpoints: Vec<Endpoint>,
+    /// What is to be run when its process has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub poststop: Vec<Hook>,
     /// While it is being started: the cgroups that its monitor is in.
     #[serde(default)]
     pub starting: Option<String>,

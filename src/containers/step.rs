@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::config::NetworkConfig;
 use super::error::ContainerError;
 use super::managed;
-use crate::net::{Joining, NetError, Networks, Remains, Sandbox, is_rootless};
+use crate::net::{Common, Joining, Networks, Remains, Sandbox};
 
 /// A namespace in a network; dropped, it leaves.
 #[derive(Debug)]
@@ -18,23 +18,22 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Joins the network of a name as something of an id.
+    /// Joins the network of a name as something of an id; an ordinary user's are in the `common` namespace.
     ///
     /// # Errors
     /// There is no such network, or it can't be joined.
-    pub fn new(store: &Path, network: &str, id: &str) -> Result<Self, ContainerError> {
+    pub fn new(
+        store: &Path,
+        common: Option<Arc<Common>>,
+        network: &str,
+        id: &str,
+    ) -> Result<Self, ContainerError> {
         let failed = ContainerError::Network;
         let networks = Networks::open(store).map_err(failed)?;
         let network = networks.find(network).map_err(failed)?;
-        let mut sandbox = Sandbox::new().map_err(failed)?;
+        let mut sandbox = Sandbox::new(common).map_err(failed)?;
         let wanted = Joining { container: id.to_owned(), name: id.to_owned(), ..Joining::default() };
-        if !is_rootless().map_err(failed)? {
-            sandbox.join(&networks, &network, &wanted).map_err(failed)?;
-        } else if network.has_names() {
-            return Err(failed(NetError::NotForUsers(network.name)));
-        } else {
-            sandbox.join_by_helper(&wanted).map_err(failed)?;
-        }
+        sandbox.join(&networks, &network, &wanted).map_err(failed)?;
         let config = NetworkConfig::default();
         let mut joined = Self { made: Some((networks, sandbox)), resolv_conf: String::new() };
         if let Some((networks, sandbox)) = &mut joined.made {

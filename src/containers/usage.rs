@@ -6,7 +6,7 @@ use super::error::ContainerError;
 use super::files::Container;
 use super::state::State;
 use crate::fs::Root;
-use crate::run::{CgroupUsage, cgroup_processes};
+use crate::run::{CgroupUsage, cgroup_processes, processes_beside};
 
 /// What a container uses; none where nothing counts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +23,23 @@ pub struct Usage {
     pub block: Option<(u64, u64)>,
     /// Number of tasks.
     pub tasks: Option<u64>,
+    /// Nanoseconds on processors in programs, and in the kernel for them.
+    pub cpu_parts: (u64, u64),
+    /// Bytes of memory that `memory` leaves out: contents of files that can go at once.
+    pub inactive: u64,
+    /// Periods of the processor limit, those of them in which all had to stand still, and for how many nanoseconds.
+    pub throttled: (u64, u64, u64),
+}
+
+/// What one interface has received and sent: bytes, packets, errors, dropped packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name in the container.
+    pub name: String,
+    /// What came.
+    pub received: [u64; 4],
+    /// What went.
+    pub sent: [u64; 4],
 }
 
 /// What the whole machine has and has used.
@@ -74,15 +91,20 @@ impl Container {
     pub fn usage(&self, state: &State, machine: &Machine) -> Result<Usage, ContainerError> {
         if !state.status.is_running() {
             let (cpu, memory, network) = (Some(0), Some(0), Some((0, 0)));
-            return Ok(Usage { cpu, memory, memory_limit: 0, network, block: Some((0, 0)), tasks: Some(0) });
+            let (block, tasks) = (Some((0, 0)), Some(0));
+            return Ok(Usage { cpu, memory, network, block, tasks, ..Usage::default() });
         }
         let counted = CgroupUsage::read(&state.cgroups);
         let proc = proc()?;
         // Without a controller the kernel does not add up, but says which processes there are.
-        let pids = match counted.memory.is_none() || counted.block.is_none() {
-            true => cgroup_processes(&state.cgroups),
+        let all = [counted.cpu, counted.memory, counted.tasks, counted.block.map(|(read, _)| read)];
+        let pids = match all.contains(&None) {
+            true => self.processes(state),
             false => Vec::new(),
         };
+        let stat = |pid| text(&proc, &format!("{pid}/stat"));
+        let cpu = counted.cpu.or_else(|| sum(&pids, |pid| processor_time(&stat(pid)?)));
+        let tasks = counted.tasks.or_else(|| sum(&pids, |pid| threads(&stat(pid)?)));
         let memory = counted.memory.or_else(|| sum(&pids, |pid| memory_of(&proc, pid)));
         let block = counted.block.or_else(|| {
             let (read, written) = (
@@ -97,7 +119,32 @@ impl Container {
             _ => text(&proc, &format!("{}/net/dev", state.pid)).map(|text| of_interfaces(&text)),
         };
         let memory_limit = limit.unwrap_or(machine.memory);
-        Ok(Usage { cpu: counted.cpu, memory, memory_limit, network, block, tasks: counted.tasks })
+        Ok(Usage {
+            cpu,
+            memory,
+            memory_limit,
+            network,
+            block,
+            tasks,
+            cpu_parts: counted.cpu_parts.unwrap_or_default(),
+            inactive: counted.inactive,
+            throttled: counted.throttled,
+        })
+    }
+
+    /// Returns the processes of one that runs, as this process sees them.
+    fn processes(&self, state: &State) -> Vec<i32> {
+        let found = cgroup_processes(&state.cgroups);
+        // An ordinary user's may have no cgroup; but nobody else sees its mounts.
+        if found.is_empty() { processes_beside(state.pid).unwrap_or_default() } else { found }
+    }
+
+    /// Returns what went through each interface but loopback of a container with a network of its own.
+    pub fn interfaces(&self, state: &State) -> Vec<Interface> {
+        let own = state.status.is_running() && self.config.network.mode != "host";
+        let text =
+            proc().ok().filter(|_| own).and_then(|proc| text(&proc, &format!("{}/net/dev", state.pid)));
+        interfaces_of(&text.unwrap_or_default())
     }
 }
 
@@ -120,6 +167,23 @@ fn memory_of(proc: &Root, pid: i32) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Returns a field of proc_pid_stat(5), by its number there; those before the fourth are none.
+fn field(stat: &str, number: usize) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
+}
+
+/// Returns the nanoseconds that a process and those of its children that have ended were on processors.
+fn processor_time(stat: &str) -> Option<u64> {
+    let ticks: u64 = (14..=17).filter_map(|number| field(stat, number)).sum();
+    Some(ticks.saturating_mul(1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)))
+}
+
+/// Returns the number of a process's tasks.
+fn threads(stat: &str) -> Option<u64> {
+    field(stat, 20)
+}
+
 /// Returns a number of proc_pid_io(5).
 fn io_of(proc: &Root, pid: i32, key: &str) -> Option<u64> {
     text(proc, &format!("{pid}/io"))?
@@ -127,18 +191,22 @@ fn io_of(proc: &Root, pid: i32, key: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")?.parse().ok())
 }
 
-/// Adds up what the interfaces but loopback have received and sent (proc_pid_net(5)).
-fn of_interfaces(text: &str) -> (u64, u64) {
-    let (mut received, mut sent) = (0, 0);
-    for line in text.lines().skip(2) {
-        let Some((name, rest)) = line.split_once(':') else { continue };
+/// Returns what the interfaces but loopback have received and sent (proc_pid_net(5)).
+fn interfaces_of(text: &str) -> Vec<Interface> {
+    let interface = |line: &str| {
+        let (name, rest) = line.split_once(':')?;
         let numbers: Vec<u64> = rest.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        if let (false, Some(more), Some(out)) = (name.trim() == "lo", numbers.first(), numbers.get(8)) {
-            received += more;
-            sent += out;
-        }
-    }
-    (received, sent)
+        let four = |at: usize| numbers.get(at..at + 4).and_then(|four| four.try_into().ok());
+        let name = name.trim();
+        (name != "lo").then_some(Interface { name: name.to_owned(), received: four(0)?, sent: four(8)? })
+    };
+    text.lines().skip(2).filter_map(interface).collect()
+}
+
+/// Adds up the bytes of all of them.
+fn of_interfaces(text: &str) -> (u64, u64) {
+    let all = interfaces_of(text);
+    (all.iter().map(|one| one.received[0]).sum(), all.iter().map(|one| one.sent[0]).sum())
 }
 
 #[cfg(test)]
@@ -149,7 +217,9 @@ mod tests {
     fn files_of_proc() {
         let stat = "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 2 3\ncpu1 1 2 3\nintr 5\ncpufreq 1\n";
         assert_eq!(of_stat(stat), (28, 2));
-        let dev = "Inter-|   Receive\n face |bytes\n    lo: 9 0 0 0 0 0 0 0 9 0\n  eth0:100 2 0 0 0 0 0 0 50 1 0\n eth1: 1 0 0 0 0 0 0 0 2 0\n";
+        let dev = "Inter-|   Receive\n face |bytes\n    lo: 9 0 0 0 0 0 0 0 9 0 0 0\n  eth0:100 2 0 0 0 0 0 0 50 1 0 0\n eth1: 1 0 0 0 0 0 0 0 2 0 0 0\n";
         assert_eq!(of_interfaces(dev), (101, 52));
+        let stat = "7 (a) b) S 1 7 7 0 -1 4 1 2 3 4 100 20 3 4 20 0 5 0 99";
+        assert_eq!((processor_time(stat), threads(stat)), (Some(1_270_000_000), Some(5)));
     }
 }

@@ -6,6 +6,22 @@ use std::path::Path;
 
 use super::error::FsError;
 
+/// Reads a file that an option or a configuration names, of `most` bytes at most.
+///
+/// # Errors
+/// It can't be opened or read, or is longer.
+pub fn read_named(path: &Path, most: u64) -> Result<Vec<u8>, FsError> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let read = open_for_reading(path)?.take(most + 1).read_to_end(&mut bytes);
+    read.map_err(|error| FsError::new("read", path, error))?;
+    if bytes.len() as u64 > most {
+        let long = std::io::Error::other(format!("it is longer than {most} bytes"));
+        return Err(FsError::new("read", path, long));
+    }
+    Ok(bytes)
+}
+
 /// Opens a file that the user named.
 ///
 /// # Errors

@@ -9,7 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid,
+    XattrFlags,
 };
 use rustix::io::Errno;
 
@@ -325,6 +326,15 @@ impl Root {
             .map_err(|e| self.error("make directory", path, e))
     }
 
+    /// Makes a directory that has just this mode, whatever the umask leaves out.
+    ///
+    /// # Errors
+    /// The name is taken or the parent is missing.
+    pub fn create_exact_dir(&self, path: impl AsRef<Path>, mode: u32) -> Result<(), FsError> {
+        self.create_dir(path.as_ref(), mode)?;
+        self.set_mode(path, mode)
+    }
+
     /// Makes a directory and its missing parents; links on the way are followed inside the root.
     /// Returns the resolved paths of those that were made, outermost first.
     ///
@@ -430,10 +440,7 @@ impl Root {
         root: &Self,
         to: impl AsRef<Path>,
     ) -> Result<(), FsError> {
-        let (from, to) = (from.as_ref(), to.as_ref());
-        let (old_parent, old) = self.parent("rename", from)?;
-        let (new_parent, new) = root.parent("rename", to)?;
-        rustix::fs::renameat(&old_parent, old, &new_parent, new).map_err(|e| self.error("rename", from, e))
+        self.rename_with(from.as_ref(), root, to.as_ref(), RenameFlags::empty())
     }
 
     /// Renames into another root unless the new name is taken.
@@ -446,10 +453,13 @@ impl Root {
         root: &Self,
         to: impl AsRef<Path>,
     ) -> Result<(), FsError> {
-        let (from, to) = (from.as_ref(), to.as_ref());
+        self.rename_with(from.as_ref(), root, to.as_ref(), RenameFlags::NOREPLACE)
+    }
+
+    fn rename_with(&self, from: &Path, root: &Self, to: &Path, flags: RenameFlags) -> Result<(), FsError> {
         let (old_parent, old) = self.parent("rename", from)?;
         let (new_parent, new) = root.parent("rename", to)?;
-        rustix::fs::renameat_with(&old_parent, old, &new_parent, new, rustix::fs::RenameFlags::NOREPLACE)
+        rustix::fs::renameat_with(&old_parent, old, &new_parent, new, flags)
             .map_err(|e| self.error("rename", from, e))
     }
 

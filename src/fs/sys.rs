@@ -33,3 +33,13 @@ pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, change: MountChange) -
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
     }
 }
+
+/// Returns how many bytes wait in a socket of this machine that the other side has not read (`SIOCOUTQ` of unix(7)).
+pub fn unread(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the request writes one int, to a place that outlives the call.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &mut count) } {
+        0 => Ok(usize::try_from(count).unwrap_or(0)),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}

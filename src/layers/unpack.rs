@@ -31,6 +31,8 @@ pub enum ChownPolicy {
     /// Every file gets the owner that the tar gives.
     #[default]
     Exact,
+    /// Every file gets this user and group.
+    To(u32, u32),
     /// Files stay with whoever unpacks: only one id is mapped.
     Ignore,
 }
@@ -44,6 +46,8 @@ pub struct UnpackOptions {
     pub chown: ChownPolicy,
     /// What the tar may have at most.
     pub limits: TarLimits,
+    /// Whether a directory never gives way to something else, nor something else to a directory.
+    pub keep_kinds: bool,
 }
 
 /// What was unpacked.
@@ -70,6 +74,12 @@ pub fn unpack(tar: &mut dyn Read, into: &Root, options: &UnpackOptions) -> Resul
     unpacking.finish()
 }
 
+/// What stands in the way stays there.
+fn kept(entry: &Entry, there: &str, new: &str) -> LayerError {
+    let reason = format!("cannot overwrite {there} with {new}");
+    LayerError::Entry { path: entry.path.clone(), reason }
+}
+
 struct Unpacking<'a> {
     into: &'a Root,
     options: &'a UnpackOptions,
@@ -87,6 +97,11 @@ impl Unpacking<'_> {
             EntryKind::Directory => return self.directory(entry),
             EntryKind::Opaque => return self.opaque(entry),
             EntryKind::Whiteout => return self.whiteout(path),
+            _ if self.options.keep_kinds
+                && self.into.stat(path, Follow::No)?.is_some_and(|stat| stat.is_dir()) =>
+            {
+                return Err(kept(entry, "directory", "non-directory"));
+            }
             _ => self.clear(path)?,
         }
         match &entry.kind {
@@ -160,6 +175,7 @@ impl Unpacking<'_> {
         if !entry.path.is_empty() {
             match self.into.stat(path, Follow::No)? {
                 Some(stat) if stat.is_dir() => {}
+                Some(_) if self.options.keep_kinds => return Err(kept(entry, "non-directory", "directory")),
                 found => self.replace_by_directory(path, found)?,
             }
         }
@@ -214,8 +230,12 @@ impl Unpacking<'_> {
     }
 
     fn owner(&self, meta: &Metadata) -> Option<(u32, u32)> {
-        (self.options.chown == ChownPolicy::Exact && (meta.uid, meta.gid) != (0, 0))
-            .then_some((meta.uid, meta.gid))
+        let owner = match self.options.chown {
+            ChownPolicy::Exact => (meta.uid, meta.gid),
+            ChownPolicy::To(uid, gid) => (uid, gid),
+            ChownPolicy::Ignore => return None,
+        };
+        (owner != (0, 0)).then_some(owner)
     }
 
     /// Sets everything through the open descriptor: cheaper than by name, and the file is surely the one made.

@@ -1,11 +1,12 @@
 //! Making a network's bridge and taking it down.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use rustix::io::Errno;
 
 use super::error::NetError;
-use super::firewall::{self, Rules};
+use super::firewall::{self, Rules, Side};
 use super::netlink::Netlink;
 use super::network::{Endpoint, Network, mac_of};
 use super::subnet::Subnet;
@@ -14,7 +15,7 @@ use crate::fs::Root;
 /// Where the settings of the calling thread's network are.
 const SETTINGS: &str = "/proc/sys/net";
 /// What the owner of our bridges begins with.
-const OWNER: &str = "skiff ";
+pub(super) const OWNER: &str = "skiff ";
 
 /// Makes the bridge of a network, with rules for those who are in it.
 pub(super) fn make(
@@ -28,13 +29,21 @@ pub(super) fn make(
         Errno::PERM => NetError::MayNot,
         errno => NetError::kernel(format!("make the bridge {bridge}"), errno),
     };
-    netlink.add_bridge(bridge, mac_of(&network.id, network.gateway), network.mtu()).map_err(failed)?;
+    let options = network.bridge_options();
+    let own = network.four.as_ref().map(|pool| IpAddr::V4(pool.gateway.unwrap_or(pool.subnet.base())));
+    let mac = mac_of(&network.id, own.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
+    netlink.add_bridge(bridge, mac, network.mtu()).map_err(failed)?;
     let mut set_up = || {
         let index = netlink.index(bridge).map_err(failed)?.ok_or_else(|| failed(Errno::NODEV))?;
-        netlink.add_address(index, network.gateway, network.subnet).map_err(failed)?;
+        let four = network.four.as_ref().filter(|_| !options.inhibit_ipv4);
+        if let Some((gateway, pool)) = four.and_then(|pool| pool.gateway.zip(Some(pool))) {
+            netlink.add_address(index, gateway, pool.subnet).map_err(failed)?;
+        }
         if let Some(six) = &network.six {
             set("ipv6/conf", &format!("{bridge}/disable_ipv6"), "0")?;
-            netlink.add_address6(index, six.gateway, six.subnet.prefix()).map_err(failed)?;
+            if let Some(gateway) = six.gateway {
+                netlink.add_address6(index, gateway, six.subnet.prefix()).map_err(failed)?;
+            }
             forward6()?;
         }
         netlink.set_owner(index, &format!("{OWNER}{}", store.display())).map_err(failed)?;
@@ -52,13 +61,15 @@ pub(super) fn make(
 
 /// Writes the rules of a network, with the ports of those who are in it.
 pub(super) fn install(network: &Network, inside: &[Endpoint]) -> Result<(), NetError> {
+    let options = network.bridge_options();
     let rules = Rules {
         bridge: &network.bridge,
-        subnet: network.subnet,
-        six: network.six.as_ref().map(|six| six.subnet),
+        four: network.four.as_ref().map(|pool| Side { subnet: pool.subnet, gateway: options.gateway }),
+        six: network.six.as_ref().map(|pool| Side { subnet: pool.subnet, gateway: options.gateway6 }),
         internal: network.internal,
-        masquerade: network.option("com.docker.network.bridge.enable_ip_masquerade"),
-        talk: network.option("com.docker.network.bridge.enable_icc"),
+        masquerade: options.masquerade,
+        talk: options.talk,
+        trusted: &options.trusted,
     };
     rules.install(inside)
 }
@@ -77,12 +88,24 @@ pub(super) fn take_down(network: &Network) -> Result<(), NetError> {
     Ok(())
 }
 
-/// Removes the bridges of stores that are gone.
+/// Removes the bridges, and what was made for networks without them, of stores that are gone.
 pub(super) fn clear_forgotten(netlink: &mut Netlink) -> Result<(), NetError> {
     let failed = |errno| NetError::kernel("list interfaces", errno);
     for (name, owner) in netlink.owned().map_err(failed)? {
         let Some(store) = owner.strip_prefix(OWNER) else { continue };
         if !crate::fs::is_there(Path::new(store)) {
+            firewall::remove(&name)?;
+            netlink.remove(&name).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes our bridges whose networks are gone.
+pub(super) fn clear_unknown(known: &[&str], netlink: &mut Netlink) -> Result<(), NetError> {
+    let failed = |errno| NetError::kernel("list interfaces", errno);
+    for (name, owner) in netlink.owned().map_err(failed)? {
+        if owner.starts_with(OWNER) && !known.contains(&name.as_str()) {
             firewall::remove(&name)?;
             netlink.remove(&name).map_err(failed)?;
         }
@@ -99,15 +122,16 @@ pub(super) fn collides(network: &Network, netlink: &mut Netlink) -> Result<bool,
         // Nobody gave another one than the one that it has.
         return Err(NetError::Overlaps);
     }
+    let Some(four) = &network.four else { return Ok(false) };
     let routes = netlink.subnets().map_err(failed)?;
-    Ok(routes.iter().any(|route| route.overlaps(network.subnet)))
+    Ok(routes.iter().any(|route| route.overlaps(four.subnet)))
 }
 
-/// Returns the first pool that overlaps neither networks nor routes of this machine.
-pub(super) fn free_subnet(others: &[&Network]) -> Result<Subnet, NetError> {
+/// Returns the first pool that overlaps neither others' subnets nor routes of this machine.
+pub(super) fn free_subnet(others: &[Subnet]) -> Result<Subnet, NetError> {
     let failed = |errno| NetError::kernel("list routes", errno);
     let routes = Netlink::open().and_then(|mut netlink| netlink.subnets()).map_err(failed)?;
-    let known = || others.iter().map(|other| other.subnet).chain(routes.iter().copied());
+    let known = || others.iter().chain(&routes);
     Subnet::pools().find(|pool| !known().any(|s| s.overlaps(*pool))).ok_or(NetError::NoSubnet)
 }
 

@@ -40,9 +40,20 @@ pub enum NetError {
     /// The program that serves an ordinary user failed.
     #[error("{program} made no network: {said}")]
     Helper { program: String, said: String },
-    /// An ordinary user has no bridges.
-    #[error("network {0} needs root: an ordinary user's containers have --network bridge, host or none")]
-    NotForUsers(String),
+    /// The networks' namespace is another user namespace's.
+    #[error(
+        "the networks of this store's containers are in a user namespace that this process is not in: start it when they have ended"
+    )]
+    Elsewhere,
+    /// The process that holds the networks' namespace is not there.
+    #[error("the process that holds the containers' networks did not answer")]
+    NoHolder,
+    /// The process that is to hold the networks' namespace could not.
+    #[error("cannot hold the containers' networks: {0}")]
+    Holder(String),
+    /// The networks could not be connected to the outside.
+    #[error("{0}")]
+    Outward(String),
     /// Containers are in it.
     #[error("error while removing network: network {network} id {id} has active endpoints ({endpoints})")]
     InUse { network: String, id: String, endpoints: String },
@@ -59,11 +70,17 @@ pub enum NetError {
     #[error("invalid pool request: Pool overlaps with other one on this address space")]
     Overlaps,
     /// Every address of the subnet is taken.
-    #[error("no available IPv4 addresses on this network's address pools: {0}")]
-    NoAddress(String),
-    /// Every IPv6 address of the subnet is taken.
-    #[error("no available IPv6 addresses on this network's address pools: {0}")]
-    NoAddress6(String),
+    #[error("no available {kind} addresses on this network's address pools: {subnet}")]
+    NoAddress { kind: &'static str, subnet: String },
+    /// The network is what others are made like.
+    #[error("error while removing network: configuration network {0:?} is in use")]
+    ConfigInUse(String),
+    /// The network is there for others to be made like it.
+    #[error("cannot create endpoint on configuration-only network")]
+    ConfigOnly,
+    /// The kernel makes no such interface.
+    #[error("failed to create the {kind} {name}")]
+    Link { kind: &'static str, name: String, source: io::Error },
     /// The address that was asked for is none of the network's.
     #[error("no configured subnet or ip-range contain the IP address {0}")]
     NotInside(IpAddr),
@@ -88,5 +105,13 @@ impl NetError {
     /// Returns an error of a kernel request.
     pub(super) fn kernel(action: impl Into<String>, errno: Errno) -> Self {
         Self::Kernel { action: action.into(), source: errno.into() }
+    }
+
+    /// Returns an error of an interface that the kernel does not make.
+    pub(super) fn link(kind: &'static str, name: &str, errno: Errno) -> Self {
+        match errno {
+            Errno::PERM => Self::MayNot,
+            errno => Self::Link { kind, name: name.to_owned(), source: errno.into() },
+        }
     }
 }

@@ -3,17 +3,17 @@
 //!
 //! Published ports are elements of maps, not rules: a packet is matched by one look-up however many there are.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::io::Errno;
 
+use super::bridge_options::Gateway;
 use super::error::NetError;
 use super::expression::{Expression, Load, Verdict};
 use super::network::Endpoint;
 use super::passage;
 use super::port::Published;
-use super::six::Subnet6;
-use super::subnet::Subnet;
+use super::subnet::{Address, Subnet};
 use super::tables::{self, Batch, Element, Hook, INET, IPV4, IPV6};
 
 /// `nft`'s numbers of types: `ipv4_addr`, `ipv6_addr`, `inet_proto`, `inet_service`.
@@ -37,6 +37,9 @@ struct Kind {
     target: u32,
     bound: &'static str,
     any: &'static str,
+    open: &'static str,
+    /// Number of the protocol of its control messages.
+    control: u8,
 }
 
 const FOUR: Kind = Kind {
@@ -47,6 +50,8 @@ const FOUR: Kind = Kind {
     target: 16,
     bound: "bound",
     any: "any",
+    open: "open",
+    control: 1,
 };
 const SIX: Kind = Kind {
     family: IPV6,
@@ -56,6 +61,8 @@ const SIX: Kind = Kind {
     target: 24,
     bound: "bound6",
     any: "any6",
+    open: "open6",
+    control: 58,
 };
 
 /// What the rules of a network are made of.
@@ -63,16 +70,27 @@ const SIX: Kind = Kind {
 pub struct Rules<'a> {
     /// The bridge, which also names the table.
     pub bridge: &'a str,
-    /// Its addresses.
-    pub subnet: Subnet,
-    /// Its IPv6 addresses.
-    pub six: Option<Subnet6>,
+    /// Its IPv4.
+    pub four: Option<Side<Ipv4Addr>>,
+    /// Its IPv6.
+    pub six: Option<Side<Ipv6Addr>>,
     /// Whether nothing passes between its containers and other machines.
     pub internal: bool,
     /// Whether packets to other machines carry this machine's address.
     pub masquerade: bool,
     /// Whether containers of it reach each other.
     pub talk: bool,
+    /// Interfaces from which all may pass to containers.
+    pub trusted: &'a [String],
+}
+
+/// One kind of a network's addresses, and how packets come there and go.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<A> {
+    /// The addresses.
+    pub subnet: Subnet<A>,
+    /// The ways.
+    pub gateway: Gateway,
 }
 
 impl Rules<'_> {
@@ -101,7 +119,9 @@ impl Rules<'_> {
     /// by the proxy.
     fn publishing(&self, batch: &mut Batch) {
         batch.add_chain("prerouting", PREROUTING);
-        self.publishing_for(&FOUR, batch);
+        if self.four.is_some() {
+            self.publishing_for(&FOUR, batch);
+        }
         if self.six.is_some() {
             self.publishing_for(&SIX, batch);
         }
@@ -112,6 +132,8 @@ impl Rules<'_> {
         let bound = kind.type_of_address << 12 | PROTOCOL << 6 | SERVICE;
         batch.add_map(kind.bound, (bound, kind.size + 8), value);
         batch.add_map(kind.any, (PROTOCOL << 6 | SERVICE, 8), value);
+        // Its values are not looked at: what it has may pass.
+        batch.add_map(kind.open, (bound, kind.size + 8), value);
         let local = [
             Expression::Load(Load::InterfaceIn, 0),
             Expression::Compare { same: false, with: name(self.bridge) },
@@ -139,10 +161,11 @@ impl Rules<'_> {
     fn leaving(&self, batch: &mut Batch) {
         batch.add_chain("postrouting", POSTROUTING);
         if self.masquerade && !self.internal {
-            let (mask, base) = (self.subnet.mask().octets(), self.subnet.base().octets());
-            self.masquerading(&FOUR, &mask, &base, batch);
-            if let Some(six) = self.six {
-                self.masquerading(&SIX, &six.mask().octets(), &six.base().octets(), batch);
+            if let Some(side) = self.four.filter(Side::is_translated) {
+                self.masquerading(&FOUR, &side.subnet.mask().octets(), &side.subnet.base().octets(), batch);
+            }
+            if let Some(side) = self.six.filter(Side::is_translated) {
+                self.masquerading(&SIX, &side.subnet.mask().octets(), &side.subnet.base().octets(), batch);
             }
         }
     }
@@ -164,10 +187,7 @@ impl Rules<'_> {
     /// Packets that pass this machine.
     fn passing(&self, batch: &mut Batch) {
         batch.add_chain("forward", FORWARD);
-        let is = |what| {
-            vec![Expression::Load(what, 0), Expression::Compare { same: true, with: name(self.bridge) }]
-        };
-        let (from, to) = (is(Load::InterfaceIn), is(Load::InterfaceOut));
+        let (from, to) = (is_of(Load::InterfaceIn, self.bridge), is_of(Load::InterfaceOut, self.bridge));
         let mut rule = |steps: &[&[Expression]], verdict| {
             batch.add_rule("forward", &[&steps.concat()[..], &[Expression::Decide(verdict)]].concat());
         };
@@ -183,9 +203,57 @@ impl Rules<'_> {
             // Established or related; with another target than the sender saw.
             rule(&[&to, &some(Load::ConnectionState, 2 | 4)], Verdict::Accept);
             rule(&[&to, &some(Load::ConnectionStatus, 0x20)], Verdict::Accept);
+            for name in self.trusted {
+                rule(&[&is_of(Load::InterfaceIn, name), &to], Verdict::Accept);
+            }
+            let sides =
+                [(&FOUR, self.four.map(|side| side.gateway)), (&SIX, self.six.map(|side| side.gateway))];
+            for (kind, gateway) in sides {
+                for steps in kind.openings(gateway) {
+                    rule(&[&to, &steps], Verdict::Accept);
+                }
+            }
         }
         rule(&[&to], Verdict::Drop);
     }
+}
+
+impl<A: Address> Side<A> {
+    /// Whether packets to other machines may carry this machine's address.
+    fn is_translated(&self) -> bool {
+        matches!(self.gateway, Gateway::Nat | Gateway::Unprotected)
+    }
+}
+
+impl Kind {
+    /// Returns what may come to containers' own addresses from other machines, as steps of a rule each.
+    fn openings(&self, gateway: Option<Gateway>) -> Vec<Vec<Expression>> {
+        let own =
+            [Expression::Load(Load::Family, 0), Expression::Compare { same: true, with: vec![self.family] }];
+        match gateway {
+            Some(Gateway::Unprotected) => vec![own.to_vec()],
+            Some(Gateway::Routed) => {
+                let registers = self.size / 4;
+                let port = [
+                    Expression::Load(Load::Network(self.target, self.size), 0),
+                    Expression::Load(Load::Protocol, registers),
+                    Expression::Load(Load::Transport(2, 2), registers + 1),
+                    Expression::Find(self.open),
+                ];
+                let control = [
+                    Expression::Load(Load::Protocol, 0),
+                    Expression::Compare { same: true, with: vec![self.control] },
+                ];
+                vec![[&own[..], &port].concat(), [&own[..], &control].concat()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Returns the steps that go on with one interface's packets alone.
+fn is_of(side: Load, interface: &str) -> Vec<Expression> {
+    vec![Expression::Load(side, 0), Expression::Compare { same: true, with: name(interface) }]
 }
 
 /// Publishes ports of a container, or takes them back.
@@ -245,12 +313,18 @@ fn element(port: &Published, endpoint: &Endpoint) -> Option<Element> {
         let [high, low] = value.to_be_bytes();
         [high, low, 0, 0]
     };
-    let (kind, own, target) = match (port.address, endpoint.six) {
-        (IpAddr::V4(own), _) => (FOUR, own.octets().to_vec(), endpoint.address.octets().to_vec()),
-        (IpAddr::V6(own), Some(six)) => (SIX, own.octets().to_vec(), six.address.octets().to_vec()),
-        (IpAddr::V6(_), None) => return None,
+    let (kind, own, target) = match port.address {
+        IpAddr::V4(own) => (FOUR, own.octets().to_vec(), endpoint.four?.address.octets().to_vec()),
+        IpAddr::V6(own) => (SIX, own.octets().to_vec(), endpoint.six?.address.octets().to_vec()),
     };
-    let mut key = [[port.protocol.number(), 0, 0, 0], number(port.host)].concat();
+    let protocol = [port.protocol.number(), 0, 0, 0];
+    let value = [&target[..], &number(port.container)].concat();
+    if port.host == 0 {
+        // Its own address is routed to.
+        let key = [&target[..], &protocol, &number(port.container)].concat();
+        return Some(Element { map: kind.open, key, value });
+    }
+    let mut key = [protocol, number(port.host)].concat();
     let map = match port.address {
         own if own.is_loopback() => return None,
         own if own.is_unspecified() => kind.any,
@@ -259,5 +333,5 @@ fn element(port: &Published, endpoint: &Endpoint) -> Option<Element> {
             kind.bound
         }
     };
-    Some(Element { map, key, value: [&target[..], &number(port.container)].concat() })
+    Some(Element { map, key, value })
 }

@@ -14,8 +14,6 @@ use super::netlink::Netlink;
 
 /// The container's address, always the same: each has a network of its own.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
-/// Bits of the address that name the network.
-pub(super) const PREFIX: u8 = 24;
 /// The way to other machines.
 pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Where names are asked for; the program asks the host's servers.
@@ -101,6 +99,13 @@ impl Helper {
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(helper)
+    }
+
+    /// Returns a descriptor of the program, which is readable when it has ended.
+    pub fn process(&self) -> Result<OwnedFd, NetError> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+            .map_err(|errno| NetError::kernel("watch the program that carries packets", errno))
     }
 
     fn slirp(program: String, namespace: &OwnedFd) -> Result<Self, NetError> {

@@ -6,8 +6,9 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    BridgePortState, InfoBridgePort, InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind,
+    InfoVeth, InfoVlan, IpVlanFlags, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    MacVlanMode,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -17,19 +18,40 @@ use rustix::io::Errno;
 
 use super::netlink::Netlink;
 use super::network::Mac;
-use super::six::Subnet6;
+use super::parent::{Kind, Layer, Macvlan, Reach};
 use super::subnet::Subnet;
 
 /// One end of a pair of interfaces: its name, and where it is.
 pub struct Inside<'a> {
     /// Its name there, e.g. `eth0`.
     pub name: &'a str,
-    /// Its hardware address.
-    pub mac: Mac,
+    /// Its hardware address; none if it has its parent's.
+    pub mac: Option<Mac>,
     /// Bytes of its largest packet.
     pub mtu: Option<u32>,
     /// The namespace where it appears.
     pub namespace: BorrowedFd<'a>,
+}
+
+/// A way to other machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By way of another machine.
+    Gateway(IpAddr),
+    /// Straight out of an interface.
+    Interface { index: u32, six: bool },
+}
+
+impl Inside<'_> {
+    fn attributes(&self) -> Vec<LinkAttribute> {
+        let mut attributes = vec![
+            LinkAttribute::IfName(self.name.to_owned()),
+            LinkAttribute::NetNsFd(self.namespace.as_raw_fd()),
+        ];
+        attributes.extend(self.mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
+        attributes.extend(self.mtu.map(LinkAttribute::Mtu));
+        attributes
+    }
 }
 
 impl Netlink {
@@ -97,12 +119,7 @@ impl Netlink {
     /// The kernel refuses; nothing is left then.
     pub fn add_pair(&mut self, outside: &str, bridge: u32, inside: &Inside<'_>) -> Result<(), Errno> {
         let mtu = inside.mtu.map(LinkAttribute::Mtu);
-        let mut of_peer = vec![
-            LinkAttribute::IfName(inside.name.to_owned()),
-            LinkAttribute::Address(inside.mac.to_vec()),
-            LinkAttribute::NetNsFd(inside.namespace.as_raw_fd()),
-        ];
-        of_peer.extend(mtu.clone());
+        let of_peer = inside.attributes();
         let mut attributes = vec![
             LinkAttribute::IfName(outside.to_owned()),
             LinkAttribute::Controller(bridge),
@@ -112,6 +129,68 @@ impl Netlink {
             ]),
         ];
         attributes.extend(mtu);
+        let mut message = link(0, attributes);
+        up(&mut message);
+        self.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Makes an interface in a namespace that belongs to a parent here.
+    ///
+    /// # Errors
+    /// The kernel refuses; nothing is left then.
+    pub fn add_child(&mut self, parent: u32, kind: Kind, inside: &Inside<'_>) -> Result<(), Errno> {
+        let mut attributes = inside.attributes();
+        attributes.push(LinkAttribute::Link(parent));
+        attributes.push(LinkAttribute::LinkInfo(match kind {
+            Kind::Macvlan(mode) => {
+                let mode = InfoMacVlan::Mode(match mode {
+                    Macvlan::Bridge => MacVlanMode::Bridge,
+                    Macvlan::Vepa => MacVlanMode::Vepa,
+                    Macvlan::Private => MacVlanMode::Private,
+                    Macvlan::Passthru => MacVlanMode::Passthrough,
+                });
+                vec![LinkInfo::Kind(InfoKind::MacVlan), LinkInfo::Data(InfoData::MacVlan(vec![mode]))]
+            }
+            Kind::Ipvlan(layer, reach) => {
+                let mode = InfoIpVlan::Mode(match layer {
+                    Layer::Two => IpVlanMode::L2,
+                    Layer::Three => IpVlanMode::L3,
+                    Layer::ThreeSymmetric => IpVlanMode::L3S,
+                });
+                let flags = InfoIpVlan::Flags(match reach {
+                    Reach::Bridge => IpVlanFlags::empty(),
+                    Reach::Private => IpVlanFlags::Private,
+                    Reach::Vepa => IpVlanFlags::Vepa,
+                });
+                vec![LinkInfo::Kind(InfoKind::IpVlan), LinkInfo::Data(InfoData::IpVlan(vec![mode, flags]))]
+            }
+        }));
+        self.change(RouteNetlinkMessage::NewLink(link(0, attributes)), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Makes an interface that is up and leads nowhere.
+    ///
+    /// # Errors
+    /// `OPNOTSUPP` if the kernel has none such.
+    pub fn add_dummy(&mut self, name: &str) -> Result<(), Errno> {
+        let kind = LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Dummy)]);
+        let mut message = link(0, vec![LinkAttribute::IfName(name.to_owned()), kind]);
+        up(&mut message);
+        self.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Makes an interface, which is up, for one VLAN of another.
+    ///
+    /// # Errors
+    /// `OPNOTSUPP` if the kernel has none such.
+    pub fn add_vlan(&mut self, name: &str, parent: u32, number: u16) -> Result<(), Errno> {
+        let kind =
+            vec![LinkInfo::Kind(InfoKind::Vlan), LinkInfo::Data(InfoData::Vlan(vec![InfoVlan::Id(number)]))];
+        let attributes = vec![
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::Link(parent),
+            LinkAttribute::LinkInfo(kind),
+        ];
         let mut message = link(0, attributes);
         up(&mut message);
         self.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
@@ -206,43 +285,53 @@ impl Netlink {
         message.attributes = vec![
             AddressAttribute::Local(IpAddr::V4(address)),
             AddressAttribute::Address(IpAddr::V4(address)),
-            AddressAttribute::Broadcast(subnet.broadcast()),
+            AddressAttribute::Broadcast(subnet.last()),
         ];
         self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
-    /// Sends what is for nowhere else to a gateway.
+    /// Sends what is for nowhere else to a gateway, or out of an interface.
     ///
     /// # Errors
     /// The gateway can't be reached directly.
-    pub fn add_default_route(&mut self, gateway: IpAddr) -> Result<(), Errno> {
-        let (family, gateway) = match gateway {
-            IpAddr::V4(address) => (AddressFamily::Inet, RouteAddress::Inet(address)),
-            IpAddr::V6(address) => (AddressFamily::Inet6, RouteAddress::Inet6(address)),
+    pub fn add_default_route(&mut self, way: Way) -> Result<(), Errno> {
+        let (family, attribute, scope) = match way {
+            Way::Gateway(IpAddr::V4(address)) => {
+                let address = RouteAddress::Inet(address);
+                (AddressFamily::Inet, RouteAttribute::Gateway(address), RouteScope::Universe)
+            }
+            Way::Gateway(IpAddr::V6(address)) => {
+                let address = RouteAddress::Inet6(address);
+                (AddressFamily::Inet6, RouteAttribute::Gateway(address), RouteScope::Universe)
+            }
+            Way::Interface { index, six } => {
+                let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
+                (
+                    family,
+                    RouteAttribute::Oif(index),
+                    if six { RouteScope::Universe } else { RouteScope::Link },
+                )
+            }
         };
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
             address_family: family,
             table: RouteHeader::RT_TABLE_MAIN,
             protocol: RouteProtocol::Boot,
-            scope: RouteScope::Universe,
+            scope,
             kind: RouteType::Unicast,
             ..RouteHeader::default()
         };
-        message.attributes = vec![RouteAttribute::Gateway(gateway)];
+        message.attributes = vec![attribute];
         self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Takes the default routes away; that there is none is no error.
+    /// Takes the default route of a kind of addresses away; that there is none is no error.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn remove_default_routes(&mut self) -> Result<(), Errno> {
-        self.remove_default_route(AddressFamily::Inet)?;
-        self.remove_default_route(AddressFamily::Inet6)
-    }
-
-    fn remove_default_route(&mut self, family: AddressFamily) -> Result<(), Errno> {
+    pub fn remove_default_route(&mut self, six: bool) -> Result<(), Errno> {
+        let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
             address_family: family,
@@ -289,9 +378,9 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn subnets6(&mut self) -> Result<Vec<Subnet6>, Errno> {
+    pub fn subnets6(&mut self) -> Result<Vec<Subnet<Ipv6Addr>>, Errno> {
         let of = |address: &RouteAddress, prefix| match address {
-            RouteAddress::Inet6(address) => Some(Subnet6::of(*address, prefix)),
+            RouteAddress::Inet6(address) => Some(Subnet::of(*address, prefix)),
             _ => None,
         };
         self.routes(AddressFamily::Inet6, of)

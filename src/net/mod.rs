@@ -2,12 +2,17 @@
 //!
 //! - `networks` is what is there ([`Networks`]), `network` what is kept of each;
 //! - `sandbox` is one container's namespace and its places ([`Sandbox`]);
-//! - `bridge` makes bridges, `firewall` their nftables rules, `proxy` carries what those can't;
+//! - `new` makes networks, `pool` gives their addresses;
+//! - `parent` is what containers of macvlan and ipvlan networks are connected to;
+//! - `bridge` makes bridges (`bridge_options` is what may be asked of them), `firewall` their nftables rules, `proxy` carries what those can't;
+//! - `publish` chooses and reserves ports of the machine;
+//! - `interface` is what is asked of one container's interface;
 //! - `resolver` answers what containers ask about names;
-//! - `helper` is the program that carries an ordinary user's packets;
+//! - `common` is where an ordinary user's bridges are, `holder` the process that holds that, `helper` the program that
+//!   carries packets between there and the machine;
 //! - `passage` opens the way through the chain of iptables that drops;
 //! - `netlink` and `link` speak with the kernel about interfaces, `tables` and `expression` about rules;
-//! - `subnet`, `six` and `port` are addresses and flags as data.
+//! - `subnet` and `port` are addresses and flags as data.
 //!
 //! **Invariant:** every trace of a container in a network belongs to the kernel
 //! object of a living process (a namespace, a lock, a bound port) or is found
@@ -17,31 +22,41 @@
 //! `FORWARD` of iptables where that drops by default; no other rule of the machine is touched.
 
 mod bridge;
+mod bridge_options;
+mod common;
 mod error;
 mod expression;
 mod firewall;
 mod helper;
+mod holder;
+mod interface;
 mod link;
 mod netlink;
 mod network;
 mod networks;
+mod new;
+mod parent;
 mod passage;
+mod pool;
 mod port;
 mod proxy;
+mod publish;
 mod resolver;
 mod sandbox;
-mod six;
 mod subnet;
 mod tables;
 
+pub use common::{Common, Pass, look, stay};
 pub use error::NetError;
 pub use helper::is_rootless;
+pub use holder::{WORD as HOLDER, main as holder_main};
+pub use interface::InterfaceOptions;
 pub use network::{Driver, Endpoint, Mac, Network, NewNetwork, mac_from, mac_text};
 pub use networks::{DEFAULT, Networks};
-pub use port::{Protocol, Published, Wanted, parse as parse_ports, parse_exposed};
+pub use pool::{NewPool, Place, Pool};
+pub use port::{Protocol, Published, Wanted, number_error, parse as parse_ports, parse_exposed};
 pub use sandbox::{Joining, Remains, Sandbox};
-pub use six::{NewSix, Place6, Six, Subnet6};
-pub use subnet::Subnet;
+pub use subnet::{Address, Subnet};
 
 /// Where programs are looked for; a search path could be anybody's.
 const DIRECTORIES: [&str; 6] =

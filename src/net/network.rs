@@ -1,20 +1,25 @@
 //! What a network and a container's place in it are, as they are kept.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::bridge_options::BridgeOptions;
+use super::pool::{NewPool, Place, Pool};
 use super::port::Published;
-use super::six::{NewSix, Place6, Six};
-use super::subnet::Subnet;
 
 /// What a network does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Driver {
     /// A bridge of this machine.
+    #[default]
     Bridge,
+    /// Further hardware addresses on one of this machine's interfaces.
+    Macvlan,
+    /// Further addresses on one of this machine's interfaces, which keeps its hardware address.
+    Ipvlan,
     /// The machine's own interfaces.
     Host,
     /// Nothing.
@@ -26,6 +31,8 @@ impl Driver {
     pub fn word(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
             Self::Host => "host",
             Self::Null => "null",
         }
@@ -43,31 +50,49 @@ pub struct Network {
     pub created: i128,
     /// What it does.
     pub driver: Driver,
-    /// Name of its bridge.
+    /// Name of its bridge, if it has one.
     pub bridge: String,
-    /// Its addresses.
-    pub subnet: Subnet,
-    /// The bridge's own address.
-    pub gateway: Ipv4Addr,
-    /// Where containers' addresses come from, if not from all of the subnet.
-    pub range: Option<Subnet>,
-    /// Addresses that no container gets, by name.
+    /// The interface that containers' interfaces belong to, if it has no bridge.
     #[serde(default)]
-    pub reserved: BTreeMap<String, Ipv4Addr>,
+    pub parent: String,
+    /// Its IPv4 addresses, if it has any.
+    #[serde(flatten)]
+    pub four: Option<Pool<Ipv4Addr>>,
     /// Its IPv6 addresses, if it has any.
     #[serde(default)]
-    pub six: Option<Six>,
-    /// Whether the subnet was asked for rather than found.
-    pub fixed: bool,
+    pub six: Option<Pool<Ipv6Addr>>,
+    /// Further IPv4 addresses, when the first are all taken or one of these is asked for.
+    #[serde(default)]
+    pub further: Vec<Pool<Ipv4Addr>>,
+    /// The same of IPv6.
+    #[serde(default)]
+    pub further6: Vec<Pool<Ipv6Addr>>,
     /// Whether it has no way to other machines.
     pub internal: bool,
     /// Whether it may be attached to by hand; it always may.
     #[serde(default)]
     pub attachable: bool,
+    /// What others are to be that are made like it; nobody is in it then.
+    #[serde(default)]
+    pub template: Option<Box<NewNetwork>>,
+    /// Name of the network that it was made like.
+    #[serde(default)]
+    pub config_from: String,
+    /// Where it is known, `local` if that was not said.
+    #[serde(default = "local")]
+    pub scope: String,
+    /// Options for who gives addresses, as given.
+    #[serde(default)]
+    pub ipam_options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Options of the driver, as given.
     pub options: BTreeMap<String, String>,
+}
+
+/// The scope of networks of which nothing was said.
+pub(super) fn local() -> String {
+    "local".to_owned()
 }
 
 impl Network {
@@ -76,19 +101,53 @@ impl Network {
         ["bridge", "host", "none"].contains(&self.name.as_str())
     }
 
-    /// Whether names of its containers are known in it.
-    pub fn has_names(&self) -> bool {
-        self.driver == Driver::Bridge && !self.is_predefined()
+    /// Whether its containers are connected by a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.driver == Driver::Bridge
     }
 
-    /// Whether a boolean option of docker's bridge driver is on, which it is unless it is set to false.
-    pub(super) fn option(&self, name: &str) -> bool {
-        self.options.get(name).is_none_or(|value| value != "false")
+    /// Whether containers can be in it beside others.
+    pub fn can_be_joined(&self) -> bool {
+        !matches!(self.driver, Driver::Host | Driver::Null)
+    }
+
+    /// Whether names of its containers are known in it.
+    pub fn has_names(&self) -> bool {
+        self.can_be_joined() && !self.is_predefined()
+    }
+
+    /// Whether its containers have IPv4 addresses.
+    pub fn has_four(&self) -> bool {
+        match &self.template {
+            Some(template) => !template.without_four,
+            None => self.four.is_some() || !self.can_be_joined(),
+        }
+    }
+
+    /// Whether its containers have IPv6 addresses.
+    pub fn has_six(&self) -> bool {
+        self.six.is_some() || self.template.as_ref().is_some_and(|template| template.six.is_some())
+    }
+
+    /// Returns all of its IPv4 addresses.
+    pub fn pools(&self) -> Vec<Pool<Ipv4Addr>> {
+        let own = self.four.iter().filter(|_| self.can_be_joined());
+        own.chain(&self.further).cloned().collect()
+    }
+
+    /// Returns all of its IPv6 addresses.
+    pub fn pools6(&self) -> Vec<Pool<Ipv6Addr>> {
+        self.six.iter().chain(&self.further6).cloned().collect()
+    }
+
+    /// Returns what its options ask of the bridge; those that can't be read have been refused when it was made.
+    pub(super) fn bridge_options(&self) -> BridgeOptions {
+        BridgeOptions::read(&self.options).unwrap_or_default()
     }
 
     /// Returns the largest packet of its interfaces, if one was asked for.
     pub(super) fn mtu(&self) -> Option<u32> {
-        self.options.get("com.docker.network.driver.mtu")?.parse().ok()
+        self.options.get("com.docker.network.driver.mtu")?.parse().ok().filter(|mtu| *mtu > 0)
     }
 
     /// Returns what its interfaces' names begin with in containers.
@@ -98,24 +157,28 @@ impl Network {
 }
 
 /// What a new network is to be.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NewNetwork {
     /// Its name.
     pub name: String,
-    /// Its addresses; a free pool unless given.
-    pub subnet: Option<Subnet>,
-    /// The bridge's address; the first of the subnet unless given.
-    pub gateway: Option<Ipv4Addr>,
-    /// Where containers' addresses come from.
-    pub range: Option<Subnet>,
-    /// Addresses that no container gets, by name.
-    pub reserved: BTreeMap<String, Ipv4Addr>,
-    /// Its IPv6, if it is to have any.
-    pub six: Option<NewSix>,
+    /// What it does.
+    pub driver: Driver,
+    /// Its IPv4 addresses; one pool at most for a bridge.
+    pub four: Vec<NewPool<Ipv4Addr>>,
+    /// Whether it has no IPv4.
+    pub without_four: bool,
+    /// Its IPv6 addresses, if it is to have any.
+    pub six: Option<Vec<NewPool<Ipv6Addr>>>,
     /// Whether it has no way to other machines.
     pub internal: bool,
     /// Whether it may be attached to by hand.
     pub attachable: bool,
+    /// Name of the network that it is made like.
+    pub config_from: String,
+    /// Where it is known.
+    pub scope: String,
+    /// Options for who gives addresses.
+    pub ipam_options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Options of the driver.
@@ -135,24 +198,29 @@ pub struct Endpoint {
     pub container: String,
     /// The container's name.
     pub name: String,
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// Bits of the address that all in the network share.
-    pub prefix: u8,
-    /// The way to other machines, if there is one.
-    pub gateway: Option<Ipv4Addr>,
-    /// Its hardware address, in the usual notation.
+    /// Its place among the network's IPv4 addresses.
+    #[serde(flatten)]
+    pub four: Option<Place<Ipv4Addr>>,
+    /// Its place among the network's IPv6 addresses.
+    #[serde(default)]
+    pub six: Option<Place<Ipv6Addr>>,
+    /// Its hardware address, in the usual notation; empty if it has none of its own.
     pub mac: String,
     /// Names by which others in the network find it, its own left out.
     pub names: Vec<String>,
     /// Ports of this machine that lead to it.
     pub ports: Vec<Published>,
-    /// Its place in the network's IPv6.
-    #[serde(default)]
-    pub six: Option<Place6>,
     /// The end of its pair of interfaces that is the bridge's port; empty if it has none.
     #[serde(default)]
     pub interface: String,
+}
+
+impl Endpoint {
+    /// Returns its addresses, IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let four = self.four.map(|place| IpAddr::V4(place.address));
+        four.into_iter().chain(self.six.map(|place| IpAddr::V6(place.address)))
+    }
 }
 
 /// A hardware address.
@@ -161,7 +229,8 @@ pub type Mac = [u8; 6];
 /// Returns the hardware address that belongs to an address of a network.
 ///
 /// It is always the same, so that nobody's memory of it is wrong when the address goes to another container.
-pub(super) fn mac_of(network: &str, address: Ipv4Addr) -> Mac {
+pub(super) fn mac_of(network: &str, address: impl Into<IpAddr>) -> Mac {
+    let address = address.into();
     let hash = blake3::hash(format!("{network} {address}").as_bytes());
     let [a, b, c, d, e, f, ..] = *hash.as_bytes();
     // Locally administered, and no group.

@@ -17,11 +17,13 @@ use serde::de::DeserializeOwned;
 use super::bridge;
 use super::error::NetError;
 use super::firewall;
+use super::helper::is_rootless;
 use super::netlink::Netlink;
 use super::network::{Driver, Endpoint, Network, NewNetwork};
+use super::parent;
 use super::passage;
+use super::pool::{self, NewPool, Place, Pool};
 use super::sandbox;
-use super::six::{Place6, Six, Subnet6};
 use super::subnet::Subnet;
 use crate::fs::{Root, write_atomic};
 
@@ -34,8 +36,8 @@ const LIMIT: usize = 1 << 20;
 /// All networks of a store.
 #[derive(Debug, Clone)]
 pub struct Networks {
-    all: Root,
-    store: PathBuf,
+    pub(super) all: Root,
+    pub(super) store: PathBuf,
 }
 
 /// Held while networks are changed.
@@ -74,14 +76,13 @@ impl Networks {
         let mut found = self.stored()?;
         let missing = |name: &str| found.iter().all(|network| network.name != name);
         let missing: Vec<&str> = [DEFAULT, "host", "none"].into_iter().filter(|name| missing(name)).collect();
-        for name in missing {
-            found.push(self.predefined(name)?);
-        }
+        // Where nothing can be written there are only those that were used before.
+        found.extend(missing.into_iter().filter_map(|name| self.predefined(name).ok()));
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 
-    fn stored(&self) -> Result<Vec<Network>, NetError> {
+    pub(super) fn stored(&self) -> Result<Vec<Network>, NetError> {
         let mut found = Vec::new();
         for entry in self.all.entries(".")? {
             let id = String::from_utf8_lossy(&entry.name).into_owned();
@@ -121,96 +122,12 @@ impl Networks {
             "host" => Driver::Host,
             _ => Driver::Null,
         };
-        match self.make(NewNetwork { name: name.to_owned(), ..NewNetwork::default() }, driver) {
+        match self.make(NewNetwork { name: name.to_owned(), driver, ..NewNetwork::default() }) {
             Err(NetError::Exists(_)) => {
                 let all = self.stored()?;
                 all.into_iter().find(|n| n.name == name).ok_or_else(|| NetError::NotFound(name.to_owned()))
             }
             other => other,
-        }
-    }
-
-    /// Makes a bridge network; its bridge appears with its first container.
-    ///
-    /// # Errors
-    /// The name is taken, the addresses overlap others or don't fit each other, or no pool is free.
-    pub fn create(&self, new: NewNetwork) -> Result<Network, NetError> {
-        self.list()?;
-        self.make(new, Driver::Bridge)
-    }
-
-    fn make(&self, new: NewNetwork, driver: Driver) -> Result<Network, NetError> {
-        let _changing = self.change()?;
-        let others = self.stored()?;
-        if others.iter().any(|other| other.name == new.name) {
-            return Err(NetError::Exists(new.name));
-        }
-        let id = super::random_id()?;
-        let bridges: Vec<&Network> = others.iter().filter(|other| other.driver == Driver::Bridge).collect();
-        let fixed = new.subnet.is_some();
-        let subnet = match new.subnet {
-            _ if driver != Driver::Bridge => Subnet::of(Ipv4Addr::UNSPECIFIED, 32),
-            Some(subnet) if bridges.iter().any(|other| other.subnet.overlaps(subnet)) => {
-                return Err(NetError::Overlaps);
-            }
-            Some(subnet) => subnet,
-            None => bridge::free_subnet(&bridges)?,
-        };
-        let gateway = match new.gateway {
-            _ if driver != Driver::Bridge => Ipv4Addr::UNSPECIFIED,
-            Some(address) if !subnet.contains(address) => {
-                return Err(NetError::Invalid(format!("no matching subnet for gateway {address}")));
-            }
-            Some(address) => address,
-            None => {
-                let taken = |address: &Ipv4Addr| new.reserved.values().any(|other| other == address);
-                let mut hosts = subnet.hosts();
-                hosts.find(|a| !taken(a)).ok_or_else(|| NetError::NoAddress(subnet.to_string()))?
-            }
-        };
-        if let Some(range) = new.range
-            && (!subnet.overlaps(range) || range.prefix() < subnet.prefix())
-        {
-            return Err(NetError::Invalid(format!("no matching subnet for range {range}")));
-        }
-        if let Some(address) = new.reserved.values().find(|address| !subnet.contains(**address)) {
-            return Err(NetError::Invalid(format!("no matching subnet for aux-address {address}")));
-        }
-        let others6: Vec<Subnet6> =
-            bridges.iter().filter_map(|other| other.six.as_ref()).map(|six| six.subnet).collect();
-        let six = match &new.six {
-            Some(wanted) if driver == Driver::Bridge => Some(Six::new(wanted.clone(), &id, &others6)?),
-            _ => None,
-        };
-        let network = Network {
-            six,
-            bridge: self.bridge_name(&new, &id, driver),
-            id,
-            name: new.name,
-            created: super::now(),
-            driver,
-            subnet,
-            gateway,
-            range: new.range,
-            reserved: new.reserved,
-            fixed,
-            internal: new.internal,
-            attachable: new.attachable,
-            labels: new.labels,
-            options: new.options,
-        };
-        self.all.create_dir_all(format!("{}/endpoints", network.id), 0o711)?;
-        self.save(&network)?;
-        Ok(network)
-    }
-
-    /// Root's own store has a bridge whose name people can remember; others must not take it.
-    fn bridge_name(&self, new: &NewNetwork, id: &str, driver: Driver) -> String {
-        match new.options.get("com.docker.network.bridge.name") {
-            _ if driver != Driver::Bridge => String::new(),
-            Some(name) => name.clone(),
-            None if new.name == DEFAULT && self.store == Path::new("/var/lib/skiff") => "skiff0".to_owned(),
-            None => format!("br-{}", short(id)),
         }
     }
 
@@ -229,13 +146,20 @@ impl Networks {
             return Err(NetError::Predefined(network.name.clone()));
         }
         let changing = self.change()?;
+        let others = self.stored()?;
+        if network.template.is_some() && others.iter().any(|other| other.config_from == network.name) {
+            return Err(NetError::ConfigInUse(network.name.clone()));
+        }
         let inside = self.endpoints(network, &changing)?;
         if !inside.is_empty() {
             let name = |e: &Endpoint| format!("name:{:?} id:{:?}", e.name, short(&e.id));
             let endpoints = inside.iter().map(name).collect::<Vec<_>>().join(", ");
             return Err(NetError::InUse { network: network.name.clone(), id: network.id.clone(), endpoints });
         }
-        bridge::take_down(network)?;
+        match network.kind() {
+            Some(_) => parent::take_down(network, &others)?,
+            None => bridge::take_down(network)?,
+        }
         Ok(self.all.remove_tree(&network.id)?)
     }
 
@@ -246,7 +170,7 @@ impl Networks {
     pub fn rest(&self) -> Result<(), NetError> {
         let changing = self.change()?;
         for network in self.stored()? {
-            if network.driver == Driver::Bridge && self.endpoints(&network, &changing)?.is_empty() {
+            if network.is_bridge() && self.endpoints(&network, &changing)?.is_empty() {
                 bridge::take_down(&network)?;
             }
         }
@@ -256,11 +180,8 @@ impl Networks {
     /// Takes the rules of a network away when its last container has left; its bridge stays for the next one.
     pub(super) fn retire(&self, network: &Network) -> Result<(), NetError> {
         let changing = self.change()?;
-        if self.endpoints(network, &changing)?.is_empty() {
-            firewall::remove(&network.bridge)
-        } else {
-            Ok(())
-        }
+        let inside = self.endpoints(network, &changing)?;
+        if inside.is_empty() && network.is_bridge() { firewall::remove(&network.bridge) } else { Ok(()) }
     }
 
     /// Returns the running containers of a network, by address.
@@ -279,88 +200,90 @@ impl Networks {
         entries.iter().filter_map(|entry| self.read(&path(&entry.name)).ok().flatten()).collect()
     }
 
-    /// Makes the bridge of a network ready; the network as it is then, and the bridge's number.
+    /// Makes what connects the containers of a network ready; the network as it is then, and the number of its bridge
+    /// or parent.
     pub(super) fn bring_up(
         &self,
         network: &Network,
         netlink: &mut Netlink,
         changing: &Changing,
     ) -> Result<(Network, u32), NetError> {
+        // It may have got another subnet, or be gone.
+        let network: Network = self
+            .read(&format!("{}/config.json", network.id))?
+            .ok_or_else(|| NetError::NotFound(network.name.clone()))?;
+        if network.kind().is_some() {
+            let index = parent::bring_up(&network, &self.store, netlink)?;
+            return Ok((network, index));
+        }
         if let Some(index) = netlink
             .index(&network.bridge)
             .map_err(|errno| NetError::kernel(format!("look for the bridge {}", network.bridge), errno))?
         {
             if !firewall::is_there(&network.bridge) {
                 // It is the first container, or somebody has flushed all rules of the machine.
-                bridge::install(network, &self.endpoints(network, changing)?)?;
+                bridge::install(&network, &self.endpoints(&network, changing)?)?;
             } else {
                 // iptables may have been loaded anew.
                 passage::open(&network.bridge)?;
             }
-            return Ok((network.clone(), index));
+            return Ok((network, index));
         }
-        let inside = self.endpoints(network, changing)?;
-        let _machine = machine_lock()?;
-        let mut network = network.clone();
-        bridge::clear_forgotten(netlink)?;
-        if bridge::collides(&network, netlink)? {
-            if network.fixed || !inside.is_empty() {
-                return Err(NetError::Overlaps);
-            }
-            let others = self.stored()?;
-            let others: Vec<&Network> =
-                others.iter().filter(|n| n.driver == Driver::Bridge && n.id != network.id).collect();
-            network.subnet = bridge::free_subnet(&others)?;
-            network.gateway = network
-                .subnet
-                .hosts()
-                .next()
-                .ok_or_else(|| NetError::NoAddress(network.subnet.to_string()))?;
-            self.save(&network)?;
+        let inside = self.endpoints(&network, changing)?;
+        // Nobody else has bridges where an ordinary user's are.
+        let rootless = is_rootless()?;
+        let _machine = if rootless { None } else { Some(machine_lock()?) };
+        let others = self.stored()?;
+        if rootless {
+            let known: Vec<&str> =
+                others.iter().flat_map(|network| [network.bridge.as_str(), &network.parent]).collect();
+            bridge::clear_unknown(&known, netlink)?;
+        } else {
+            bridge::clear_forgotten(netlink)?;
         }
+        let network = self.at_a_free_subnet(network, &inside, &others, netlink)?;
         let index = bridge::make(&network, &self.store, &inside, netlink)?;
         Ok((network, index))
     }
 
-    /// Returns an address that no running container of a network has.
-    pub(super) fn free_address(
+    /// Gives a network another subnet, if this machine has a way to its own and nobody asked for that.
+    fn at_a_free_subnet(
         &self,
-        network: &Network,
-        wanted: Option<Ipv4Addr>,
-        changing: &Changing,
-    ) -> Result<Ipv4Addr, NetError> {
-        let inside = self.endpoints(network, changing)?;
-        let taken = |address: Ipv4Addr| {
-            address == network.gateway
-                || network.reserved.values().any(|other| *other == address)
-                || inside.iter().any(|e| e.address == address)
-        };
-        match wanted {
-            Some(address) if !network.subnet.contains(address) => Err(NetError::NotInside(address.into())),
-            Some(address) if taken(address) => Err(NetError::AddressInUse),
-            Some(address) => Ok(address),
-            None => {
-                let edges = [network.subnet.base(), network.subnet.broadcast()];
-                let mut all = network.range.unwrap_or(network.subnet).hosts();
-                all.find(|address| !taken(*address) && !edges.contains(address))
-                    .ok_or_else(|| NetError::NoAddress(network.subnet.to_string()))
-            }
+        mut network: Network,
+        inside: &[Endpoint],
+        others: &[Network],
+        netlink: &mut Netlink,
+    ) -> Result<Network, NetError> {
+        if !bridge::collides(&network, netlink)? {
+            return Ok(network);
         }
+        let Some(pool) = network.four.as_mut().filter(|pool| !pool.fixed && inside.is_empty()) else {
+            return Err(NetError::Overlaps);
+        };
+        let others: Vec<Subnet> = others
+            .iter()
+            .filter(|other| other.id != network.id)
+            .flat_map(|other| other.pools().into_iter().map(|pool| pool.subnet))
+            .collect();
+        *pool = Pool::new(NewPool::default(), bridge::free_subnet(&others)?, pool.gateway.is_some())?;
+        self.save(&network)?;
+        Ok(network)
     }
 
-    /// Returns a place in a network's IPv6 that no running container has; none if it has no IPv6.
-    pub(super) fn free_place6(
+    /// Returns places in a network's IPv4 and IPv6 that no running container has, of those kinds that it has.
+    pub(super) fn free_places(
         &self,
         network: &Network,
-        wanted: Option<Ipv6Addr>,
+        wanted: (Option<Ipv4Addr>, Option<Ipv6Addr>),
         changing: &Changing,
-    ) -> Result<Option<Place6>, NetError> {
-        let Some(six) = &network.six else { return Ok(None) };
+    ) -> Result<(Option<Place<Ipv4Addr>>, Option<Place<Ipv6Addr>>), NetError> {
         let inside = self.endpoints(network, changing)?;
-        let taken: Vec<Ipv6Addr> = inside.iter().filter_map(|e| e.six).map(|place| place.address).collect();
-        let address = six.free(wanted, &taken)?;
-        let gateway = (!network.internal).then_some(six.gateway);
-        Ok(Some(Place6 { address, prefix: six.subnet.prefix(), gateway }))
+        let taken: Vec<Ipv4Addr> = inside.iter().filter_map(|e| e.four).map(|place| place.address).collect();
+        let taken6: Vec<Ipv6Addr> = inside.iter().filter_map(|e| e.six).map(|place| place.address).collect();
+        let outward = !network.internal;
+        let four = pool::free(&network.pools(), wanted.0, &taken, outward)?;
+        let six = pool::free(&network.pools6(), wanted.1, &taken6, outward)?;
+        Ok((four, six))
     }
 
     /// Notes a container as running in a network.
@@ -432,15 +355,21 @@ impl Networks {
                 continue;
             }
             // Rules that are gone already, as after a boot, can't be taken back.
-            let _ = firewall::publish(&network.bridge, &endpoint, false);
+            if network.is_bridge() {
+                let _ = firewall::publish(&network.bridge, &endpoint, false);
+            }
             if !endpoint.interface.is_empty() {
                 // Its address may be another one's next; the kernel keeps an interface while
                 // another container shares the namespace.
-                sandbox::remove(&endpoint.interface)?;
+                match sandbox::remove(&endpoint.interface) {
+                    // An ordinary user's are seen in the common namespace alone, and gone with the container's.
+                    Err(error) if !is_rootless()? => return Err(error),
+                    _ => {}
+                }
             }
             self.leave(&endpoint)?;
         }
-        found.sort_by_key(|endpoint: &Endpoint| endpoint.address);
+        found.sort_by_key(|endpoint: &Endpoint| endpoint.addresses().next());
         Ok(found)
     }
 
@@ -471,6 +400,6 @@ fn endpoint_path(endpoint: &Endpoint) -> String {
     format!("{}/endpoints/{}.json", endpoint.network_id, endpoint.container)
 }
 
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }

@@ -1,7 +1,7 @@
 //! Published ports: their flags' text, and keeping them from others.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -61,7 +61,7 @@ pub struct Wanted {
 pub struct Published {
     /// Address of this machine; an unspecified one is all of its kind.
     pub address: IpAddr,
-    /// Port of this machine.
+    /// Port of this machine; zero if the container's own address is reached.
     pub host: u16,
     /// Port of the container.
     pub container: u16,
@@ -76,6 +76,7 @@ pub struct Published {
 pub fn parse(text: &str) -> Result<Vec<Wanted>, NetError> {
     let (ports, protocol) = protocol_of(text)?;
     let (address, host, container) = parts(ports);
+    let (host_text, container_text) = (host, container);
     let container = range(container).ok_or_else(|| invalid(format!("Invalid containerPort: {container}")))?;
     let address = match address {
         "" => None,
@@ -98,7 +99,10 @@ pub fn parse(text: &str) -> Result<Vec<Wanted>, NetError> {
         Wanted { address, host, container: container.0 + offset, protocol }
     };
     if host.is_some_and(|(first, last)| count > 0 && last - first != count) {
-        return Err(invalid(format!("Invalid ranges specified for container and host Ports: {text}")));
+        let (host, container) = (host_text, container_text);
+        return Err(invalid(format!(
+            "Invalid ranges specified for container and host Ports: {container} and {host}"
+        )));
     }
     Ok((0..=count).map(each).collect())
 }
@@ -109,9 +113,19 @@ pub fn parse(text: &str) -> Result<Vec<Wanted>, NetError> {
 /// It is written otherwise.
 pub fn parse_exposed(text: &str) -> Result<Vec<(u16, Protocol)>, NetError> {
     let (ports, protocol) = protocol_of(text)?;
-    let (first, last) =
-        range(ports).ok_or_else(|| invalid(format!("invalid range format for --expose: {text}")))?;
+    let (first, last) = range(ports).ok_or_else(|| {
+        invalid(format!("invalid range format for --expose: {text}, error: {}", number_error(ports)))
+    })?;
     Ok((first..=last).map(|port| (port, protocol)).collect())
+}
+
+/// Says of a word that is no port what docker's language says of it.
+pub fn number_error(text: &str) -> String {
+    let part = text.split('-').find(|part| part.parse::<u16>().is_err()).unwrap_or(text);
+    match !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit()) {
+        true => format!("strconv.ParseUint: parsing {part:?}: value out of range"),
+        false => format!("strconv.ParseUint: parsing {part:?}: invalid syntax"),
+    }
 }
 
 fn invalid(text: String) -> NetError {
@@ -154,22 +168,21 @@ pub struct Reserved {
 }
 
 impl Wanted {
-    /// Takes the first port that is free, of IPv4 and of IPv6 unless an address is given.
+    /// Takes the first port that is free at all of some addresses; nothing at none.
     ///
     /// # Errors
-    /// All are taken, or this machine does not have the address.
-    pub fn reserve(&self) -> Result<Vec<Reserved>, NetError> {
-        let addresses = match self.address {
-            Some(address) => vec![address],
-            None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-        };
+    /// All are taken, or this machine does not have an address.
+    pub fn reserve(&self, addresses: &[IpAddr]) -> Result<Vec<Reserved>, NetError> {
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
         let (first, last) = self.host.unwrap_or((0, 0));
         let mut result = Err((SocketAddr::new(addresses[0], first), Errno::ADDRINUSE));
         // One that is free for one kind of addresses may be taken for the other.
         let tries = if first == 0 { 20 } else { u32::from(last - first) + 1 };
         for number in 0..tries {
             let port = if first == 0 { 0 } else { first + u16::try_from(number).unwrap_or(0) };
-            result = self.take(&addresses, port);
+            result = self.take(addresses, port);
             if !matches!(result, Err((_, Errno::ADDRINUSE))) {
                 break;
             }
@@ -262,7 +275,7 @@ mod tests {
             ("8000-8001:90-91", "8000>90/tcp 8001>91/tcp"),
             ("8000-8010:80", "8000-8010>80/tcp"),
             ("90-91", "free>90/tcp free>91/tcp"),
-            ("8000-8002:90-91", "Invalid ranges specified for container and host Ports: 8000-8002:90-91"),
+            ("8000-8002:90-91", "Invalid ranges specified for container and host Ports: 90-91 and 8000-8002"),
             ("x", "Invalid containerPort: x"),
             ("0", "Invalid containerPort: 0"),
             ("70000", "Invalid containerPort: 70000"),
@@ -281,14 +294,15 @@ mod tests {
     #[test]
     fn a_port_is_had_once() {
         let wanted = parse("127.0.0.1::80").unwrap().remove(0);
-        let first = wanted.reserve().unwrap();
+        let here = [IpAddr::from([127, 0, 0, 1])];
+        let first = wanted.reserve(&here).unwrap();
         let port = first[0].published.host;
         let same = Wanted { host: Some((port, port)), ..wanted.clone() };
-        let refused = same.reserve().unwrap_err().to_string();
+        let refused = same.reserve(&here).unwrap_err().to_string();
         assert_eq!(refused, format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         let range = Wanted { host: Some((port, port.saturating_add(20))), ..wanted };
-        assert_ne!(range.reserve().unwrap()[0].published.host, port);
+        assert_ne!(range.reserve(&here).unwrap()[0].published.host, port);
         drop(first);
-        assert_eq!(same.reserve().unwrap()[0].published.host, port);
+        assert_eq!(same.reserve(&here).unwrap()[0].published.host, port);
     }
 }

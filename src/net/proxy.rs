@@ -26,18 +26,17 @@ const STACK: usize = 128 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target {
     /// By those who come over IPv4, and by all if it has no other address.
-    pub four: Ipv4Addr,
-    /// By those who come over IPv6.
+    pub four: Option<Ipv4Addr>,
+    /// By those who come over IPv6, and by all if it has no other address.
     pub six: Option<Ipv6Addr>,
 }
 
 impl Target {
-    fn of(self, port: &Reserved) -> SocketAddr {
-        let address = match self.six {
-            Some(address) if port.published.address.is_ipv6() => IpAddr::V6(address),
-            _ => IpAddr::V4(self.four),
-        };
-        SocketAddr::new(address, port.published.container)
+    /// Returns where a port leads; nowhere without any address.
+    fn of(self, port: &Reserved) -> Option<SocketAddr> {
+        let (four, six) = (self.four.map(IpAddr::V4), self.six.map(IpAddr::V6));
+        let address = if port.published.address.is_ipv6() { six.or(four) } else { four.or(six) };
+        Some(SocketAddr::new(address?, port.published.container))
     }
 }
 
@@ -84,7 +83,7 @@ impl Proxy {
         let own = rustix::io::fcntl_dupfd_cloexec(&stop, 0).map_err(failed)?;
         let mut carrier = Carrier { stop: own, listeners: Vec::new(), flows: Vec::new(), udp: Vec::new() };
         for port in ports {
-            let target = container.of(&port);
+            let Some(target) = container.of(&port) else { continue };
             match port.published.protocol {
                 Protocol::Udp => carrier.udp.push(Udp::new(port.socket, target)),
                 Protocol::Tcp | Protocol::Sctp => {
@@ -190,10 +189,11 @@ mod tests {
     fn proxied(protocol: Protocol, target: u16) -> (Proxy, u16) {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         let wanted = Wanted { address: Some(loopback), host: None, container: target, protocol };
-        let reserved = wanted.reserve().expect("a free port");
+        let reserved = wanted.reserve(&[Ipv4Addr::LOCALHOST.into()]).expect("a free port");
         let port = reserved[0].published.host;
         (
-            Proxy::start(reserved, Target { four: Ipv4Addr::LOCALHOST, six: None }, None).expect("a thread"),
+            Proxy::start(reserved, Target { four: Some(Ipv4Addr::LOCALHOST), six: None }, None)
+                .expect("a thread"),
             port,
         )
     }

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::error::NetError;
 use super::networks::Networks;
-use message::{Known, Question};
+use message::{Answer, Question};
 
 /// Where it listens.
 const ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 0, 11), 53);
@@ -37,14 +37,33 @@ const LARGEST: usize = 64 << 10;
 pub(super) struct Resolver {
     stop: OwnedFd,
     thread: Option<JoinHandle<()>>,
-    networks: Arc<Mutex<Vec<String>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// Whose names are known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// Ids of the networks whose containers' names are.
+    pub networks: Vec<String>,
+    /// Names that one container has for others.
+    pub links: Vec<Link>,
+}
+
+/// A name that one container has for another one in a network.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    /// Id of the network.
+    pub network: String,
+    /// Id of the other container, or its name.
+    pub container: String,
+    /// What it is called, in lower case.
+    pub alias: String,
 }
 
 /// What questions are answered from.
 struct Answers {
     all: Networks,
-    /// Ids of the networks whose names are known.
-    networks: Arc<Mutex<Vec<String>>>,
+    known: Arc<Mutex<Known>>,
     servers: Vec<IpAddr>,
     asking: AtomicUsize,
 }
@@ -54,27 +73,23 @@ impl Resolver {
     pub fn start(
         namespace: &OwnedFd,
         all: &Networks,
-        networks: Vec<String>,
+        known: Known,
         servers: Vec<IpAddr>,
     ) -> Result<Self, NetError> {
         let (udp, tcp) = listen(namespace)?;
         let failed = |errno: Errno| NetError::kernel("serve names", errno);
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(failed)?;
         let own = rustix::io::fcntl_dupfd_cloexec(&stop, 0).map_err(failed)?;
-        let networks = Arc::new(Mutex::new(networks));
-        let answers = Answers {
-            all: all.clone(),
-            networks: Arc::clone(&networks),
-            servers,
-            asking: AtomicUsize::new(0),
-        };
+        let known = Arc::new(Mutex::new(known));
+        let answers =
+            Answers { all: all.clone(), known: Arc::clone(&known), servers, asking: AtomicUsize::new(0) };
         let thread = spawn(move || serve(&own, udp, &tcp, &Arc::new(answers)))?;
-        Ok(Self { stop, thread: Some(thread), networks })
+        Ok(Self { stop, thread: Some(thread), known })
     }
 
-    /// Answers from now on for these networks.
-    pub fn serve(&self, networks: Vec<String>) {
-        *self.networks.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = networks;
+    /// Answers from now on for these networks and links.
+    pub fn serve(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = known;
     }
 }
 
@@ -179,22 +194,25 @@ impl Answers {
 
     /// Answers what is asked about containers.
     fn known(&self, question: &Question, query: &[u8]) -> Option<Vec<u8>> {
-        let networks = self.networks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let mut addresses = Vec::new();
-        for id in &networks {
+        for id in &known.networks {
+            let links: Vec<&Link> = known.links.iter().filter(|link| link.network == *id).collect();
             for endpoint in self.all.glance(id) {
-                let own = [Some(IpAddr::V4(endpoint.address)), endpoint.six.map(|six| six.address.into())];
-                if question.reverse.is_some() && own.contains(&question.reverse) {
+                if question.reverse.is_some_and(|address| endpoint.addresses().any(|own| own == address)) {
                     let name = format!("{}.{}", endpoint.name, endpoint.network);
-                    return Some(message::answer(query, question, &[Known::Name(name)]));
+                    return Some(message::answer(query, question, &[Answer::Name(name)]));
                 }
                 let bare = question.name.strip_suffix(&format!(".{}", endpoint.network.to_lowercase()));
                 let named = |name: &String| {
                     let name = name.to_lowercase();
                     name == question.name || Some(name.as_str()) == bare
                 };
-                if std::iter::once(&endpoint.name).chain(&endpoint.names).any(named) {
-                    addresses.extend(own.into_iter().flatten());
+                let linked =
+                    |link: &&&Link| link.container == endpoint.container || link.container == endpoint.name;
+                let linked = links.iter().filter(linked).map(|link| &link.alias);
+                if std::iter::once(&endpoint.name).chain(&endpoint.names).chain(linked).any(named) {
+                    addresses.extend(endpoint.addresses());
                 }
             }
         }
@@ -203,8 +221,8 @@ impl Answers {
         }
         addresses.sort();
         addresses.dedup();
-        let known: Vec<Known> = addresses.into_iter().map(Known::Address).collect();
-        Some(message::answer(query, question, &known))
+        let answers: Vec<Answer> = addresses.into_iter().map(Answer::Address).collect();
+        Some(message::answer(query, question, &answers))
     }
 
     /// Asks the servers of the host one after the other.

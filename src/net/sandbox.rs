@@ -7,17 +7,22 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::bridge;
+use super::common::{Common, within};
 use super::error::NetError;
 use super::firewall;
-use super::helper::{self, Helper};
-use super::link::Inside;
+use super::helper;
+use super::interface::InterfaceOptions;
+use super::link::{Inside, Way};
 use super::netlink::Netlink;
-use super::network::{Endpoint, Mac, Network, mac_of, mac_text};
+use super::network::{Endpoint, Mac, Network, mac_from, mac_of, mac_text};
 use super::networks::{Held, Networks};
-use super::port::{Published, Reserved, Wanted};
-use super::proxy::{Proxy, Target};
-use super::resolver::Resolver;
-use super::six::Place6;
+use super::parent::Kind;
+use super::pool::Place;
+use super::port::Wanted;
+use super::proxy::Proxy;
+use super::publish::Ports;
+use super::resolver::{Known, Link, Resolver};
+use super::subnet::Subnet;
 use crate::fs::network_namespace;
 
 /// What a container wants of a network.
@@ -37,6 +42,10 @@ pub struct Joining {
     pub names: Vec<String>,
     /// Ports to publish.
     pub ports: Vec<Wanted>,
+    /// What is asked of its interface there.
+    pub interface: InterfaceOptions,
+    /// Other containers by id, and what it calls them there.
+    pub links: Vec<(String, String)>,
     /// Networks of a higher number have the way to other machines; among equal ones the first by name.
     pub priority: i32,
 }
@@ -48,19 +57,11 @@ pub struct Sandbox {
     /// Reaches the namespace's interfaces from anywhere.
     inner: Netlink,
     joined: Vec<Joined>,
-    /// Which network has the way to other machines.
-    route: Option<String>,
+    /// The ways to other machines, of IPv4 and of IPv6.
+    ways: [Option<Way>; 2],
     resolver: Option<Resolver>,
-    /// What serves it instead of networks.
-    helped: Option<Helped>,
-}
-
-/// What serves an ordinary user's container.
-#[derive(Debug)]
-struct Helped {
-    endpoint: Endpoint,
-    _helper: Helper,
-    _proxy: Option<Proxy>,
+    /// Where the bridges are, if not where this process is.
+    common: Option<Arc<Common>>,
 }
 
 /// A container's place in a network.
@@ -70,16 +71,17 @@ struct Joined {
     endpoint: Endpoint,
     priority: i32,
     inside: String,
+    links: Vec<(String, String)>,
     _held: Held,
     _proxy: Option<Proxy>,
 }
 
 impl Sandbox {
-    /// Makes a namespace with the loopback interface up.
+    /// Makes a namespace with the loopback interface up; the bridges are in the `common` one, if there is one.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn new() -> Result<Self, NetError> {
+    pub fn new(common: Option<Arc<Common>>) -> Result<Self, NetError> {
         let make = || {
             let failed = |errno| NetError::kernel("make a network namespace", errno);
             // Of this thread alone, which ends here.
@@ -93,9 +95,9 @@ impl Sandbox {
                 namespace: Arc::new(namespace),
                 inner,
                 joined: Vec::new(),
-                route: None,
+                ways: [None, None],
                 resolver: None,
-                helped: None,
+                common,
             })
         };
         std::thread::scope(|scope| scope.spawn(make).join())
@@ -117,77 +119,75 @@ impl Sandbox {
         network: &Network,
         wanted: &Joining,
     ) -> Result<&Endpoint, NetError> {
-        let mut ports = Vec::new();
-        for port in &wanted.ports {
-            ports.extend(port.reserve()?);
+        if network.template.is_some() {
+            return Err(NetError::ConfigOnly);
         }
+        let ports = Ports::reserve(network, &wanted.ports)?;
+        if let Some(common) = self.common.as_ref().filter(|_| !network.internal) {
+            common.open_outward()?;
+        }
+        // The ports are those of the machine, all else is where the bridges are.
+        let common = self.common.clone();
+        within(common.as_deref(), || self.join_here(networks, network, wanted, ports))?;
+        Ok(&self.joined[self.joined.len() - 1].endpoint)
+    }
+
+    fn join_here(
+        &mut self,
+        networks: &Networks,
+        network: &Network,
+        wanted: &Joining,
+        ports: Ports,
+    ) -> Result<(), NetError> {
         let mut outer = Netlink::open().map_err(|errno| NetError::kernel("ask for interfaces", errno))?;
         let changing = networks.change()?;
-        let (network, bridge) = networks.bring_up(network, &mut outer, &changing)?;
-        let address = networks.free_address(&network, wanted.address, &changing)?;
-        let mac = wanted.mac.unwrap_or_else(|| mac_of(&network.id, address));
-        let six = networks.free_place6(&network, wanted.address6, &changing)?;
-        let endpoint = Endpoint { six, ..endpoint(&network, wanted, address, mac, &ports)? };
+        let (network, over) = networks.bring_up(network, &mut outer, &changing)?;
+        let places = networks.free_places(&network, (wanted.address, wanted.address6), &changing)?;
+        let endpoint = endpoint(&network, wanted, places, &ports)?;
         let held = networks.add(&endpoint, &changing)?;
         drop(changing);
+        let inside = match &wanted.interface.name {
+            Some(name) => name.clone(),
+            None => self.free_name(network.prefix()),
+        };
         let mut joined = Joined {
-            inside: self.free_name(network.prefix()),
+            inside,
             network,
             endpoint,
             priority: wanted.priority,
+            links: wanted.links.clone(),
             _held: held,
             _proxy: None,
         };
-        match self.connect(&mut outer, bridge, mac, &joined).and_then(|()| publish(&joined, ports)) {
+        let connected = self.connect(&mut outer, over, &wanted.interface, &joined);
+        match connected.and_then(|()| ports.publish(&joined.network, &joined.endpoint)) {
             Ok(proxy) => joined._proxy = proxy,
             Err(error) => {
-                let _ = outer.remove(&joined.endpoint.interface);
+                let _ = self.disconnect(&joined);
                 networks.leave(&joined.endpoint)?;
                 return Err(error);
             }
         }
         self.joined.push(joined);
-        self.choose_route()?;
-        Ok(&self.joined[self.joined.len() - 1].endpoint)
+        self.choose_ways()
     }
 
-    /// Lets a program of the user's carry its packets, where there are no bridges.
+    /// Has the place of the bridges connected to the outside, if it is not the machine and anything here wants that.
     ///
     /// # Errors
-    /// There is no such program, or a port is taken.
-    pub fn join_by_helper(&mut self, wanted: &Joining) -> Result<(), NetError> {
-        let mut ports = Vec::new();
-        for port in &wanted.ports {
-            ports.extend(port.reserve()?);
+    /// There is no program that does it, or it fails.
+    pub fn open_outward(&self) -> Result<(), NetError> {
+        match &self.common {
+            Some(common) if self.joined.iter().any(|joined| !joined.network.internal) => {
+                common.open_outward()
+            }
+            _ => Ok(()),
         }
-        let helper = Helper::start(&self.namespace, &mut self.inner)?;
-        let endpoint = Endpoint {
-            id: super::random_id()?,
-            network: super::DEFAULT.to_owned(),
-            network_id: String::new(),
-            container: wanted.container.clone(),
-            name: wanted.name.clone(),
-            address: helper::ADDRESS,
-            prefix: helper::PREFIX,
-            gateway: Some(helper::GATEWAY),
-            mac: String::new(),
-            names: Vec::new(),
-            ports: ports.iter().map(|port| port.published.clone()).collect(),
-            six: None,
-            interface: String::new(),
-        };
-        let target = Target { four: helper::ADDRESS, six: None };
-        let proxy = match ports.is_empty() {
-            true => None,
-            false => Some(Proxy::start(ports, target, Some(self.namespace()))?),
-        };
-        self.helped = Some(Helped { endpoint, _helper: helper, _proxy: proxy });
-        Ok(())
     }
 
     /// Returns where names are asked for in it, if that is not where the host asks.
     pub fn server(&self) -> Option<Ipv4Addr> {
-        self.helped.as_ref().map(|_| helper::SERVER)
+        self.common.as_ref().map(|_| helper::SERVER)
     }
 
     fn free_name(&self, prefix: &str) -> String {
@@ -198,53 +198,97 @@ impl Sandbox {
     fn connect(
         &mut self,
         outer: &mut Netlink,
-        bridge: u32,
-        mac: Mac,
+        over: u32,
+        options: &InterfaceOptions,
         joined: &Joined,
     ) -> Result<(), NetError> {
         let (network, name) = (&joined.network, joined.inside.as_str());
         let failed = |errno| NetError::kernel(format!("connect a container to {}", network.name), errno);
+        if joined.endpoint.six.is_none()
+            && let Some(address) = options.link_local.iter().find(|address| address.is_ipv6())
+        {
+            return Err(NetError::Invalid(format!(
+                "the address {address} needs IPv6, which the network {} does not have",
+                network.name
+            )));
+        }
+        if self.inner.index(name).map_err(failed)?.is_some() {
+            return Err(NetError::Invalid(format!("the container has an interface {name} already")));
+        }
+        let mac = mac_from(&joined.endpoint.mac);
         let inside = Inside { name, mac, mtu: network.mtu(), namespace: self.namespace.as_fd() };
-        outer.add_pair(&joined.endpoint.interface, bridge, &inside).map_err(failed)?;
+        match network.kind() {
+            None => outer.add_pair(&joined.endpoint.interface, over, &inside).map_err(failed)?,
+            Some(kind) => outer
+                .add_child(over, kind, &inside)
+                .map_err(|errno| NetError::link(network.driver.word(), "port", errno))?,
+        }
         if joined.endpoint.six.is_some() {
             with_ipv6(&self.namespace, name)?;
         }
         let mut finish = || -> Result<(), Errno> {
-            if !network.option("com.docker.network.bridge.enable_icc") {
+            if network.is_bridge() && !network.bridge_options().talk {
                 let port = outer.index(&joined.endpoint.interface)?.ok_or(Errno::NODEV)?;
                 outer.isolate(port)?;
             }
             let index = self.inner.index(name)?.ok_or(Errno::NODEV)?;
-            self.inner.add_address(index, joined.endpoint.address, network.subnet)?;
-            self.inner.set_up(index)?;
-            match joined.endpoint.six {
-                Some(Place6 { address, prefix, .. }) => self.inner.add_address6(index, address, prefix),
-                None => Ok(()),
+            if let Some(place) = joined.endpoint.four {
+                self.inner.add_address(index, place.address, Subnet::of(place.address, place.prefix))?;
             }
+            self.inner.set_up(index)?;
+            if let Some(place) = joined.endpoint.six {
+                self.inner.add_address6(index, place.address, place.prefix)?;
+            }
+            for address in &options.link_local {
+                match address {
+                    IpAddr::V4(address) => {
+                        self.inner.add_address(index, *address, Subnet::of(*address, 16))?
+                    }
+                    IpAddr::V6(address) => self.inner.add_address6(index, *address, 64)?,
+                }
+            }
+            Ok(())
         };
-        finish().map_err(failed)
+        finish().map_err(failed)?;
+        options.set_in(&self.namespace, name)
     }
 
-    /// Lets the way to other machines lead through the right network.
-    fn choose_route(&mut self) -> Result<(), NetError> {
-        let order = |joined: &&Joined| (-joined.priority, joined.network.name.clone());
-        let best = self.joined.iter().filter(|joined| !joined.network.internal).min_by_key(order);
-        let best = best.map(|joined| {
-            let six = joined.network.six.as_ref().map(|six| IpAddr::V6(six.gateway));
-            (joined.network.id.clone(), [Some(IpAddr::V4(joined.network.gateway)), six])
-        });
-        if self.route.as_ref() == best.as_ref().map(|(id, _)| id) {
-            return Ok(());
+    /// Removes a container's interface of a network, from whichever side it can be.
+    fn disconnect(&mut self, joined: &Joined) -> Result<(), NetError> {
+        if joined.network.is_bridge() {
+            return remove(&joined.endpoint.interface);
         }
+        let name = &joined.inside;
+        self.inner
+            .remove(name)
+            .map_err(|errno| NetError::kernel(format!("remove the interface {name}"), errno))
+    }
+
+    /// Lets the ways to other machines lead through the right networks, one for each kind of addresses.
+    fn choose_ways(&mut self) -> Result<(), NetError> {
         let failed = |errno| NetError::kernel("set the way to other machines", errno);
-        if self.route.take().is_some() {
-            self.inner.remove_default_routes().map_err(failed)?;
-        }
-        if let Some((id, gateways)) = best {
-            for gateway in gateways.into_iter().flatten() {
-                self.inner.add_default_route(gateway).map_err(failed)?;
+        for six in [false, true] {
+            let mut best: Option<(&Joined, Way)> = None;
+            for joined in &self.joined {
+                let order = |joined: &Joined| (-joined.priority, joined.network.name.clone());
+                if let Some(way) = joined.way(six, &mut self.inner).map_err(failed)?
+                    && best.as_ref().is_none_or(|(other, _)| order(joined) < order(other))
+                {
+                    best = Some((joined, way));
+                }
             }
-            self.route = Some(id);
+            let best = best.map(|(_, way)| way);
+            let now = &mut self.ways[usize::from(six)];
+            if *now == best {
+                continue;
+            }
+            if now.take().is_some() {
+                self.inner.remove_default_route(six).map_err(failed)?;
+            }
+            if let Some(way) = best {
+                self.inner.add_default_route(way).map_err(failed)?;
+                *now = best;
+            }
         }
         Ok(())
     }
@@ -257,13 +301,22 @@ impl Sandbox {
     pub fn serve_names(&mut self, networks: &Networks, servers: &[IpAddr]) -> Result<bool, NetError> {
         let knowing = self.joined.iter().filter(|joined| joined.network.has_names());
         let ids: Vec<String> = knowing.map(|joined| joined.network.id.clone()).collect();
+        let links = self.joined.iter().flat_map(|joined| {
+            let link = |(container, alias): &(String, String)| Link {
+                network: joined.network.id.clone(),
+                container: container.clone(),
+                alias: alias.to_lowercase(),
+            };
+            joined.links.iter().map(link).collect::<Vec<_>>()
+        });
+        let known = Known { networks: ids, links: links.collect() };
         match &self.resolver {
-            Some(resolver) => resolver.serve(ids),
-            None if ids.is_empty() => return Ok(false),
+            Some(resolver) => resolver.serve(known),
+            None if known.networks.is_empty() => return Ok(false),
             None => {
                 let outward = self.joined.iter().any(|joined| !joined.network.internal);
                 let servers = if outward { servers.to_vec() } else { Vec::new() };
-                self.resolver = Some(Resolver::start(&self.namespace, networks, ids, servers)?);
+                self.resolver = Some(Resolver::start(&self.namespace, networks, known, servers)?);
             }
         }
         Ok(true)
@@ -276,8 +329,7 @@ impl Sandbox {
 
     /// Returns its places, in the order in which they were taken.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        let helped = self.helped.iter().map(|helped| &helped.endpoint);
-        self.joined.iter().map(|joined| &joined.endpoint).chain(helped).cloned().collect()
+        self.joined.iter().map(|joined| joined.endpoint.clone()).collect()
     }
 
     /// Lets others find the container by another name.
@@ -301,15 +353,21 @@ impl Sandbox {
             return Ok(false);
         };
         let joined = self.joined.remove(place);
-        if self.route.as_deref() == Some(network) {
-            // The kernel takes the route away with the interface.
-            self.route = None;
+        for six in [false, true] {
+            let way = joined.way(six, &mut self.inner).ok().flatten();
+            if way.is_some() && self.ways[usize::from(six)] == way {
+                // The kernel takes the route away with the interface.
+                self.ways[usize::from(six)] = None;
+            }
         }
-        let left = leave(networks, &joined);
-        let removed = remove(&joined.endpoint.interface);
-        let retired = networks.retire(&joined.network);
-        let routed = self.choose_route();
-        left.and(removed).and(retired).and(routed).map(|()| true)
+        let common = self.common.clone();
+        let left = within(common.as_deref(), || {
+            let left = leave(networks, &joined);
+            let removed = self.disconnect(&joined);
+            left.and(removed).and(networks.retire(&joined.network))
+        });
+        let routed = self.choose_ways();
+        left.and(routed).map(|()| true)
     }
 
     /// Takes it out of its networks, whose rules for it go; what is left of its interfaces leads nowhere.
@@ -317,12 +375,18 @@ impl Sandbox {
     /// # Errors
     /// The first thing that could not be removed; the rest is removed all the same.
     pub fn leave(mut self, networks: &Networks, remains: &mut Remains) -> Result<(), NetError> {
-        let mut result = Ok(());
-        for joined in self.joined.drain(..) {
-            result = result.and(leave(networks, &joined));
-            remains.places.push((networks.clone(), joined.network, joined.endpoint.interface));
-        }
-        result
+        let all: Vec<Joined> = self.joined.drain(..).collect();
+        // What has no end outside would answer to its address until the namespace is gone.
+        let inside = all.iter().filter(|joined| !joined.network.is_bridge());
+        let cut_off = inside.map(|joined| self.disconnect(joined)).fold(Ok(()), Result::and);
+        let left = within(self.common.as_deref(), || {
+            all.iter().map(|joined| leave(networks, joined)).fold(cut_off, Result::and)
+        });
+        remains.common.clone_from(&self.common);
+        remains.places.extend(
+            all.into_iter().map(|joined| (networks.clone(), joined.network, joined.endpoint.interface)),
+        );
+        left
     }
 }
 
@@ -332,6 +396,7 @@ impl Sandbox {
 #[derive(Debug, Default)]
 pub struct Remains {
     places: Vec<(Networks, Network, String)>,
+    common: Option<Arc<Common>>,
 }
 
 impl Remains {
@@ -340,29 +405,44 @@ impl Remains {
     /// # Errors
     /// The first thing that can't be removed; the rest is removed all the same.
     pub fn remove(&mut self) -> Result<(), NetError> {
-        let mut result = Ok(());
-        for (networks, network, interface) in self.places.drain(..) {
-            let removed = remove(&interface);
-            result = result.and(removed).and(networks.retire(&network));
+        let places = std::mem::take(&mut self.places);
+        if places.is_empty() {
+            return Ok(());
         }
-        result
+        let remove = |(networks, network, interface): &(Networks, Network, String)| {
+            remove(interface).and(networks.retire(network))
+        };
+        within(self.common.as_deref(), || places.iter().map(remove).fold(Ok(()), Result::and))
     }
 }
 
-/// Publishes the ports of a container that is connected.
-fn publish(joined: &Joined, ports: Vec<Reserved>) -> Result<Option<Proxy>, NetError> {
-    if ports.is_empty() {
-        return Ok(None);
+impl Joined {
+    /// Returns the way to other machines through it, if there is one for a kind of addresses.
+    fn way(&self, six: bool, inner: &mut Netlink) -> Result<Option<Way>, Errno> {
+        let Endpoint { four, six: place6, .. } = &self.endpoint;
+        let has = if six { place6.is_some() } else { four.is_some() };
+        if self.network.internal || !has {
+            return Ok(None);
+        }
+        if self.network.kind().is_some_and(Kind::is_routed) {
+            let index = inner.index(&self.inside)?;
+            return Ok(index.map(|index| Way::Interface { index, six }));
+        }
+        let gateway = if six {
+            place6.and_then(|place| place.gateway).map(IpAddr::V6)
+        } else {
+            four.and_then(|place| place.gateway).map(IpAddr::V4)
+        };
+        Ok(gateway.map(Way::Gateway))
     }
-    firewall::publish(&joined.network.bridge, &joined.endpoint, true)?;
-    let Endpoint { address, six, .. } = joined.endpoint;
-    let target = Target { four: address, six: six.map(|six| six.address) };
-    Proxy::start(ports, target, None).map(Some)
 }
 
 /// Takes a container out of a network. Its address is another one's from now on: nothing may reach this one there.
 fn leave(networks: &Networks, joined: &Joined) -> Result<(), NetError> {
     let Joined { network, endpoint, .. } = joined;
+    if !network.is_bridge() {
+        return networks.leave(endpoint);
+    }
     let unpublished = firewall::publish(&network.bridge, endpoint, false);
     let cut_off = match Netlink::open().and_then(|mut netlink| netlink.cut_off(&endpoint.interface)) {
         // The namespace has taken it along.
@@ -376,6 +456,9 @@ fn leave(networks: &Networks, joined: &Joined) -> Result<(), NetError> {
 
 /// Removes the pair of which an interface is the end that is here.
 pub(super) fn remove(interface: &str) -> Result<(), NetError> {
+    if interface.is_empty() {
+        return Ok(());
+    }
     Netlink::open()
         .and_then(|mut netlink| netlink.remove(interface))
         .map_err(|errno| NetError::kernel(format!("remove the interface {interface}"), errno))
@@ -384,30 +467,36 @@ pub(super) fn remove(interface: &str) -> Result<(), NetError> {
 fn endpoint(
     network: &Network,
     wanted: &Joining,
-    address: Ipv4Addr,
-    mac: Mac,
-    ports: &[Reserved],
+    (four, six): (Option<Place<Ipv4Addr>>, Option<Place<Ipv6Addr>>),
+    ports: &Ports,
 ) -> Result<Endpoint, NetError> {
-    let published: Vec<Published> = ports.iter().map(|port| port.published.clone()).collect();
+    let address = four.map(|place| IpAddr::V4(place.address)).or(six.map(|place| IpAddr::V6(place.address)));
+    let own = || mac_of(&network.id, address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
+    let mac = match network.kind() {
+        Some(Kind::Ipvlan(..)) => String::new(),
+        _ => mac_text(wanted.mac.unwrap_or_else(own)),
+    };
+    let interface = match network.is_bridge() {
+        true => format!("veth{}", &super::random_id()?[..7]),
+        false => String::new(),
+    };
     Ok(Endpoint {
         id: super::random_id()?,
         network: network.name.clone(),
         network_id: network.id.clone(),
         container: wanted.container.clone(),
         name: wanted.name.clone(),
-        address,
-        prefix: network.subnet.prefix(),
-        gateway: (!network.internal).then_some(network.gateway),
-        mac: mac_text(mac),
+        four,
+        six,
+        mac,
         names: wanted.names.clone(),
-        ports: published,
-        six: None,
-        interface: format!("veth{}", &super::random_id()?[..7]),
+        ports: ports.published(),
+        interface,
     })
 }
 
 /// Interfaces that come into the calling thread's namespace have no IPv6 addresses: most networks have none.
-fn without_ipv6() {
+pub(super) fn without_ipv6() {
     // A kernel without IPv6 has nothing to turn off.
     let _ = bridge::set("ipv6/conf", "default/disable_ipv6", "1");
 }

@@ -13,11 +13,12 @@ use super::caps::CapSet;
 use super::cgroup::Leaf;
 use super::child::{Credentials, Op, Plan, Program, Report, Slot, Step, What};
 use super::error::{RunError, Warning};
+use super::hooks::{Hooks, Waits};
 use super::host::Host;
 use super::mounts::{self, Mounter, Usual, c_string, existing, step};
 use super::root::{Created, Stubs, duplicate};
 use super::scratch::Scratch;
-use super::spec::{DEFAULT_PATH, Input, Io, Network, Output, ProcessSpec, Rlimit, Rootfs};
+use super::spec::{DEFAULT_PATH, Input, Io, Namespace, Network, Output, ProcessSpec, Rlimit, Rootfs};
 use super::sys::{CStrings, InitArguments};
 use super::terminal::{self, Terminal};
 use super::{init, seccomp};
@@ -34,6 +35,8 @@ pub(super) struct Prepared {
     pub kept_root: Option<OwnedFd>,
     pub terminal: Option<OwnedFd>,
     pub leaf: Option<Leaf>,
+    /// Our side of a child that waits for hooks.
+    pub waits: Option<Waits>,
     pub warnings: Vec<Warning>,
 }
 
@@ -87,8 +90,14 @@ pub(super) fn assemble(
     steps.push(step(What::Plain("keep mounts private"), Op::PrivateMounts));
     steps.push(step(What::Plain("attach files in memory"), Op::Cover(scratch.into_mount())));
     steps.extend(takes);
-    steps.push(step(What::Plain("enter the root"), Op::EnterRoot));
-    steps.extend(mount_steps);
+    let waits = match &spec.hooks {
+        None => {
+            steps.push(step(What::Plain("enter the root"), Op::EnterRoot));
+            steps.extend(mount_steps);
+            None
+        }
+        Some(hooks) => Some(enter_with_hooks(hooks, mount_steps, &mut steps)?),
+    };
     limits(spec, host, &mut steps, &mut warnings);
     finish(spec, host, rootfs.read_only, standard, tty, &mut steps)?;
     credentials(spec, host, program, Filtered::AsGiven, &mut steps)?;
@@ -96,7 +105,26 @@ pub(super) fn assemble(
     let kept_root = spec.root_ends_beside.then(|| duplicate(&ready.mount)).transpose()?;
     let plan = Plan { root: ready.mount, steps, slots, report: Report::default() };
     let flags = namespaces(spec, leaf.is_some());
-    Ok(Prepared { plan, flags, created: ready.created, kept_root, terminal, leaf, warnings })
+    Ok(Prepared { plan, flags, created: ready.created, kept_root, terminal, leaf, waits, warnings })
+}
+
+/// Adds the mounts where hooks may find them, from the host's root, and then from the container's.
+fn enter_with_hooks(
+    hooks: &Arc<dyn Hooks>,
+    mounts: Vec<Step>,
+    steps: &mut Vec<Step>,
+) -> Result<Waits, RunError> {
+    let (waits, socket) = Waits::new(Arc::clone(hooks))?;
+    let place = c_string(hooks.rootfs().as_os_str().as_bytes(), "the bundle's path")?;
+    let what = || What::Plain("run the container's hooks");
+    steps.push(step(What::Plain("bind the process to its parent"), Op::DieEarly(own_descriptor()?)));
+    steps.push(step(What::Plain("show the host's /proc again"), Op::Uncover));
+    steps.push(step(What::Plain("attach the root"), Op::AttachRoot(place)));
+    steps.extend(mounts);
+    steps.push(step(what(), Op::Wait(Arc::clone(&socket))));
+    steps.push(step(What::Plain("enter the root"), Op::LeaveHost));
+    steps.push(step(what(), Op::Wait(socket)));
+    Ok(waits)
 }
 
 pub(super) fn check(spec: &ProcessSpec, host: &Host) -> Result<(), RunError> {
@@ -149,8 +177,8 @@ pub(super) fn program(spec: &ProcessSpec) -> Result<Program, RunError> {
 fn namespaces(spec: &ProcessSpec, joins_cgroup: bool) -> i32 {
     [
         (true, libc::CLONE_NEWNS),
-        (spec.namespaces.pid, libc::CLONE_NEWPID),
-        (spec.namespaces.ipc, libc::CLONE_NEWIPC),
+        (spec.namespaces.pid.is_own(), libc::CLONE_NEWPID),
+        (spec.namespaces.ipc.is_own(), libc::CLONE_NEWIPC),
         (spec.hostname.is_some(), libc::CLONE_NEWUTS),
         (matches!(spec.network, Network::None), libc::CLONE_NEWNET),
         // The root of a cgroup namespace is where its maker is, which is to be the new cgroup.
@@ -178,6 +206,10 @@ fn enter_namespaces(spec: &ProcessSpec, leaf: Option<&Leaf>, steps: &mut Vec<Ste
             steps.push(step(What::Plain("join the network namespace"), op));
         }
         Network::Host => {}
+    }
+    if let Namespace::Of(process) = &spec.namespaces.ipc {
+        let op = Op::JoinNamespaces(Arc::clone(process), libc::CLONE_NEWIPC);
+        steps.push(step(What::Plain("join the IPC namespace"), op));
     }
     if let Some(name) = &spec.hostname {
         steps.push(step(What::Plain("set the host name"), Op::HostName(name.clone().into_bytes())));

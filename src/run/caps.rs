@@ -79,7 +79,9 @@ impl CapSet {
         let upper = name.to_ascii_uppercase();
         let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
         let number = NAMES.iter().position(|known| *known == bare);
-        number.map(|n| Self(1 << n)).ok_or_else(|| RunError::Capability(name.to_owned()))
+        number
+            .map(|n| Self(1 << n))
+            .ok_or_else(|| RunError::Capability { list: "CapAdd", name: format!("CAP_{bare}") })
     }
 
     /// Returns the default set with docker's `--cap-add` and `--cap-drop` applied; `ALL` names every capability.
@@ -93,7 +95,11 @@ impl CapSet {
                 .filter(|name| !is_all(name))
                 .try_fold(0, |set, name| Ok::<_, RunError>(set | Self::one(name)?.0))
         };
-        let (added, dropped) = (union(add)?, union(drop)?);
+        let added = union(add)?;
+        let dropped = union(drop).map_err(|error| match error {
+            RunError::Capability { name, .. } => RunError::Capability { list: "CapDrop", name },
+            other => other,
+        })?;
         Ok(Self(match (add.iter().any(|n| is_all(n)), drop.iter().any(|n| is_all(n))) {
             (true, _) => Self::ALL.0 & !dropped,
             (false, true) => added,
@@ -137,6 +143,8 @@ mod tests {
             assert_eq!(set.0, expected, "+{add} -{drop}");
         }
         let error = CapSet::adjusted(&strings("FOO"), &[]).expect_err("no such capability");
-        assert_eq!(error.to_string(), "invalid capability: \"FOO\"");
+        assert_eq!(error.to_string(), "invalid CapAdd: unknown capability: \"CAP_FOO\"");
+        let error = CapSet::adjusted(&[], &strings("cap_foo")).expect_err("no such capability");
+        assert_eq!(error.to_string(), "invalid CapDrop: unknown capability: \"CAP_FOO\"");
     }
 }

@@ -21,6 +21,7 @@ use rustix::thread::CapabilitySets;
 
 use super::spec::Resource;
 use super::sys::{self, CStrings, InitArguments, Instruction};
+use crate::fs::{MountChange, mount_setattr};
 
 /// Where the init's program is open while it is executed.
 const INIT_FD: RawFd = 3;
@@ -134,6 +135,16 @@ pub(super) enum Op {
     },
     /// Attaches the container's root, makes it the root and lets go of the host's.
     EnterRoot,
+    /// Takes away what covers the host's `/proc`.
+    Uncover,
+    /// Attaches the container's root at a place of the host's.
+    AttachRoot(CString),
+    /// Makes the attached root the root, and lets go of the host's.
+    LeaveHost,
+    /// Waits until hooks have run.
+    Wait(Arc<OwnedFd>),
+    /// Dies with the thread that made it, from here until it changes who it is.
+    DieEarly(OwnedFd),
     /// Mounts what depends on the child's own namespaces, to be attached later; where it may not, `instead` is taken.
     ///
     /// In a user namespace it must happen before the host's root is left, for the kernel wants to see one that hides nothing.
@@ -233,7 +244,15 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
         Op::LoopbackUp => sys::loopback_up(),
         Op::PrivateMounts => mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE),
         Op::Cover(fd) => attach_at(fd.as_fd(), CWD, c"/proc"),
-        Op::EnterRoot => enter_root(plan),
+        Op::EnterRoot => {
+            attach_at(plan.root.as_fd(), CWD, c"/")?;
+            leave_host(plan)
+        }
+        Op::Uncover => unmount(c"/proc", UnmountFlags::DETACH),
+        Op::AttachRoot(place) => attach_at(plan.root.as_fd(), CWD, place),
+        Op::LeaveHost => leave_host(plan),
+        Op::Wait(socket) => wait(socket),
+        Op::DieEarly(maker) => die_with(maker.as_fd()),
         Op::Take { source, slot, attributes } => take(plan, source, *slot, *attributes),
         Op::Make { kind, attributes, slot, instead } => {
             make(plan, kind, *attributes, *slot, instead.as_ref())
@@ -267,7 +286,7 @@ fn perform(op: &Op, plan: &Plan) -> Result<(), Errno> {
                 Mode::empty(),
                 ResolveFlags::empty(),
             )?;
-            sys::mount_setattr(root.as_fd(), false, *set, 0, 0)
+            mount_setattr(root.as_fd(), false, MountChange { set: *set, ..MountChange::default() })
         }
         Op::DieWithParent(maker) => die_with(sys::borrow(*maker)),
         Op::Bounding(set) => keep_in_bounding_set(*set),
@@ -348,7 +367,7 @@ fn clone_of(source: BorrowedFd<'_>, attributes: u64) -> Result<OwnedFd, Errno> {
         | OpenTreeFlags::AT_RECURSIVE;
     let clone = open_tree(source, c"", flags)?;
     if attributes != 0 {
-        sys::mount_setattr(clone.as_fd(), true, attributes, 0, 0)?;
+        mount_setattr(clone.as_fd(), true, MountChange { set: attributes, ..MountChange::default() })?;
     }
     Ok(clone)
 }
@@ -374,8 +393,21 @@ fn give(plan: &Plan, slot: usize, place: BorrowedFd<'_>) -> Result<(), Errno> {
     attach_at(mount, place, c"")
 }
 
-fn enter_root(plan: &Plan) -> Result<(), Errno> {
-    attach_at(plan.root.as_fd(), CWD, c"/")?;
+/// Tells the parent that this is as far as it goes, and waits for leave to go on.
+fn wait(socket: &OwnedFd) -> Result<(), Errno> {
+    rustix::io::write(socket, b".")?;
+    let mut answer = [0u8];
+    loop {
+        match rustix::io::read(socket, &mut answer) {
+            Err(Errno::INTR) => {}
+            Ok(1) if answer == [1] => return Ok(()),
+            Err(errno) => return Err(errno),
+            Ok(_) => return Err(Errno::CANCELED),
+        }
+    }
+}
+
+fn leave_host(plan: &Plan) -> Result<(), Errno> {
     rustix::process::fchdir(&plan.root)?;
     rustix::process::pivot_root(c".", c".")?;
     // On top of the new root lies the old one. It must go before any path is looked up: `..` at the root leads to what is

@@ -15,6 +15,9 @@ pub enum RunError {
     /// No directory of `PATH` holds the command.
     #[error("exec: {name:?}: executable file not found in $PATH")]
     NotInPath { name: String },
+    /// A device to be limited is not there.
+    #[error("stat {path}: no such file or directory")]
+    NoDevice { path: String },
     /// The command is named by a path, and nothing is there.
     #[error("exec: {path:?}: stat {path}: no such file or directory")]
     NoSuchFile { path: String },
@@ -36,6 +39,9 @@ pub enum RunError {
     /// A step between making the process and its first instruction failed.
     #[error("cannot {action}")]
     Setup { action: String, source: io::Error },
+    /// A program that runs around the start failed.
+    #[error("error running {when} hook #{number}: {why}")]
+    Hook { when: String, number: usize, why: String },
     /// A mount for the process could not be made.
     #[error("cannot prepare {what}")]
     Mount { what: String, source: MountError },
@@ -49,16 +55,16 @@ pub enum RunError {
     #[error("unable to find group {0}: no matching entries in group file")]
     NoGroup(String),
     /// A number is no user or group.
-    #[error("uids and gids must be in range 0-2147483647: {0}")]
-    IdRange(String),
+    #[error("uids and gids must be in range 0-2147483647")]
+    IdRange,
     /// The user namespace has no such id.
     #[error(
         "{kind} {id} is not mapped into this user namespace; more ids come from /etc/subuid and /etc/subgid"
     )]
     Unmapped { kind: &'static str, id: u32 },
     /// A name is no capability.
-    #[error("invalid capability: {0:?}")]
-    Capability(String),
+    #[error("invalid {list}: unknown capability: {name:?}")]
+    Capability { list: &'static str, name: String },
     /// A seccomp profile can't be used.
     #[error("seccomp profile: {0}")]
     Seccomp(String),
@@ -96,9 +102,11 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotInPath { .. } | Self::NoSuchFile { .. } | Self::NoInterpreter { .. } => 127,
-            Self::MountKind { .. } | Self::NoDirectory { .. } => 127,
+            Self::MountKind { .. } | Self::NoDirectory { .. } | Self::NoDevice { .. } => 127,
             Self::IsDirectory { .. } | Self::NotExecutable { .. } | Self::Exec { .. } => 126,
             // Docker goes by the words in the runtime's error.
+            Self::Hook { why, .. } if why.contains("no such file or directory") => 127,
+            Self::Hook { why, .. } if why.contains("permission denied") => 126,
             Self::Setup { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOENT) => 127,
                 Some(libc::EACCES | libc::EISDIR) => 126,

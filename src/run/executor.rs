@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
 use rustix::io::Errno;
@@ -14,8 +14,10 @@ use super::cgroup::Leaf;
 use super::child::{self, DIRECTORY, EXISTS, Op, Plan, What};
 use super::error::{RunError, Warning};
 use super::host::Host;
+use super::pids::launch_among;
 use super::root::{Created, Stubs};
-use super::spec::{Io, ProcessSpec, Rootfs};
+use super::shared::Rest;
+use super::spec::{Io, Limits, Namespace, ProcessSpec, Rootfs};
 use super::{sys, terminal};
 
 /// Starts processes.
@@ -67,6 +69,18 @@ pub trait Running: Send {
 
     /// Returns the directories of the cgroups that were made for it.
     fn cgroups(&self) -> Vec<std::path::PathBuf>;
+
+    /// Returns the directories of the cgroups that limits of further kinds need, as [`Running::extend`] makes them.
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    fn missing_cgroups(&self, limits: &Limits, name: &str) -> Result<Vec<std::path::PathBuf>, RunError>;
+
+    /// Makes cgroups of a name for limits of kinds that it was started without, and moves all its processes there.
+    ///
+    /// # Errors
+    /// The kernel refuses, or it has no cgroup at all.
+    fn extend(&mut self, limits: &Limits, name: &str) -> Result<Vec<Warning>, RunError>;
 
     /// Whether one of its processes was killed for lack of memory, where a memory limit was set. Known after the wait.
     fn out_of_memory(&self) -> bool;
@@ -138,25 +152,40 @@ impl NamespaceExecutor {
 impl Executor for NamespaceExecutor {
     fn start(&self, spec: &ProcessSpec, rootfs: Rootfs, io: Io) -> Result<Box<dyn Running>, RunError> {
         let prepared = assemble(spec, self.host()?, &self.stubs, rootfs, io)?;
-        launch(prepared).map(|running| Box::new(running) as Box<dyn Running>)
+        launch(prepared, spec).map(|running| Box::new(running) as Box<dyn Running>)
     }
 }
 
 /// How many children share this process's memory.
 static SHARING: Mutex<usize> = Mutex::new(0);
 
-fn launch(prepared: Prepared) -> Result<Process, RunError> {
+fn launch(mut prepared: Prepared, spec: &ProcessSpec) -> Result<Process, RunError> {
+    let Some(waits) = prepared.waits.take() else { return launch_alone(prepared, spec) };
+    match waits.beside(|| launch_alone(prepared, spec))? {
+        (made, None) => made,
+        (_, Some(error)) => Err(error),
+    }
+}
+
+fn launch_alone(prepared: Prepared, spec: &ProcessSpec) -> Result<Process, RunError> {
     let cgroup = prepared.leaf.as_ref().and_then(|leaf| leaf.unified().ok().flatten());
-    launch_in(prepared, cgroup)
+    let mut process = match &spec.namespaces.pid {
+        Namespace::Of(other) => launch_among(prepared, cgroup, Arc::clone(other))?,
+        _ => launch_in(prepared, cgroup)?,
+    };
+    if !spec.namespaces.pid.is_own() {
+        process.find_rest();
+    }
+    Ok(process)
 }
 
 /// Makes the child, in a cgroup of the unified hierarchy from the beginning.
 pub(super) fn launch_in(prepared: Prepared, cgroup: Option<OwnedFd>) -> Result<Process, RunError> {
-    let Prepared { plan, flags, created, kept_root, terminal, leaf, warnings } = prepared;
+    let Prepared { plan, flags, created, kept_root, terminal, leaf, warnings, .. } = prepared;
     *SHARING.lock().expect("nobody panics with this lock") += 1;
     let made = make(flags, cgroup, &plan);
     share_no_more();
-    let traces = Traces { created, leaf, kept_root };
+    let traces = Traces { created, leaf, kept_root, rest: None };
     let (pid, pidfd) = match made {
         Ok(made) => made,
         Err(errno) => {
@@ -249,11 +278,16 @@ struct Traces {
     created: Option<Created>,
     leaf: Option<Leaf>,
     kept_root: Option<OwnedFd>,
+    /// Who is left where there is no cgroup.
+    rest: Option<Rest>,
 }
 
 impl Traces {
     /// Removes them; the thread that is returned, if any, still takes the root's mount apart.
     fn remove(self) -> Option<Ending> {
+        if let Some(rest) = self.rest {
+            rest.kill();
+        }
         if let Some(created) = self.created {
             created.remove();
         }
@@ -295,6 +329,17 @@ pub(super) struct Process {
     oom: bool,
     /// Keeps the thread that made it, when it is another one than the caller's.
     pub(super) maker: Option<std::sync::mpsc::Sender<()>>,
+}
+
+impl Process {
+    /// Notes how those are found who are left when a process ends that is not the first of its namespace. Most are in
+    /// its cgroup.
+    fn find_rest(&mut self) {
+        if let Some(traces) = self.traces.as_mut().filter(|traces| traces.leaf.is_none()) {
+            // One that has ended already has left nobody, or nobody that could be found.
+            traces.rest = Rest::of(self.pid).ok();
+        }
+    }
 }
 
 impl Running for Process {
@@ -354,6 +399,20 @@ impl Running for Process {
 
     fn cgroups(&self) -> Vec<std::path::PathBuf> {
         self.traces.as_ref().and_then(|traces| traces.leaf.as_ref()).map(Leaf::paths).unwrap_or_default()
+    }
+
+    fn missing_cgroups(&self, limits: &Limits, name: &str) -> Result<Vec<std::path::PathBuf>, RunError> {
+        self.traces
+            .as_ref()
+            .and_then(|traces| traces.leaf.as_ref())
+            .map_or(Ok(Vec::new()), |leaf| leaf.missing(limits, name))
+    }
+
+    fn extend(&mut self, limits: &Limits, name: &str) -> Result<Vec<Warning>, RunError> {
+        match self.traces.as_mut().and_then(|traces| traces.leaf.as_mut()) {
+            Some(leaf) => leaf.extend(limits, name),
+            None => Err(RunError::Refused("it was started without any cgroup".to_owned())),
+        }
     }
 
     fn out_of_memory(&self) -> bool {

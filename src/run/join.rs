@@ -4,23 +4,20 @@
 //! entered by the caller's thread for the time of the clone, for it only counts for children; all others by the child.
 //! The child starts in the container's cgroup, so nothing of it runs outside.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use super::assemble::{Filtered, Prepared, check, credentials, finish, limits, program, standard_pipes};
 use super::caps::CapSet;
 use super::child::{Op, Plan, Report, Step, What};
 use super::error::RunError;
-use super::executor::{NamespaceExecutor, Process, Running, launch_in};
+use super::executor::{NamespaceExecutor, Running, launch_in};
 use super::mounts::{existing, step};
+use super::pids::launch_among;
 use super::spec::{Io, Output, ProcessSpec};
-use super::sys;
 use super::terminal::Terminal;
 use crate::fs::{Follow, Root};
-
-/// Bytes of the stack of a thread that makes a child and waits.
-const STACK: usize = 128 << 10;
 
 /// A container that runs.
 #[derive(Debug)]
@@ -112,15 +109,19 @@ impl NamespaceExecutor {
         }
         credentials(spec, host, program, Filtered::For(container.capabilities), &mut steps)?;
         let plan = Plan { root: root.to_owned_fd()?, steps, slots: Vec::new(), report: Report::default() };
-        let prepared =
-            Prepared { plan, flags: 0, created: None, kept_root: None, terminal, leaf: None, warnings };
-        let launched = if !others.pids {
-            launch_in(prepared, cgroup)
-        } else if Inside::may_return()? {
-            let _inside = Inside::enter(pidfd.as_fd())?;
-            launch_in(prepared, cgroup)
-        } else {
-            launch_by_another_thread(prepared, cgroup, pidfd)
+        let prepared = Prepared {
+            plan,
+            flags: 0,
+            created: None,
+            kept_root: None,
+            terminal,
+            leaf: None,
+            waits: None,
+            warnings,
+        };
+        let launched = match others.pids {
+            true => launch_among(prepared, cgroup, pidfd),
+            false => launch_in(prepared, cgroup),
         };
         launched.map(|process| Box::new(process) as Box<dyn Running>)
     }
@@ -162,62 +163,5 @@ impl Others {
             }
         }
         Ok(Self { by_child, pids: differs("pid")? })
-    }
-}
-
-/// Makes the child on a thread that stays in the other process-id namespace: an ordinary user may enter a
-/// container's, but not come back. The child dies with the thread that made it, so that lives as long.
-fn launch_by_another_thread(
-    prepared: Prepared,
-    cgroup: Option<OwnedFd>,
-    pidfd: Arc<OwnedFd>,
-) -> Result<Process, RunError> {
-    let (tell, told) = mpsc::channel();
-    let (release, released) = mpsc::channel();
-    let work = move || {
-        let entered = sys::set_namespace(pidfd.as_fd(), libc::CLONE_NEWPID);
-        let entered = entered.map_err(|e| RunError::setup("join the container's process ids", e));
-        // Nobody listens any more only if this process ends.
-        let _ = tell.send(entered.and_then(|()| launch_in(prepared, cgroup)));
-        let _ = released.recv();
-    };
-    let failed = |e: std::io::Error| RunError::setup("start a thread", e);
-    std::thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).map_err(failed)?;
-    let mut process = told.recv().map_err(|_| failed(std::io::ErrorKind::BrokenPipe.into()))??;
-    process.maker = Some(release);
-    Ok(process)
-}
-
-/// While it lives, children of this thread are born in another process-id namespace.
-struct Inside {
-    own: OwnedFd,
-}
-
-impl Inside {
-    /// Whether this process may join the namespace that it is in, which it must to come back.
-    fn may_return() -> Result<bool, RunError> {
-        let failed = |e| RunError::setup("look for the own process ids", e);
-        let flags = rustix::process::PidfdFlags::empty();
-        let own = rustix::process::pidfd_open(rustix::process::getpid(), flags).map_err(failed)?;
-        match sys::set_namespace(own.as_fd(), libc::CLONE_NEWPID) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::PERM) => Ok(false),
-            Err(errno) => Err(failed(errno)),
-        }
-    }
-
-    fn enter(pidfd: BorrowedFd<'_>) -> Result<Self, RunError> {
-        let failed = |e| RunError::setup("join the container's process ids", e);
-        let flags = rustix::process::PidfdFlags::empty();
-        let own = rustix::process::pidfd_open(rustix::process::getpid(), flags).map_err(failed)?;
-        sys::set_namespace(pidfd, libc::CLONE_NEWPID).map_err(failed)?;
-        Ok(Self { own })
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        sys::set_namespace(self.own.as_fd(), libc::CLONE_NEWPID)
-            .expect("a process may return to its own namespace");
     }
 }

@@ -5,7 +5,7 @@
 //! shares its memory works off a list of system calls on them.
 //!
 //! ```text
-//! spec     ProcessSpec, Rootfs, Io: what is asked for; defaults are docker's
+//! spec     ProcessSpec, Rootfs, Io: what is asked for; defaults are docker's        limits   what cgroups limit
 //! assemble spec -> list of steps        host      what machine and rights allow, found once
 //!   root     overlay with a place for every mount, no trace in the layer
 //!   mounts   /proc /dev /sys, binds, tmpfs, files in memory (scratch), terminal
@@ -13,7 +13,8 @@
 //!   seccomp  docker's JSON profiles -> BPF, cached      caps, user, init
 //! child    the steps, between clone and execve
 //! executor the parent: clone, report, wait, clean up      sys  all unsafe code
-//! join     a further process in a container that runs
+//! join     a further process in a container that runs      pids  children among others' processes
+//! shared   what a container has of another one: /dev/shm, and who else is in it
 //! oci      spec -> the specification's config.json, for other runtimes
 //! rootless an ordinary user becomes root of a user namespace first
 //! ```
@@ -37,16 +38,20 @@ mod cgroup;
 mod child;
 mod error;
 mod executor;
+mod hooks;
 mod host;
 mod init;
 mod join;
+mod limits;
 mod memory;
 mod mounts;
 mod oci;
+mod pids;
 mod root;
 pub mod rootless;
 mod scratch;
 mod seccomp;
+mod shared;
 mod spec;
 mod sys;
 mod terminal;
@@ -55,14 +60,16 @@ mod view;
 
 pub use caps::CapSet;
 pub use cgroup::{
-    CgroupUsage, cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup,
-    thaw_cgroup, update_cgroup,
+    CgroupUsage, LimitKinds, cgroup_processes, freeze_cgroup, join_cgroup, lacks_cgroups, left_cgroups,
+    own_cgroups, remove_cgroup, thaw_cgroup, update_cgroup,
 };
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
+pub use hooks::{Hook, Hooks, ends_by, in_namespaces, read_all, told};
 pub use join::{Joined, process_root};
 pub use memory::Program;
-pub use oci::oci;
+pub use oci::{oci, oci_of_any};
+pub use shared::{clone_in, kill_by_mounts, mounts_id, processes_beside, shared_memory};
 pub use spec::*;
 pub use terminal::resize as resize_terminal;
 pub use user::{User, lookup_groups, lookup_user};

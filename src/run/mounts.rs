@@ -14,10 +14,9 @@ use super::error::RunError;
 use super::host::{self, DEFAULT_DEVICES, Host, HostDevice};
 use super::root::{Place, duplicate};
 use super::scratch::Scratch;
-use super::spec::{Mount, MountSource, Network, ProcessSpec, Propagation};
-use super::sys;
+use super::spec::{Mount, MountSource, Namespace, Network, ProcessSpec, Propagation, SharedMemory};
 use crate::fs::mount::{self, Attributes, OverlayOptions};
-use crate::fs::{FileKind, Root, stat_fd};
+use crate::fs::{FileKind, MountChange, Root, mount_setattr, stat_fd};
 
 /// Flags of the kernel's own file systems.
 const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
@@ -58,7 +57,7 @@ pub(super) fn place(mounts: &[Mount]) -> Result<Vec<Placed<'_>>, RunError> {
             return Err(RunError::Refused(format!("Duplicate mount point: {}", mount.target.display())));
         }
         let directory = match &mount.source {
-            MountSource::Bind(fd) => stat_fd(fd)?.is_dir(),
+            MountSource::Bind(fd) | MountSource::Detached(fd) => stat_fd(fd)?.is_dir(),
             MountSource::Tmpfs { .. } | MountSource::Overlay { .. } => true,
             MountSource::File { .. } => false,
         };
@@ -152,9 +151,9 @@ impl Mounter<'_> {
     /// Adds `/proc`, `/dev` and what is below it, `/sys`.
     pub fn usual(&mut self, devpts: OwnedFd, console: bool) -> Result<(), RunError> {
         if self.usual.has("proc") {
-            let instead = match self.host.in_user_namespace && !self.spec.namespaces.pid {
-                true => Some(host_tree("/proc")?),
-                false => None,
+            let instead = match (&self.spec.namespaces.pid, self.host.in_user_namespace) {
+                (Namespace::Caller, true) => Some(host_tree("/proc")?),
+                _ => None,
             };
             self.kernel(c"proc", "proc", QUIET, instead, false);
         }
@@ -211,13 +210,11 @@ impl Mounter<'_> {
             self.steps.push(step(mounting("dev/console"), op));
         }
         if self.usual.has("dev/shm") {
-            let shm = mount::tmpfs(Some(self.spec.shm_size), 0o1777).map_err(RunError::mount("/dev/shm"))?;
-            let flags = Attributes { nosuid: true, nodev: true, noexec: true, ..Attributes::default() };
-            mount::set_attributes(&shm, flags, false).map_err(RunError::mount("/dev/shm"))?;
-            self.attach("dev/shm", shm);
+            self.shared_memory()?;
         }
         if self.usual.has("dev/mqueue") {
-            let optional = !self.spec.namespaces.ipc && self.host.in_user_namespace;
+            let callers = matches!(self.spec.namespaces.ipc, Namespace::Caller);
+            let optional = callers && self.host.in_user_namespace;
             self.kernel(c"mqueue", "dev/mqueue", QUIET, None, optional);
         }
         for name in bound {
@@ -232,10 +229,27 @@ impl Mounter<'_> {
         self.more_devices()
     }
 
+    fn shared_memory(&mut self) -> Result<(), RunError> {
+        let shm = match &self.spec.shm {
+            SharedMemory::None => return Ok(()),
+            SharedMemory::Given(mount) => duplicate(mount)?,
+            SharedMemory::Own => {
+                let size = Some(self.spec.shm_size);
+                mount::tmpfs(size, 0o1777).map_err(RunError::mount("/dev/shm"))?
+            }
+        };
+        let flags = Attributes { nosuid: true, nodev: true, noexec: true, ..Attributes::default() };
+        mount::set_attributes(&shm, flags, false).map_err(RunError::mount("/dev/shm"))?;
+        self.attach("dev/shm", shm);
+        Ok(())
+    }
+
     /// Fills `/dev`, and returns the devices that are bound over files in it.
     fn fill_dev(&self, root: &Root) -> Result<Vec<&'static str>, RunError> {
         for (directory, mode) in [("pts", 0o755), ("shm", 0o1777), ("mqueue", 0o755)] {
-            root.create_dir(directory, mode)?;
+            if directory != "shm" || !matches!(self.spec.shm, SharedMemory::None) {
+                root.create_exact_dir(directory, mode)?;
+            }
         }
         for (name, target) in [
             ("fd", "/proc/self/fd"),
@@ -275,6 +289,22 @@ impl Mounter<'_> {
         let mut all: Vec<(PathBuf, OwnedFd)> = Vec::new();
         for device in &self.spec.devices {
             all.push((clean(&device.target)?, clone_of(device.source.as_fd(), "a device")?));
+        }
+        for node in &self.spec.device_nodes {
+            let path = clean(&node.target)?;
+            if !self.host.in_user_namespace {
+                let source = self.scratch.device(node)?;
+                let op = Op::Give { slot: self.take(source, 0), target: made(&path, false) };
+                self.steps.push(step(What::At("mount", Path::new("/").join(&path)), op));
+                continue;
+            }
+            let like = node.like.as_ref().ok_or_else(|| {
+                let path = node.target.display();
+                RunError::Refused(format!(
+                    "an ordinary user can't make the device {path}, and the host has none"
+                ))
+            })?;
+            all.push((path, clone_of(like.as_fd(), "a device")?));
         }
         if self.spec.privileged && self.host.in_user_namespace {
             for HostDevice { device, .. } in host::host_devices()? {
@@ -335,6 +365,16 @@ impl Mounter<'_> {
             MountSource::Bind(fd) => {
                 let tree = mount::clone_tree(fd.as_fd(), wanted.recursive).map_err(RunError::mount(&what))?;
                 set_propagation(&tree, wanted.propagation, &what)?;
+                if wanted.writable_below {
+                    mount::set_attributes(&tree, attributes, false).map_err(RunError::mount(&what))?;
+                }
+                let below =
+                    Attributes { read_only: wanted.read_only && !wanted.writable_below, ..attributes };
+                mount::set_attributes(&tree, below, true).map_err(RunError::mount(&what))?;
+                Op::Attach { mount: tree, target }
+            }
+            MountSource::Detached(fd) => {
+                let tree = duplicate(fd)?;
                 mount::set_attributes(&tree, attributes, true).map_err(RunError::mount(&what))?;
                 Op::Attach { mount: tree, target }
             }
@@ -399,7 +439,7 @@ fn set_propagation(tree: &OwnedFd, propagation: Propagation, what: &str) -> Resu
         Propagation::Slave => libc::MS_SLAVE,
         Propagation::Shared => return Ok(()),
     };
-    sys::mount_setattr(tree.as_fd(), true, 0, 0, kind)
+    mount_setattr(tree.as_fd(), true, MountChange { propagation: kind, ..MountChange::default() })
         .map_err(|e| RunError::setup(format!("set the propagation of {what}"), e))
 }
 
@@ -426,8 +466,8 @@ fn overlay(source: &MountSource, what: &str) -> Result<OwnedFd, RunError> {
         Some(upper) => (upper.upper.clone(), upper.work.clone()),
         None => {
             memory = Root::from_fd(mount::tmpfs(None, 0o755).map_err(RunError::mount(what))?);
-            memory.create_dir("upper", 0o755)?;
-            memory.create_dir("work", 0o755)?;
+            memory.create_exact_dir("upper", 0o755)?;
+            memory.create_exact_dir("work", 0o755)?;
             // The root of an overlay looks like its upper directory.
             if let Some(top) = lowers.first() {
                 let stat = stat_fd(top)?;

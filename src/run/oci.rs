@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::cgroup::DEVICE_RULES;
+use super::cgroup::{DEVICE_RULES, device_number};
 use super::error::RunError;
 use super::seccomp;
-use super::spec::{Limits, Network, ProcessSpec};
+use super::spec::{BlockIo, DeviceValue, Limits, Network, ProcessSpec, SharedMemory};
 
 /// The version of the specification that is followed.
 const VERSION: &str = "1.0.2";
@@ -25,6 +25,14 @@ pub fn oci(spec: &ProcessSpec) -> Result<Value, RunError> {
     if spec.privileged {
         return refuse("--privileged");
     }
+    oci_of_any(spec)
+}
+
+/// Returns the same of a process that may need more than other runtimes have.
+///
+/// # Errors
+/// Its profile of system calls is none.
+pub fn oci_of_any(spec: &ProcessSpec) -> Result<Value, RunError> {
     let mut document = json!({
         "ociVersion": VERSION,
         "process": process(spec),
@@ -74,8 +82,10 @@ fn usual_mounts(spec: &ProcessSpec) -> Vec<Value> {
         ),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
     ];
-    if spec.namespaces.ipc {
+    if spec.namespaces.ipc.is_own() {
         mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &quiet));
+    }
+    if spec.namespaces.ipc.is_own() && matches!(spec.shm, SharedMemory::Own) {
         mounts.push(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]));
     }
     if spec.namespaces.cgroup {
@@ -92,8 +102,8 @@ fn usual_mounts(spec: &ProcessSpec) -> Vec<Value> {
 fn linux(spec: &ProcessSpec) -> Result<Value, RunError> {
     let own = [
         ("mount", true),
-        ("pid", spec.namespaces.pid),
-        ("ipc", spec.namespaces.ipc),
+        ("pid", spec.namespaces.pid.is_own()),
+        ("ipc", spec.namespaces.ipc.is_own()),
         ("cgroup", spec.namespaces.cgroup),
         ("uts", spec.hostname.is_some()),
         ("network", !matches!(spec.network, Network::Host)),
@@ -104,9 +114,13 @@ fn linux(spec: &ProcessSpec) -> Result<Value, RunError> {
     let sysctls = spec.sysctls.iter().filter(|sysctl| !sysctl.optional);
     let sysctls: serde_json::Map<String, Value> =
         sysctls.map(|sysctl| (sysctl.key.replace('/', "."), json!(sysctl.value))).collect();
+    let mut resources = resources(&spec.limits);
+    if !spec.limits.io.is_empty() {
+        resources["blockIO"] = block_io(&spec.limits.io)?;
+    }
     let mut linux = json!({
         "namespaces": namespaces,
-        "resources": resources(&spec.limits),
+        "resources": resources,
         "sysctl": sysctls,
         "maskedPaths": spec.masked_paths,
         "readonlyPaths": spec.read_only_paths,
@@ -115,6 +129,30 @@ fn linux(spec: &ProcessSpec) -> Result<Value, RunError> {
         linux["seccomp"] = filter;
     }
     Ok(linux)
+}
+
+/// Returns what is limited of block devices.
+fn block_io(io: &BlockIo) -> Result<Value, RunError> {
+    let mut shown = json!({});
+    if let Some(weight) = io.weight {
+        shown["weight"] = json!(weight);
+    }
+    for (key, value, list) in [
+        ("weightDevice", "weight", &io.weights),
+        ("throttleReadBpsDevice", "rate", &io.read_bps),
+        ("throttleWriteBpsDevice", "rate", &io.write_bps),
+        ("throttleReadIOPSDevice", "rate", &io.read_iops),
+        ("throttleWriteIOPSDevice", "rate", &io.write_iops),
+    ] {
+        if !list.is_empty() {
+            let device = |one: &DeviceValue| {
+                let (major, minor) = device_number(&one.path)?;
+                Ok(json!({ "major": major, "minor": minor, value: one.value }))
+            };
+            shown[key] = list.iter().map(device).collect::<Result<_, RunError>>()?;
+        }
+    }
+    Ok(shown)
 }
 
 fn resources(limits: &Limits) -> Value {
@@ -133,6 +171,10 @@ fn resources(limits: &Limits) -> Value {
     set("cpu", "shares", limits.cpu_shares.map(|n| json!(n)));
     set("cpu", "quota", limits.cpu_quota.map(|n| json!(n)));
     set("cpu", "period", limits.cpu_quota.map(|_| json!(limits.cpu_period.unwrap_or(PERIOD))));
+    set("memory", "swappiness", limits.swappiness.map(|n| json!(n)));
+    set("memory", "disableOOMKiller", limits.oom_kill_disable.then(|| json!(true)));
+    set("cpu", "realtimePeriod", limits.cpu_rt_period.map(|n| json!(n)));
+    set("cpu", "realtimeRuntime", limits.cpu_rt_runtime.map(|n| json!(n)));
     set("cpu", "cpus", limits.cpuset_cpus.as_ref().map(|text| json!(text)));
     set("cpu", "mems", limits.cpuset_mems.as_ref().map(|text| json!(text)));
     set("pids", "limit", limits.pids.map(|n| json!(n)));

@@ -127,7 +127,7 @@ impl Stubs {
         let fd = mount::tmpfs(None, 0o755).map_err(RunError::mount("places for mounts"))?;
         let root = Root::from_fd(duplicate(&fd)?);
         for directory in COMMON_DIRECTORIES {
-            root.create_dir(directory, 0o755)?;
+            root.create_exact_dir(directory, 0o755)?;
         }
         let wanted = COMMON_FILES.iter().enumerate().filter(|(bit, _)| key & 1 << bit != 0);
         for (_, file) in wanted {
@@ -178,14 +178,14 @@ fn make_place(image: &Root, stub: &Root, place: &Place) -> Result<(), RunError> 
     let mut at = PathBuf::new();
     for part in place.path.parent().unwrap_or(Path::new("")).components() {
         at.push(part);
-        match stub.create_dir(&at, 0o755) {
+        match stub.create_exact_dir(&at, 0o755) {
             Ok(()) => copy_directory_looks(image, stub, &at)?,
             Err(error) if error.is_exists() => {}
             Err(error) => return Err(error.into()),
         }
     }
     let made = match place.directory {
-        true => stub.create_dir(&place.path, 0o755),
+        true => stub.create_exact_dir(&place.path, 0o755),
         false => stub.mknod(&place.path, FileKind::File, 0o644, (0, 0)),
     };
     match made {
@@ -276,7 +276,7 @@ impl Created {
             let before = self.mtime(&parent)?;
             let directory = number + 1 < last || place.directory;
             let made = match directory {
-                true => self.root.create_dir(&at, 0o755),
+                true => self.root.create_exact_dir(&at, 0o755),
                 false => self.root.mknod(&at, FileKind::File, 0o644, (0, 0)),
             };
             match made {

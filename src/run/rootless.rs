@@ -6,7 +6,7 @@
 //! have no other owner, and a process can't be another user.
 
 use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 
@@ -52,6 +52,38 @@ pub fn enter() -> Result<Mapping, RunError> {
     mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .map_err(|e| failed("keep mounts private", e))?;
     Ok(mapping)
+}
+
+/// Puts this process into the user namespace of another process of the user's and into a mount namespace of its own.
+///
+/// It must have a single thread.
+///
+/// # Errors
+/// The other process has ended, or it is not in a namespace of this user's. Nothing is changed then.
+pub fn join(process: &OwnedFd) -> Result<Mapping, RunError> {
+    let uid = rustix::process::getuid().as_raw();
+    let reason = subordinate(uid).err();
+    sys::set_namespace(process.as_fd(), libc::CLONE_NEWUSER)
+        .map_err(|errno| failed("enter the user namespace of containers that run", errno))?;
+    sys::unshare(libc::CLONE_NEWNS).map_err(|errno| failed("make a mount namespace", errno))?;
+    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+        .map_err(|e| failed("keep mounts private", e))?;
+    let own = Root::open(Path::new("/proc/self"))?;
+    let beside = |file: &str| -> Result<u64, RunError> {
+        Ok(mapped(&String::from_utf8_lossy(&own.read(file, 1 << 16)?)).saturating_sub(1))
+    };
+    let (uids, gids) = (beside("uid_map")?, beside("gid_map")?);
+    if uids > 0 && gids > 0 {
+        return Ok(Mapping::Ranges { uids, gids });
+    }
+    let reason = reason.unwrap_or_else(|| "containers run that were started without other ids".to_owned());
+    Ok(Mapping::Single { reason })
+}
+
+/// Returns how many ids a map has.
+fn mapped(map: &str) -> u64 {
+    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    map.lines().filter_map(count).sum()
 }
 
 fn failed(action: &str, source: impl Into<std::io::Error>) -> RunError {
@@ -210,6 +242,7 @@ mod tests {
         assert_eq!(ranges(text, Some("anna"), 1000), [(100_000, 65_536), (300_000, 10)]);
         assert_eq!(ranges(text, None, 1000), [(300_000, 10)]);
         assert_eq!(ranges("", Some("anna"), 1000), []);
+        assert_eq!(mapped("         0       1000          1\n         1     100000      65536\n"), 65_537);
         assert_eq!(user_name("root:x:0:0\nanna:x:1000:1\n", 1000).as_deref(), Some("anna"));
     }
 }

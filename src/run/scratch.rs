@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::error::RunError;
 use super::host::{DEFAULT_DEVICES, Host};
 use super::root::duplicate;
+use super::spec::DeviceNode;
 use crate::fs::{FileKind, Follow, Root, mount};
 
 /// The file system, its root, and the number of files made.
@@ -59,6 +60,16 @@ impl Scratch {
             self.root.set_mode(name, 0o666)?;
         }
         Ok(())
+    }
+
+    /// Makes a device file and returns it for binding.
+    pub fn device(&mut self, node: &DeviceNode) -> Result<Arc<OwnedFd>, RunError> {
+        let name = format!("device{}", self.files);
+        self.files += 1;
+        self.root.mknod(&name, node.kind, 0o600, node.number)?;
+        self.root.set_owner(&name, node.owner.0, node.owner.1)?;
+        self.root.set_mode(&name, node.mode)?;
+        self.open(&name)
     }
 
     /// Returns a name for binding.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::caps::CapSet;
+use super::hooks::Hooks;
+pub use super::limits::{BlockIo, DeviceValue, Limits};
 use super::user::User;
-use crate::fs::Root;
+use crate::fs::{FileKind, Root};
 
 /// A process to start.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct ProcessSpec {
     pub mounts: Vec<Mount>,
     /// Device files beside the default ones.
     pub devices: Vec<Device>,
+    /// Device files that are made for the container alone.
+    pub device_nodes: Vec<DeviceNode>,
     /// Bounding set, and for root the effective one.
     pub capabilities: CapSet,
     /// Which system calls are allowed.
@@ -51,6 +55,8 @@ pub struct ProcessSpec {
     pub sysctls: Vec<Sysctl>,
     /// Bytes of `/dev/shm`.
     pub shm_size: u64,
+    /// Whether `/dev/shm` is its own.
+    pub shm: SharedMemory,
     /// Limits that need a cgroup.
     pub limits: Limits,
     /// Name of a cgroup that is made for the process even when nothing is limited, where that is possible: to freeze,
@@ -64,6 +70,8 @@ pub struct ProcessSpec {
     pub privileged: bool,
     /// Whether the process is killed when the thread that started it ends.
     pub dies_with_thread: bool,
+    /// What is done while it is being made.
+    pub hooks: Option<Arc<dyn Hooks>>,
     /// Whether the root's mount is taken apart beside what the caller does after the wait; it is gone for certain when
     /// the [`Running`](super::Running) is dropped.
     pub root_ends_beside: bool,
@@ -83,6 +91,7 @@ impl Default for ProcessSpec {
             namespaces: Namespaces::default(),
             mounts: Vec::new(),
             devices: Vec::new(),
+            device_nodes: Vec::new(),
             capabilities: CapSet::DEFAULT,
             seccomp: Seccomp::Default,
             no_new_privileges: false,
@@ -91,12 +100,14 @@ impl Default for ProcessSpec {
             read_only_paths: READ_ONLY_PATHS.iter().map(PathBuf::from).collect(),
             sysctls: Vec::new(),
             shm_size: 64 << 20,
+            shm: SharedMemory::Own,
             limits: Limits::default(),
             cgroup: None,
             oom_score_adj: None,
             init: false,
             privileged: false,
             dies_with_thread: false,
+            hooks: None,
             root_ends_beside: false,
         }
     }
@@ -137,21 +148,52 @@ pub enum Network {
     Join(Arc<OwnedFd>),
 }
 
-/// Namespaces of its own; what is false is shared with the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which namespaces a process has.
+#[derive(Debug, Clone)]
 pub struct Namespaces {
     /// Process ids.
-    pub pid: bool,
+    pub pid: Namespace,
     /// System V IPC and message queues.
-    pub ipc: bool,
-    /// The view of cgroups.
+    pub ipc: Namespace,
+    /// The view of cgroups: its own, or the caller's.
     pub cgroup: bool,
 }
 
 impl Default for Namespaces {
     fn default() -> Self {
-        Self { pid: true, ipc: true, cgroup: true }
+        Self { pid: Namespace::Own, ipc: Namespace::Own, cgroup: true }
     }
+}
+
+/// A namespace of a process.
+#[derive(Debug, Clone, Default)]
+pub enum Namespace {
+    /// A new one.
+    #[default]
+    Own,
+    /// The caller's.
+    Caller,
+    /// That of another process, by a descriptor of it (pidfd_open(2)).
+    Of(Arc<OwnedFd>),
+}
+
+impl Namespace {
+    /// Whether it is a new one.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Own)
+    }
+}
+
+/// What `/dev/shm` is.
+#[derive(Debug, Default)]
+pub enum SharedMemory {
+    /// Memory of the process's own, [`ProcessSpec::shm_size`] at most.
+    #[default]
+    Own,
+    /// It is not there.
+    None,
+    /// A mount that is attached nowhere yet, for one start.
+    Given(OwnedFd),
 }
 
 /// A mount inside the root.
@@ -163,6 +205,8 @@ pub struct Mount {
     pub source: MountSource,
     /// Whether nothing can be written, mounts below included.
     pub read_only: bool,
+    /// Whether mounts below can be written all the same.
+    pub writable_below: bool,
     /// Whether set-user-id files give nothing.
     pub nosuid: bool,
     /// Whether nothing can be executed.
@@ -182,6 +226,7 @@ impl Mount {
             target: target.into(),
             source,
             read_only: false,
+            writable_below: false,
             nosuid: false,
             noexec: false,
             nodev: false,
@@ -213,6 +258,8 @@ impl Mount {
 pub enum MountSource {
     /// A directory or file, also an `O_PATH` descriptor of one.
     Bind(OwnedFd),
+    /// A mount that is attached nowhere yet, for one start.
+    Detached(OwnedFd),
     /// An empty file system in memory of at most `size` bytes.
     Tmpfs { size: Option<u64>, mode: u32 },
     /// A writable view of directories (topmost first). Without an upper directory what is written goes to memory and is lost.
@@ -242,6 +289,23 @@ pub struct Device {
     pub source: OwnedFd,
     /// Allowed access for the cgroup: letters of `rwm`.
     pub access: String,
+}
+
+/// A device file with an owner and a mode of its own.
+#[derive(Debug)]
+pub struct DeviceNode {
+    /// Absolute path in the container.
+    pub target: PathBuf,
+    /// A device of characters or of blocks.
+    pub kind: FileKind,
+    /// Major and minor number.
+    pub number: (u32, u32),
+    /// Bits of its mode.
+    pub mode: u32,
+    /// User and group.
+    pub owner: (u32, u32),
+    /// The host's file of that device, which is shown where none can be made: in a user namespace.
+    pub like: Option<OwnedFd>,
 }
 
 /// Which system calls are allowed.
@@ -310,43 +374,6 @@ pub fn resource(name: &str) -> Option<Resource> {
         "stack" => Resource::Stack,
         _ => return None,
     })
-}
-
-/// Limits that cgroups enforce; none asked for, no cgroup is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Limits {
-    /// Bytes of memory.
-    pub memory: Option<u64>,
-    /// Bytes of memory and swap together; `u64::MAX` is unlimited.
-    pub memory_swap: Option<u64>,
-    /// Bytes of memory that are left alone under pressure.
-    pub memory_reservation: Option<u64>,
-    /// Microseconds of CPU time in a period.
-    pub cpu_quota: Option<u64>,
-    /// The period in microseconds; 100,000 unless given.
-    pub cpu_period: Option<u64>,
-    /// Relative weight, 1024 being the default.
-    pub cpu_shares: Option<u64>,
-    /// CPUs, as in `0-3,5`.
-    pub cpuset_cpus: Option<String>,
-    /// Memory nodes.
-    pub cpuset_mems: Option<String>,
-    /// Number of processes.
-    pub pids: Option<u64>,
-    /// Whether only the default devices and those asked for can be opened, wherever their files are.
-    /// Without it device files work in `/dev` alone.
-    pub devices: bool,
-    /// Further rules of the device list, as in `c 42:* rmw`.
-    pub device_rules: Vec<String>,
-    /// Below which cgroup to make the new one; the caller's own unless given.
-    pub parent: Option<PathBuf>,
-}
-
-impl Limits {
-    /// Whether nothing is limited.
-    pub fn is_empty(&self) -> bool {
-        *self == Self { parent: self.parent.clone(), ..Self::default() }
-    }
 }
 
 /// The directories of an overlay's writable side, on one file system.

@@ -245,30 +245,6 @@ pub fn borrow(fd: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
-/// Sets and clears `MOUNT_ATTR_*` of the mount that `fd` is the root of, or of the tree below it.
-pub fn mount_setattr(
-    fd: BorrowedFd<'_>,
-    recursive: bool,
-    set: u64,
-    clear: u64,
-    propagation: u64,
-) -> Result<(), Errno> {
-    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    let attributes = [set, clear, propagation, 0];
-    // SAFETY: the path is a C string and the four words a `struct mount_attr` of version 0, only read.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            attributes.as_ptr(),
-            size_of_val(&attributes),
-        )
-    })
-    .map(drop)
-}
-
 /// Sets the loopback interface of this network namespace up.
 pub fn loopback_up() -> Result<(), Errno> {
     // SAFETY: plain system calls on a structure of this frame; the socket is closed before the return.
@@ -290,6 +266,16 @@ pub fn loopback_up() -> Result<(), Errno> {
 pub fn set_namespace(fd: BorrowedFd<'_>, kind: c_int) -> Result<(), Errno> {
     // SAFETY: changes this process's view of the system, not of its memory or descriptors.
     check(libc::c_long::from(unsafe { libc::setns(fd.as_raw_fd(), kind) })).map(drop)
+}
+
+/// Returns the number that no other mount namespace of this boot has (ioctl_nsfs(2)).
+pub fn mount_namespace_id(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    /// `NS_GET_MNTNS_ID`.
+    const GET_ID: libc::c_ulong = 0x8008_b705;
+    let mut id = 0u64;
+    // SAFETY: the request writes a number of 64 bits, which `id` is.
+    check(libc::c_long::from(unsafe { libc::ioctl(fd.as_raw_fd(), GET_ID as _, &raw mut id) }))?;
+    Ok(id)
 }
 
 /// Enters new namespaces (`CLONE_NEW*`).

@@ -106,7 +106,7 @@ fn number(text: &str) -> Result<Option<u32>, RunError> {
     }
     match text.parse::<u32>() {
         Ok(number) if number <= MAX_ID => Ok(Some(number)),
-        _ => Err(RunError::IdRange(text.to_owned())),
+        _ => Err(RunError::IdRange),
     }
 }
 
@@ -160,9 +160,9 @@ mod tests {
             ("12", "12 0 [0] /"),
             ("nobody", "unable to find user nobody: no matching entries in passwd file"),
             ("root:nogroup", "unable to find group nogroup: no matching entries in group file"),
-            ("-1", "uids and gids must be in range 0-2147483647: -1"),
-            ("2147483648", "uids and gids must be in range 0-2147483647: 2147483648"),
-            ("0:99999999999", "uids and gids must be in range 0-2147483647: 99999999999"),
+            ("-1", "uids and gids must be in range 0-2147483647"),
+            ("2147483648", "uids and gids must be in range 0-2147483647"),
+            ("0:99999999999", "uids and gids must be in range 0-2147483647"),
         ] {
             let (user, group) = text.split_once(':').unwrap_or((text, ""));
             let found = match resolve(PASSWD, GROUP, user, group) {

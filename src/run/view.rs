@@ -6,7 +6,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 
 use super::error::RunError;
 use super::mounts::{Usual, outermost, place};
-use super::root::{Created, Stubs};
+use super::root::{Created, Stubs, duplicate};
 use super::spec::{Mount, MountSource, Rootfs};
 use super::sys;
 use crate::fs::mount::{self, Attributes};
@@ -38,6 +38,7 @@ pub fn open_root(rootfs: Rootfs, mounts: &[Mount]) -> Result<OpenRoot, RunError>
             MountSource::Bind(fd) => {
                 mount::clone_tree(fd.as_fd(), placed.mount.recursive).map_err(failed())?
             }
+            MountSource::Detached(fd) => duplicate(fd)?,
             // What was in memory is gone with the process.
             _ => continue,
         };

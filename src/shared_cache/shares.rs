@@ -102,12 +102,7 @@ impl<'a> Shares<'a> {
 
     fn warn(&self, import: &Import, error: &SharedCacheError) {
         if !import.broken.swap(true, Ordering::Relaxed) {
-            let mut text = error.to_string();
-            let mut cause = std::error::Error::source(error);
-            while let Some(deeper) = cause {
-                text = format!("{text}: {deeper}");
-                cause = deeper.source();
-            }
+            let text = crate::causes::chain(error);
             let message = format!("cache import from {} is given up: {text}", import.backend.name());
             self.reporter.report(Event::Warning { vertex: None, message });
         }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::error::StoreError;
 
 /// How long a writer waits for another one.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_secs(60);
 /// Pages in the log after which a commit moves them into the database.
 const CHECKPOINT_PAGES: i64 = 400;
 /// Bytes of the log after which the end of a command empties it: whoever opens the database first reads all of it.

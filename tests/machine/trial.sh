@@ -11,6 +11,8 @@ holds() {
 }
 limits='cd /sys/fs/cgroup && cat memory.max pids.max cpu.max'
 page() { curl -s --retry 20 --retry-delay 1 --retry-connrefused http://127.0.0.1:8080/; }
+ask() { curl -s --unix-socket /run/docker.sock "http://d/$1" "${@:2}"; }
+active() { systemctl is-active skiff.service; }
 status() { skiff ps -a --filter "name=^$1\$" --format '{{.Status}}'; }
 
 first() {
@@ -19,6 +21,11 @@ first() {
     holds limits '67108864 20 50000 100000' skiff run --rm -m 64m --pids-limit 20 --cpus 0.5 bb sh -c "$limits"
     holds 'weight and processors' '59 0' \
         skiff run --rm --cpu-shares 512 --cpuset-cpus 0 bb sh -c 'cd /sys/fs/cgroup && cat cpu.weight cpuset.cpus'
+    holds 'rates of a disk' '*:0 rbps=max wbps=1048576 riops=100 wiops=max' \
+        skiff run --rm --device-write-bps /dev/vda:1mb --device-read-iops /dev/vda:100 bb cat /sys/fs/cgroup/io.max
+    holds 'a weight of disks' 'default 2930' skiff run --rm --blkio-weight 300 bb cat /sys/fs/cgroup/io.weight
+    holds 'what v2 has not' 'WARNING: Your kernel does not support memory swappiness *' \
+        skiff run --rm --memory-swappiness 5 bb true
     holds 'too much memory' 'code 137' \
         bash -c 'skiff run --rm -m 32m --memory-swap 32m bb dd if=/dev/zero of=/dev/null bs=100M count=1; echo code $?'
     holds 'too many processes' '*fork*' \
@@ -37,6 +44,7 @@ first() {
     skiff run -d --name web -p 8080:80 --restart unless-stopped bb \
         sh -c 'mkdir -p /www; echo a page > /www/index.html; exec httpd -f -p 80 -h /www'
     holds 'a published port' 'a page' page
+    engine
     mkdir -p /root/context
     printf 'FROM bb\nRUN echo built > /f\nRUN mkdir /d && chmod 700 /d\nCOPY Dockerfile /d/\n' > /root/context/Dockerfile
     holds build 'sha256:*' skiff build -q -m 100m -t built /root/context
@@ -54,6 +62,23 @@ first() {
     echo 'the machine dies'
     echo b > /proc/sysrq-trigger
     sleep 100
+}
+
+engine() {
+    holds 'no service yet' inactive active
+    systemctl start skiff.socket
+    holds 'the socket starts the service' OK ask _ping
+    holds 'it is there' active active
+    holds 'its options' '*"site=machine"*' ask info
+    ask 'containers/create?name=asked' -H 'Content-Type: application/json' \
+        -d '{"Image":"bb","Cmd":["sleep","1000"],"HostConfig":{"Memory":67108864}}' > /dev/null
+    ask containers/asked/start -X POST
+    holds 'a container that was asked for' 'Up *' status asked
+    holds 'with its limit' 67108864 skiff exec asked cat /sys/fs/cgroup/memory.max
+    systemctl stop skiff.socket skiff.service
+    holds 'the service has ended' inactive active
+    holds 'its container has not' 'Up *' status asked
+    holds 'and can be removed' asked skiff rm -f asked
 }
 
 user() {

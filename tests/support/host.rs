@@ -111,6 +111,30 @@ impl Host {
         self.ok(&[&head[..], flags, &["busybox", "sh", "-c", &script]].concat());
     }
 
+    /// Makes a network and returns what was printed.
+    #[track_caller]
+    pub fn create(&self, args: &[&str]) -> String {
+        self.ok(&[&["network", "create"][..], args].concat())
+    }
+
+    /// Runs a container that sleeps.
+    #[track_caller]
+    pub fn sleeper(&self, name: &str, flags: &[&str]) {
+        self.ok(&[&["run", "-d", "--name", name][..], flags, &["busybox", "sleep", "1000"]].concat());
+    }
+
+    /// Runs a script in a container.
+    #[track_caller]
+    pub fn sh(&self, name: &str, script: &str) -> String {
+        self.ok(&["exec", name, "sh", "-c", script])
+    }
+
+    /// Returns a script that asks a container's port 80 from inside another one, until it answers.
+    pub fn fetch(address: &str) -> String {
+        let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 20 {address} 80");
+        format!("n=0; until {ask}; do n=$((n+1)); [ $n -lt 60 ] || exit 1; sleep 0.5; done")
+    }
+
     /// Asks for a page until it comes.
     #[track_caller]
     pub fn page(host: &str, url: &str, expected: &str) {

@@ -4,6 +4,7 @@
 pub mod certificates;
 pub mod clients;
 pub mod conformance;
+pub mod engine;
 pub mod fake;
 pub mod host;
 pub mod http;
@@ -15,10 +16,12 @@ pub mod registry;
 pub mod script;
 pub mod serve;
 pub mod user;
+pub mod vendor;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -184,6 +187,16 @@ impl Ran {
     }
 }
 
+/// Returns the process that holds a container.
+pub fn monitor_of(id: &str) -> u32 {
+    let processes = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        String::from_utf8_lossy(&words).contains(id).then_some(pid)
+    });
+    processes.min().expect("the container has a monitor")
+}
+
 /// Returns the repository's root.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -205,6 +218,25 @@ pub fn base(name: &str) -> PathBuf {
         );
     }
     path
+}
+
+/// Returns a port of loopback on which nobody listens, and which nobody gets by chance: it is below those that the kernel
+/// gives away, and this process gives it to one test alone.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(31).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + u16::try_from(number % 12_000).expect("it is small");
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Returns a number of seconds that no other process sleeps, to know a process by.
+pub fn own_seconds() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{}{:02}", 1_000_000 + std::process::id() % 1_000_000, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether this process is root.

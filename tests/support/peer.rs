@@ -38,6 +38,12 @@ impl Peer {
         &self.root
     }
 
+    /// Returns the value of `DOCKER_HOST` that leads to it from outside its root file system.
+    pub fn host(&self) -> String {
+        let pid = std::fs::read_to_string(self.root.with_file_name("pid")).expect("it runs");
+        format!("unix:///proc/{}/root/run/docker.sock", pid.trim())
+    }
+
     /// Runs the engine's docker client, which must succeed, and returns its standard output.
     #[track_caller]
     pub fn docker(&self, args: &[&str]) -> String {

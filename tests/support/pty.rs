@@ -18,6 +18,7 @@ pub struct Pty {
     ours: File,
     child: Child,
     shown: Arc<Mutex<Vec<u8>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Pty {
@@ -43,13 +44,13 @@ impl Pty {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let ours = File::from(ours);
         let (mut reader, screen) = (ours.try_clone().expect("a copy"), Arc::clone(&shown));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 screen.lock().expect("no panic").extend_from_slice(&buffer[..count]);
             }
         });
-        Self { ours, child, shown }
+        Self { ours, child, shown, reader: Some(reader) }
     }
 
     /// Returns all that was shown so far.
@@ -72,13 +73,30 @@ impl Pty {
         self.ours.write_all(text.as_bytes()).expect("somebody reads");
     }
 
+    /// Sends the command a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let child = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(child, signal).expect("it is our child");
+    }
+
     /// Changes the size of the window.
     pub fn resize(&self, rows: u16, columns: u16) {
         set_size(&self.ours, rows, columns);
     }
 
+    /// Waits for the end of the command and of all that it shows; that, and its exit code.
+    pub fn finish(mut self) -> (String, Option<i32>) {
+        let code = self.wait();
+        self.reader.take().map(std::thread::JoinHandle::join);
+        (self.screen(), code)
+    }
+
     /// Waits for the end; its exit code.
     pub fn code(mut self) -> Option<i32> {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Option<i32> {
         let mut code = None;
         wait_until("the end of the command", PATIENCE, || {
             code = self.child.try_wait().expect("our own child");

@@ -1,11 +1,11 @@
 //! Debian's `docker-registry` on a free port, with or without password, TLS and an upstream; gone when dropped.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::wait_until;
+use super::{free_port, wait_until};
 
 /// What a registry is started with.
 #[derive(Debug, Clone)]
@@ -43,11 +43,7 @@ impl DebianRegistry {
     /// Starts one and waits until it answers.
     pub fn start_with(options: &RegistryOptions) -> Self {
         let dir = tempfile::tempdir().expect("a directory can be made");
-        let port = TcpListener::bind((options.host.as_str(), 0))
-            .and_then(|l| l.local_addr())
-            .expect("a port")
-            .port();
-        let address = format!("{}:{port}", options.host);
+        let address = format!("{}:{}", options.host, free_port());
         let config = dir.path().join("config.yml");
         std::fs::write(&config, text(options, &address, &dir.path().join("data"))).expect("written");
         let log = std::fs::File::create(dir.path().join("log")).expect("a log");
@@ -60,7 +56,7 @@ impl DebianRegistry {
             .stderr(log)
             .spawn()
             .expect("docker-registry is installed (scripts/packages test)");
-        wait_until("the registry answers", Duration::from_secs(20), || TcpStream::connect(&address).is_ok());
+        wait_until("the registry answers", Duration::from_secs(60), || TcpStream::connect(&address).is_ok());
         Self { child, address, dir }
     }
 

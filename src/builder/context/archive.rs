@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::error::ContextError;
 use super::spool;
 use super::tree::{
-    Attributes, Child, ContentId, Node, NodeKind, Step, Tree, Wanted, content_id, keeps, resolve_with,
+    Attributes, Child, ContentId, FileKind, Node, Step, Tree, Wanted, content_id, keeps, resolve_with,
 };
 use crate::fs::Root;
 use crate::layers::{Entry, EntryKind, Format, TarReader, copy_with_holes, decompress};
@@ -51,7 +51,12 @@ struct Member {
 
 /// Whether a stream that begins with these bytes is an archive: compressed, or a tar by its check sum.
 pub fn is_archive(head: &[u8]) -> bool {
-    Format::of(head) != Format::Plain || is_tar(head)
+    Format::of(head) != Format::Plain || is_tar(head) || is_empty_tar(head)
+}
+
+/// Whether an archive without entries ends here. As a context it is one; what `ADD` finds is a file of zeros.
+fn is_empty_tar(head: &[u8]) -> bool {
+    head.get(..512).is_some_and(|header| header.iter().all(|byte| *byte == 0))
 }
 
 /// Whether a tar's first header stands here: the sum of its bytes, its own field taken as blanks (tar(5)).
@@ -210,7 +215,7 @@ impl ArchiveTree {
         resolve_with(dir, true, |at| {
             Ok(match self.nodes.get(at) {
                 None => Step::Missing,
-                Some(member) if member.node.kind == NodeKind::Symlink => Step::Link(member.target.clone()),
+                Some(member) if member.node.kind == FileKind::Symlink => Step::Link(member.target.clone()),
                 Some(_) => Step::There,
             })
         })
@@ -221,7 +226,7 @@ impl ArchiveTree {
         let Some(member) = self.nodes.get_mut(target).filter(|member| !member.node.is_dir()) else {
             return Err(self.misfit(entry, "is a hard link to a file that is not in the archive"));
         };
-        if member.node.kind == NodeKind::File {
+        if member.node.kind == FileKind::File {
             let (file, offset) = member.place;
             member.node.link_group.get_or_insert((file as u64, offset));
         }
@@ -259,7 +264,7 @@ impl ArchiveTree {
 impl Member {
     fn directory() -> Self {
         let node = Node {
-            kind: NodeKind::Directory,
+            kind: FileKind::Directory,
             mode: 0o755,
             uid: 0,
             gid: 0,
@@ -274,19 +279,19 @@ impl Member {
 
     fn of(entry: &Entry, place: (usize, u64)) -> Self {
         let (kind, device, target) = match &entry.kind {
-            EntryKind::Directory | EntryKind::Opaque => (NodeKind::Directory, (0, 0), Vec::new()),
-            EntryKind::Symlink { target } => (NodeKind::Symlink, (0, 0), target.clone()),
-            EntryKind::CharDevice { major, minor } => (NodeKind::CharDevice, (*major, *minor), Vec::new()),
-            EntryKind::BlockDevice { major, minor } => (NodeKind::BlockDevice, (*major, *minor), Vec::new()),
-            EntryKind::Fifo => (NodeKind::Fifo, (0, 0), Vec::new()),
+            EntryKind::Directory | EntryKind::Opaque => (FileKind::Directory, (0, 0), Vec::new()),
+            EntryKind::Symlink { target } => (FileKind::Symlink, (0, 0), target.clone()),
+            EntryKind::CharDevice { major, minor } => (FileKind::CharDevice, (*major, *minor), Vec::new()),
+            EntryKind::BlockDevice { major, minor } => (FileKind::BlockDevice, (*major, *minor), Vec::new()),
+            EntryKind::Fifo => (FileKind::Fifo, (0, 0), Vec::new()),
             EntryKind::File { .. } | EntryKind::HardLink { .. } | EntryKind::Whiteout => {
-                (NodeKind::File, (0, 0), Vec::new())
+                (FileKind::File, (0, 0), Vec::new())
             }
         };
         let meta = &entry.meta;
         let node = Node {
             kind,
-            mode: if kind == NodeKind::Symlink { 0o777 } else { meta.mode },
+            mode: if kind == FileKind::Symlink { 0o777 } else { meta.mode },
             uid: meta.uid,
             gid: meta.gid,
             size: entry.size(),

@@ -14,9 +14,7 @@ use rayon::prelude::*;
 
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
-use super::tree::{
-    Attributes, Child, ContentId, Fetched, Node, NodeKind, Tree, Wanted, keeps, with_attributes,
-};
+use super::tree::{Attributes, Child, ContentId, Fetched, Node, Tree, Wanted, keeps, with_attributes};
 use crate::fs::{FileKind, Follow, FsError, Root, Stat, stat_fd};
 use crate::layers::Mtime;
 use crate::paths::{join, show};
@@ -66,7 +64,7 @@ impl DirectoryTree {
     fn node(&self, stat: &Stat) -> Node {
         let (uid, gid) = if self.keep_owners { (stat.uid, stat.gid) } else { (0, 0) };
         Node {
-            kind: node_kind(stat.kind),
+            kind: stat.kind,
             mode: stat.mode,
             uid,
             gid,
@@ -141,7 +139,7 @@ impl DirectoryTree {
 
     fn compute_id(&self, wanted: &Wanted<'_>, buffer: &mut Vec<u8>) -> Result<ContentId, ContextError> {
         match wanted.node.kind {
-            NodeKind::File => {
+            FileKind::File => {
                 let mut file = self.open_version(wanted.path, wanted.node)?;
                 let mut hasher = blake3::Hasher::new();
                 self.read_version(wanted.path, wanted.node, &mut file, buffer, |bytes| {
@@ -150,7 +148,7 @@ impl DirectoryTree {
                 let attributes = self.attributes_of(wanted.path, &file)?;
                 Ok(with_attributes(*hasher.finalize().as_bytes(), &attributes))
             }
-            NodeKind::Directory => Ok(with_attributes(EMPTY, &self.all_xattrs(wanted.path)?)),
+            FileKind::Directory => Ok(with_attributes(EMPTY, &self.all_xattrs(wanted.path)?)),
             _ => Ok(EMPTY),
         }
     }
@@ -239,7 +237,7 @@ impl Tree for DirectoryTree {
 
     fn content_ids(&self, wanted: &[Wanted<'_>]) -> Result<Vec<ContentId>, ContextError> {
         let known = |w: &Wanted<'_>| match w.node.kind {
-            NodeKind::File | NodeKind::Directory => self.index.as_ref()?.get(w.path, &state(w.node)),
+            FileKind::File | FileKind::Directory => self.index.as_ref()?.get(w.path, &state(w.node)),
             _ => Some(EMPTY),
         };
         // Waking the pool costs more than looking up a few files.
@@ -292,18 +290,6 @@ impl Read for Versioned<'_> {
 fn as_path(path: &[u8]) -> &Path {
     use std::os::unix::ffi::OsStrExt as _;
     Path::new(std::ffi::OsStr::from_bytes(path))
-}
-
-fn node_kind(kind: FileKind) -> NodeKind {
-    match kind {
-        FileKind::File => NodeKind::File,
-        FileKind::Directory => NodeKind::Directory,
-        FileKind::Symlink => NodeKind::Symlink,
-        FileKind::CharDevice => NodeKind::CharDevice,
-        FileKind::BlockDevice => NodeKind::BlockDevice,
-        FileKind::Fifo => NodeKind::Fifo,
-        FileKind::Socket => NodeKind::Socket,
-    }
 }
 
 /// Returns what the index compares; whoever could forge it could forge the file.

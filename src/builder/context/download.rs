@@ -11,7 +11,7 @@ use super::checksum::{Checksum, Hashes};
 use super::error::ContextError;
 use super::http::{Answer, Get, Validators};
 use super::spool;
-use super::tree::{Attributes, Child, Node, NodeKind, Tree};
+use super::tree::{Attributes, Child, FileKind, Node, Tree};
 use crate::builder::cancel::Cancel;
 use crate::fs::Root;
 use crate::image::Digest;
@@ -209,7 +209,7 @@ async fn get(
     }
     let mtime = validators.last_modified.as_deref().and_then(http_date).unwrap_or_default();
     let node = Node {
-        kind: NodeKind::File,
+        kind: FileKind::File,
         mode: 0o600,
         uid: 0,
         gid: 0,
@@ -236,7 +236,7 @@ impl Tree for Download {
 
     fn stat(&self, path: &[u8]) -> Result<Option<Node>, ContextError> {
         if path.is_empty() {
-            return Ok(Some(Node { kind: NodeKind::Directory, mode: 0o755, size: 0, ..self.node.clone() }));
+            return Ok(Some(Node { kind: FileKind::Directory, mode: 0o755, size: 0, ..self.node.clone() }));
         }
         Ok((path == self.name).then(|| self.node.clone()))
     }

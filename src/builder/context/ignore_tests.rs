@@ -253,5 +253,5 @@ fn many_stars_cost_no_more_than_states_times_characters() {
     let before = std::time::Instant::now();
     assert!(!excluded(&[&pattern], &(path.clone() + "c")));
     assert!(excluded(&[&pattern], &(path + "b")));
-    assert!(before.elapsed().as_secs() < 5);
+    assert!(before.elapsed().as_secs() < 60);
 }

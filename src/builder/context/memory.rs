@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::error::ContextError;
-use super::tree::{Attributes, Child, Node, NodeKind, Tree};
+use super::tree::{Attributes, Child, FileKind, Node, Tree};
 use crate::layers::Mtime;
 use crate::paths::{below_root, show};
 
@@ -29,7 +29,7 @@ impl MemoryTree {
 
     fn file(&self, size: usize) -> Node {
         Node {
-            kind: NodeKind::File,
+            kind: FileKind::File,
             mode: 0o644,
             uid: 0,
             gid: 0,
@@ -42,7 +42,7 @@ impl MemoryTree {
     }
 
     fn directory(&self) -> Node {
-        Node { kind: NodeKind::Directory, mode: 0o755, ..self.file(0) }
+        Node { kind: FileKind::Directory, mode: 0o755, ..self.file(0) }
     }
 
     /// Returns what is below `dir`, as names relative to it.

@@ -42,6 +42,6 @@ pub use open::{
     parse_context,
 };
 pub use tree::{
-    Attributes, Child, ContentId, Fetched, Node, NodeKind, Step, Tree, Wanted, content_id, counts, keeps,
+    Attributes, Child, ContentId, Fetched, FileKind, Node, Step, Tree, Wanted, content_id, counts, keeps,
     resolve, resolve_with,
 };

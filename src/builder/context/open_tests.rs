@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 
 use super::*;
-use crate::builder::context::{DownloadOptions, NodeKind, download};
+use crate::builder::context::{DownloadOptions, FileKind, download};
 use crate::progress::{Event, NullReporter, RecordingReporter, TransferId};
 
 struct Place(tempfile::TempDir);
@@ -148,7 +148,7 @@ fn standard_input_is_an_archive_or_a_dockerfile() {
         assert_eq!(context.dockerfile, b"FROM a");
         assert!(has(&context, "x"), "archives have no ignore processing");
         let node = context.tree.stat(b"x").expect("readable").expect("there");
-        assert_eq!((node.kind, node.mode, node.uid), (NodeKind::File, 0o640, 0));
+        assert_eq!((node.kind, node.mode, node.uid), (FileKind::File, 0o640, 0));
         let other = open(
             ContextSource::Stdin(Box::new(std::io::Cursor::new(bytes))),
             DockerfileSource::Path("sub/Other".into()),

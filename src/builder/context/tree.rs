@@ -10,33 +10,15 @@ use std::io::Read;
 
 use super::error::ContextError;
 use super::ignore::PatternMatcher;
+pub use crate::fs::FileKind;
 use crate::layers::Mtime;
 use crate::paths::{join, show};
-
-/// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NodeKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A character device.
-    CharDevice,
-    /// A block device.
-    BlockDevice,
-    /// A named pipe.
-    Fifo,
-    /// A socket.
-    Socket,
-}
 
 /// The header of one file of a tree, as a copy would see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// What it is.
-    pub kind: NodeKind,
+    pub kind: FileKind,
     /// Permission bits with setuid, setgid and sticky (`07777`).
     pub mode: u32,
     /// Owner; always 0 in contexts.
@@ -58,7 +40,7 @@ pub struct Node {
 impl Node {
     /// Whether it is a directory.
     pub fn is_dir(&self) -> bool {
-        self.kind == NodeKind::Directory
+        self.kind == FileKind::Directory
     }
 
     /// Whether `self` and `later` may be the same version of the same file.
@@ -157,7 +139,7 @@ pub fn counts(name: &[u8]) -> bool {
 /// Computes a content id by reading; what [`Tree::content_ids`] returns when nothing is remembered.
 pub fn content_id<T: Tree + ?Sized>(tree: &T, path: &[u8], node: &Node) -> Result<ContentId, ContextError> {
     let mut hasher = blake3::Hasher::new();
-    if node.kind == NodeKind::File {
+    if node.kind == FileKind::File {
         let mut reader = tree.open(path, node)?;
         let mut buffer = vec![0; usize::try_from(node.size.clamp(1, 256 << 10)).unwrap_or(256 << 10)];
         loop {
@@ -170,7 +152,7 @@ pub fn content_id<T: Tree + ?Sized>(tree: &T, path: &[u8], node: &Node) -> Resul
         }
     }
     let attributes = match node.kind {
-        NodeKind::File | NodeKind::Directory => tree.xattrs(path, node)?,
+        FileKind::File | FileKind::Directory => tree.xattrs(path, node)?,
         _ => Vec::new(),
     };
     Ok(with_attributes(*hasher.finalize().as_bytes(), &attributes))
@@ -221,7 +203,7 @@ pub fn resolve(
             found = None;
             return Ok(Step::Missing);
         };
-        let step = if node.kind == NodeKind::Symlink { Step::Link(tree.read_link(at)?) } else { Step::There };
+        let step = if node.kind == FileKind::Symlink { Step::Link(tree.read_link(at)?) } else { Step::There };
         found = Some((at.to_vec(), node));
         Ok(step)
     })?;

@@ -16,7 +16,7 @@ use super::error::CopyError;
 use super::plan::{Planner, refuse_whiteout_name};
 use super::select::{Item, Selected};
 use super::view::{Planned, PlannedKind, Seen, metadata};
-use crate::builder::context::{ArchiveTree, Node, NodeKind, Tree};
+use crate::builder::context::{ArchiveTree, FileKind, Node, Tree};
 use crate::fs::Root;
 use crate::layers::Metadata;
 use crate::paths::{join, split};
@@ -24,7 +24,7 @@ use crate::paths::{join, split};
 /// Opens a selected file as an archive; none if it is no file or no archive.
 pub(super) fn open(selected: &Selected, spool: &Root) -> Result<Option<ArchiveTree>, CopyError> {
     let top = selected.top();
-    if top.node.kind != NodeKind::File {
+    if top.node.kind != FileKind::File {
         return Ok(None);
     }
     let reader = selected.tree.open(&top.path, &top.node)?;
@@ -69,7 +69,7 @@ impl Planner<'_> {
         target: &[u8],
         links: &mut super::plan::Links,
     ) -> Result<(), CopyError> {
-        let link = if node.kind == NodeKind::Symlink { Some(tree.read_link(path)?) } else { None };
+        let link = if node.kind == FileKind::Symlink { Some(tree.read_link(path)?) } else { None };
         let item = Item { path: path.to_vec(), below: 0, node: node.clone(), target: link, implied: false };
         if self.view.look(target)? != Seen::Missing {
             self.view.remove(target)?;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::error::CopyError;
 use super::select::{Item, Selected, Selection};
-use crate::builder::context::{ContentId, NodeKind, Wanted};
+use crate::builder::context::{ContentId, FileKind, Wanted};
 use crate::image::id::to_hex;
 
 /// Files whose facts one thread writes down at a time; they are hashed in order, at the hash's full speed.
@@ -47,7 +47,7 @@ pub struct Fact<'a> {
     /// Its name: below a copied directory, or its own.
     pub name: &'a [u8],
     /// What it is.
-    pub kind: NodeKind,
+    pub kind: FileKind,
     /// Mode bits.
     pub mode: u32,
     /// Owner and group.
@@ -86,16 +86,16 @@ impl Fact<'_> {
     /// content's identity, or a link's target or a device's numbers.
     pub fn shown(&self) -> String {
         let kind = match self.kind {
-            NodeKind::File => "file",
-            NodeKind::Directory => "directory",
-            NodeKind::Symlink => "link",
-            NodeKind::CharDevice | NodeKind::BlockDevice => "device",
-            NodeKind::Fifo => "fifo",
-            NodeKind::Socket => "socket",
+            FileKind::File => "file",
+            FileKind::Directory => "directory",
+            FileKind::Symlink => "link",
+            FileKind::CharDevice | FileKind::BlockDevice => "device",
+            FileKind::Fifo => "fifo",
+            FileKind::Socket => "socket",
         };
         let content = match self.kind {
-            NodeKind::Symlink => String::from_utf8_lossy(self.target).into_owned(),
-            NodeKind::CharDevice | NodeKind::BlockDevice => format!("{}:{}", self.device.0, self.device.1),
+            FileKind::Symlink => String::from_utf8_lossy(self.target).into_owned(),
+            FileKind::CharDevice | FileKind::BlockDevice => format!("{}:{}", self.device.0, self.device.1),
             _ => to_hex(&self.content[..8]),
         };
         let (uid, gid) = self.owner;
@@ -156,9 +156,9 @@ fn copied(source: &Selected) -> impl Iterator<Item = &Item> {
 
 fn fact<'a>(source: &'a Selected, item: &'a Item, content: ContentId) -> Fact<'a> {
     let node = &item.node;
-    let size = if node.kind == NodeKind::File { node.size } else { 0 };
+    let size = if node.kind == FileKind::File { node.size } else { 0 };
     let device = match node.kind {
-        NodeKind::CharDevice | NodeKind::BlockDevice => node.device,
+        FileKind::CharDevice | FileKind::BlockDevice => node.device,
         _ => (0, 0),
     };
     Fact {
@@ -191,13 +191,13 @@ impl Frames {
 
     fn header(&mut self, fact: &Fact<'_>) {
         let kind = match fact.kind {
-            NodeKind::File => 0_u8,
-            NodeKind::Directory => 1,
-            NodeKind::Symlink => 2,
-            NodeKind::CharDevice => 3,
-            NodeKind::BlockDevice => 4,
-            NodeKind::Fifo => 5,
-            NodeKind::Socket => 6,
+            FileKind::File => 0_u8,
+            FileKind::Directory => 1,
+            FileKind::Symlink => 2,
+            FileKind::CharDevice => 3,
+            FileKind::BlockDevice => 4,
+            FileKind::Fifo => 5,
+            FileKind::Socket => 6,
         };
         self.bytes.push(kind);
         for number in [fact.mode, fact.owner.0, fact.owner.1, fact.device.0, fact.device.1] {

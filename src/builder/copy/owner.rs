@@ -70,7 +70,7 @@ fn find<T>(
 ) -> Result<Option<T>, CopyError> {
     let Some(parent) = parent else { return Ok(None) };
     let (path, Some(node)) = resolve(parent, path, true)? else { return Ok(None) };
-    if node.kind != crate::builder::context::NodeKind::File {
+    if node.kind != crate::builder::context::FileKind::File {
         return Ok(None);
     }
     let mut bytes = Vec::new();

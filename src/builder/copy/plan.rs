@@ -22,7 +22,7 @@ use super::owner::Owner;
 use super::request::CopyRequest;
 use super::select::{Item, Selected, Selection};
 use super::view::{Key, Origin, Planned, PlannedKind, Seen, View, metadata};
-use crate::builder::context::{Node, NodeKind, Step, Tree, resolve_with};
+use crate::builder::context::{FileKind, Node, Step, Tree, resolve_with};
 use crate::layers::{Metadata, Mtime};
 use crate::paths::{join, show, split};
 
@@ -181,13 +181,13 @@ impl<'a> Planner<'a> {
     pub(super) fn kind_of(&mut self, tree: &Arc<dyn Tree>, item: &Item, links: &mut Links) -> PlannedKind {
         let node = &item.node;
         match node.kind {
-            NodeKind::Symlink => PlannedKind::Symlink(item.target.clone().unwrap_or_default()),
-            NodeKind::CharDevice | NodeKind::BlockDevice => {
+            FileKind::Symlink => PlannedKind::Symlink(item.target.clone().unwrap_or_default()),
+            FileKind::CharDevice | FileKind::BlockDevice => {
                 PlannedKind::Device(node.kind, node.device.0, node.device.1)
             }
-            NodeKind::Fifo => PlannedKind::Fifo,
-            NodeKind::Socket | NodeKind::Directory => PlannedKind::File(None, self.inode()),
-            NodeKind::File => {
+            FileKind::Fifo => PlannedKind::Fifo,
+            FileKind::Socket | FileKind::Directory => PlannedKind::File(None, self.inode()),
+            FileKind::File => {
                 let inode = match node.link_group {
                     Some(group) => *links.entry(group).or_insert_with(|| self.inode()),
                     None => self.inode(),
@@ -233,7 +233,7 @@ impl<'a> Planner<'a> {
     /// Returns what a copied file's metadata become under `--chown` and `--chmod`.
     fn copied(&self, node: &Node) -> Metadata {
         let mode = match &self.request.chmod {
-            Some(chmod) if node.kind != NodeKind::Symlink => chmod.apply(node.mode, node.is_dir()),
+            Some(chmod) if node.kind != FileKind::Symlink => chmod.apply(node.mode, node.is_dir()),
             _ => node.mode,
         };
         let (uid, gid) = self.owner.map_or((node.uid, node.gid), |owner| (owner.uid, owner.gid));

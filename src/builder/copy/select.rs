@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::error::CopyError;
 use super::request::{CopyRequest, CopySource};
-use crate::builder::context::{Child, Node, NodeKind, PatternMatcher, Tree, Verdict, glob, resolve};
+use crate::builder::context::{Child, FileKind, Node, PatternMatcher, Tree, Verdict, glob, resolve};
 use crate::paths::{below_root, join, show, split};
 
 /// All that a request means.
@@ -220,7 +220,7 @@ impl Walk<'_> {
     /// Returns the source itself and what is copied below it.
     fn items(&self, path: Vec<u8>, node: Node) -> Result<Vec<Item>, CopyError> {
         let is_dir = node.is_dir();
-        let target = if node.kind == NodeKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
+        let target = if node.kind == FileKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
         let top = Item { path: path.clone(), below: path.len(), node, target, implied: false };
         let mut items = vec![top];
         if is_dir {
@@ -287,7 +287,7 @@ impl Walk<'_> {
             return Ok(None);
         }
         let target =
-            if child.node.kind == NodeKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
+            if child.node.kind == FileKind::Symlink { Some(self.tree.read_link(&path)?) } else { None };
         let item = Item { path, below, node: child.node, target, implied: !taken };
         let enter = enter.then(|| Box::new(Verdicts { include, exclude }));
         Ok(Some(Entry { item, enter, listing: None }))

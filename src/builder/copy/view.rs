@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::error::CopyError;
-use crate::builder::context::{Node, NodeKind, Step, Tree, resolve_with};
+use crate::builder::context::{FileKind, Node, Step, Tree, resolve_with};
 use crate::layers::Metadata;
 use crate::paths::{ancestors, join, show, split};
 
@@ -48,7 +48,7 @@ pub(super) enum PlannedKind {
     /// A symlink.
     Symlink(Vec<u8>),
     /// A device.
-    Device(NodeKind, u32, u32),
+    Device(FileKind, u32, u32),
     /// A named pipe.
     Fifo,
 }
@@ -111,8 +111,8 @@ impl<'a> View<'a> {
         }
         let Some(node) = self.in_parent(path)? else { return Ok(Seen::Missing) };
         Ok(match (node.kind, self.parent) {
-            (NodeKind::Directory, _) => Seen::Directory,
-            (NodeKind::Symlink, Some(parent)) => Seen::Link(parent.read_link(path)?),
+            (FileKind::Directory, _) => Seen::Directory,
+            (FileKind::Symlink, Some(parent)) => Seen::Link(parent.read_link(path)?),
             _ => Seen::Other,
         })
     }

@@ -9,7 +9,7 @@ use super::plan::Planner;
 use super::request::CopyRequest;
 use super::select::Selection;
 use super::view::{Key, Origin, Planned, PlannedKind};
-use crate::builder::context::{NodeKind, Tree};
+use crate::builder::context::{FileKind, Tree};
 use crate::fs::Root;
 use crate::layers::{Entry, EntryKind, LayerSink, Metadata, in_order};
 use crate::paths::show;
@@ -129,7 +129,7 @@ fn with_hard_links(entries: BTreeMap<Key, Planned>) -> Vec<Job> {
             PlannedKind::Directory(origin) => (EntryKind::Directory, origin),
             PlannedKind::Symlink(target) => (EntryKind::Symlink { target }, None),
             PlannedKind::Fifo => (EntryKind::Fifo, None),
-            PlannedKind::Device(NodeKind::BlockDevice, major, minor) => {
+            PlannedKind::Device(FileKind::BlockDevice, major, minor) => {
                 (EntryKind::BlockDevice { major, minor }, None)
             }
             PlannedKind::Device(_, major, minor) => (EntryKind::CharDevice { major, minor }, None),
@@ -166,7 +166,7 @@ fn prepare((entry, origin): &Job) -> Result<Ready, CopyError> {
     let mut entry = entry.clone();
     let Some(origin) = origin else { return Ok(Ready { entry, data: Data::Bytes(Vec::new()) }) };
     let Origin { tree, path, node } = origin;
-    let is_file = node.kind == NodeKind::File;
+    let is_file = node.kind == FileKind::File;
     if is_file && node.size <= WHOLE {
         let fetched = tree.fetch(path, node)?;
         entry.meta.xattrs = fetched.attributes;

@@ -193,7 +193,7 @@ impl Ops<'_> {
             (false, _) => Ok(MountSource::Bind(root.open_path(&path, Follow::No)?)),
             (true, FileKind::Directory) => {
                 let name = format!("mount{number}");
-                scratch.create_dir(&name, stat.mode)?;
+                scratch.create_exact_dir(&name, stat.mode)?;
                 copy_tree(&root.dir(&path)?, &scratch.dir(&name)?, ChownPolicy::Exact)?;
                 Ok(MountSource::Bind(scratch.dir(&name)?.to_owned_fd()?))
             }

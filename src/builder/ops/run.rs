@@ -153,7 +153,7 @@ impl Ops<'_> {
 
     fn rootfs(&self, draft: &LayerDraft, inputs: &Inputs, view: Option<&Root>) -> Result<Rootfs, BuildError> {
         self.ensure(inputs.parent_layers())?;
-        draft.root().create_dir(UPPER, 0o755)?;
+        draft.root().create_exact_dir(UPPER, 0o755)?;
         draft.root().create_dir(WORK, 0o700)?;
         // The upper directory shows as the root itself, so it has to look like the one below.
         if let Some(stat) = view.map(|root| root.stat("", Follow::No)).transpose()?.flatten() {

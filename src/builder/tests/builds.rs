@@ -265,7 +265,7 @@ fn twenty_known_steps_take_no_time() {
         assert_eq!(bench.cached(), 20);
     }
     // Without optimisation and beside other tests; a release build takes a fraction of it.
-    assert!(best < 100_000, "{best} microseconds");
+    assert!(best < 500_000, "{best} microseconds");
 }
 
 #[test]
@@ -318,11 +318,22 @@ fn what_a_stopped_build_had_done_is_not_done_again() {
     }
     let mut bench = Bench::new();
     let cancel = bench.cancel.clone();
+    // Nobody else sleeps for so long.
+    let seconds = format!("3{:08}", std::process::id());
+    let text = format!("FROM busybox\nRUN echo a > /a\nRUN sleep {seconds}\n");
     let thread = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        let sleeps = || {
+            let lines = std::fs::read_dir("/proc").unwrap().flatten();
+            let mut lines = lines.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+            lines.any(|line| line.windows(seconds.len()).any(|part| part == seconds.as_bytes()))
+        };
+        let limit = Instant::now() + std::time::Duration::from_secs(60);
+        while !sleeps() && Instant::now() < limit {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         cancel.cancel();
     });
-    let error = bench.fail("FROM busybox\nRUN echo a > /a\nRUN sleep 30\n");
+    let error = bench.fail(&text);
     thread.join().unwrap();
     assert!(error.is_cancelled());
     bench.cancel = crate::builder::Cancel::new();

@@ -10,6 +10,7 @@ use crate::builder::{
     BuildEnv, BuildError, BuildOptions, BuildOutcome, Cancel, Explanation, ImageSource, ImageSourceError,
     ResolvedImage, build,
 };
+pub use crate::causes::chain;
 use crate::fs::Root;
 use crate::image::manifest::media_type;
 use crate::image::{Descriptor, ImageConfig, Manifest, Platform, Reference};
@@ -202,17 +203,6 @@ impl Bench {
     pub fn names(&self, outcome: &BuildOutcome, number: usize) -> Vec<String> {
         self.layer(outcome, number).into_keys().collect()
     }
-}
-
-/// Writes an error with its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Images of the store.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use crate::builder::export::{self, ImageFormat};
 use crate::builder::{ImageSource, ImageSourceError, ResolvedImage, Solved};
+use crate::causes::chain;
 use crate::image::{ImageConfig, Platform, Reference};
 use crate::store::Store;
 

@@ -147,6 +147,8 @@ impl Bake<'_> {
             cancel: &self.cancel,
             begin: &|| Ok(()),
             dockerfile: build.dockerfile.clone(),
+            context: Mutex::default(),
+            on_source: &|_| {},
             results: Some(&self.results),
         };
         run_in(&build.args, build.call, self.global, &session)

@@ -86,5 +86,5 @@ fn remote(reference: &Reference, insecure: bool, global: &Global) -> Result<Remo
 }
 
 fn failed(error: &dyn std::error::Error) -> CliError {
-    CliError::new(format!("ERROR: {}", super::super::error::chain(error)))
+    CliError::new(format!("ERROR: {}", crate::causes::chain(error)))
 }

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::output;
 use super::call::Call;
 use super::subrequest::{Location, json};
 use crate::builder::{BuildError, Checked};
+use crate::causes::chain;
 use crate::lint::Finding;
 use crate::parser::{Source, excerpt};
 use crate::progress::CheckEvent;

@@ -2,10 +2,11 @@
 
 use std::io::ErrorKind;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::render::FailedLogs;
 use crate::builder::BuildError;
 use crate::builder::context::{Context, ContextError};
+use crate::causes::chain;
 use crate::parser::{ParseError, Source, excerpt};
 
 /// Exit code where a resource of the machine is exhausted, as docker's.

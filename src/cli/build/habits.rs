@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::run::process;
 use super::habit_outputs::HabitOutputArgs;
 use crate::builder::{Extras, HostDevice, HostVolume, Sandbox, Squash};
+use crate::causes::chain;
 use crate::fs::{Follow, Root};
 use crate::parser::instruction::MountFlag;
 use crate::parser::parse_duration;

@@ -39,6 +39,7 @@ use attest::{Attest, AttestOptions};
 use call::Method;
 pub use call::{Call, parse as parse_call};
 use exports::Exports;
+pub use habits::HabitArgs;
 pub use metadata::build_reference;
 use on_failure::FailureShell;
 use options::Given;
@@ -49,7 +50,7 @@ use super::error::CliError;
 use super::global::Global;
 use super::render::{self, Mode, Renderer};
 use super::{bake, files, output};
-use crate::builder::context::{ContextOptions, DockerfileSource, open_context};
+use crate::builder::context::{ContextOptions, ContextSource, DockerfileSource, open_context};
 use crate::builder::{
     self, BuildEnv, BuildOptions, Cancel, ImageSource, ResolvedImage, Solved, is_true, solve_build,
 };
@@ -78,6 +79,8 @@ pub fn run(args: &BuildArgs, global: &Global) -> Result<ExitCode, CliError> {
         cancel: &cancel,
         begin: &begin,
         dockerfile: None,
+        context: Mutex::default(),
+        on_source: &|_| {},
         results: None,
     };
     match run_in(args, call, global, &session)? {
@@ -105,6 +108,10 @@ pub struct Session<'a> {
     pub begin: &'a dyn Fn() -> Result<(), CliError>,
     /// The Dockerfile's text, in place of a file.
     pub dockerfile: Option<String>,
+    /// What `-` as the context means in place of standard input; taken by the build.
+    pub context: Mutex<Option<Box<dyn std::io::Read + Send>>>,
+    /// Told the Dockerfile once it is read.
+    pub on_source: &'a dyn Fn(&Source),
     /// Results of other builds, which `--build-context NAME=target:OTHER` names.
     pub results: Option<&'a bake::Results>,
 }
@@ -161,7 +168,11 @@ pub fn run_in(
         Some(text) => DockerfileSource::Stdin(Box::new(std::io::Cursor::new(text.clone().into_bytes()))),
         None => contexts::dockerfile(args),
     };
-    let source = contexts::context(args)?;
+    let given = session.context.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let source = match given {
+        Some(stream) => ContextSource::Stdin(stream),
+        None => contexts::context(args)?,
+    };
     // While a stream is read that nothing here can break off, signals end the process as usual.
     let fetched = source.is_remote() || dockerfile.is_remote();
     if fetched {
@@ -170,6 +181,7 @@ pub fn run_in(
     let context =
         open_context(source, dockerfile, &context_options).map_err(|error| failure::of_context(&error))?;
     let source = options::source(&context).map_err(|error| failure::unreadable(&context, &error))?;
+    (session.on_source)(&source);
     let mut options = options::build_options(
         args,
         source,

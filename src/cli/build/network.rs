@@ -8,20 +8,26 @@ use super::super::error::CliError;
 use super::super::global::Global;
 use crate::builder::{StepNetwork, StepNetworks, StepNetworksRef};
 use crate::containers::Joined;
-use crate::net::DEFAULT;
+use crate::net::{Common, DEFAULT};
 
 /// The network of a name, for each step.
 struct Named {
     store: PathBuf,
     name: String,
+    /// Where an ordinary user's networks are.
+    common: Option<Arc<Common>>,
 }
 
 impl StepNetworks for Named {
     fn join(&self) -> Result<StepNetwork, Box<dyn Error + Send + Sync>> {
         let mut id = [0u8; 32];
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())?;
-        let joined =
-            Joined::new(&self.store, &self.name, &format!("step-{}", crate::image::id::to_hex(&id)))?;
+        let joined = Joined::new(
+            &self.store,
+            self.common.clone(),
+            &self.name,
+            &format!("step-{}", crate::image::id::to_hex(&id)),
+        )?;
         let namespace = joined.namespace().ok_or("the network has no namespace")?;
         let resolv_conf = joined.resolv_conf.clone();
         Ok(StepNetwork { namespace, resolv_conf, guard: Box::new(joined) })
@@ -49,6 +55,12 @@ pub fn networks(text: Option<&str>, global: &Global) -> Result<Option<StepNetwor
     if found.name != DEFAULT && !found.has_names() {
         return Err(unknown());
     }
-    let named = Named { store: global.root()?, name: found.name };
+    let (store, failed) = (global.root()?, |e| CliError::new(crate::causes::chain(&e)));
+    let common = if crate::net::is_rootless().map_err(failed)? {
+        Some(Arc::new(Common::join(&store).map_err(failed)?))
+    } else {
+        None
+    };
+    let named = Named { store, name: found.name, common };
     Ok(Some(StepNetworksRef(Arc::new(named))))
 }

@@ -3,11 +3,11 @@
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::error::chain;
 use super::super::output;
 use super::super::render::{Renderer, harmless};
 use super::super::run::attach_terminal;
 use crate::builder::{Aftermath, BuildError, OnFailure, StartShell};
+use crate::causes::chain;
 use crate::image::Reference;
 use crate::run::{Input, Io, Output};
 

@@ -128,6 +128,10 @@ pub fn build_args(args: &BuildArgs, global: &Global) -> Result<BTreeMap<String, 
     {
         found.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
     }
+    // A client of the service has sent its own.
+    if global.client().is_some() {
+        return Ok(found);
+    }
     let config = proxies::client_config(global);
     proxies::add(&mut found, args.habits.http_proxy, config.as_ref(), |name| std::env::var(name).ok());
     Ok(found)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::files::Replacement;
 use super::super::global::Global;
 use super::attest::Attest;
@@ -15,6 +15,7 @@ use crate::builder::export::{
     self, Annotations, DirectoryOptions, Documents, ImageFormat, Rewrite, RootTree, Say,
 };
 use crate::builder::{BuildOptions, Solved, wants_index};
+use crate::causes::chain;
 use crate::fs::Root;
 use crate::image::{Descriptor, Digest, ImageId, Reference};
 use crate::layers::Compression;
@@ -332,8 +333,7 @@ fn to_file(
         }
         Dest::Stdout | Dest::Directory(_) => {
             let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout());
-            write(&mut out)?;
-            Ok(out.flush()?)
+            write(&mut out).and_then(|()| Ok(out.flush()?)).map_err(super::super::output::unread)
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::global::Global;
 use super::super::registries;
 use super::outputs::ImageAttributes;
 use crate::builder::export::Say;
+use crate::causes::chain;
 use crate::image::{Digest, ManifestDigest, Reference};
 use crate::registry::Transfer;
 use crate::registry::push::{PushOptions, push_as};

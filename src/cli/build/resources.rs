@@ -1,12 +1,9 @@
 //! What a build may take: limits of RUN, and of what is shown of it.
 
-use super::super::error::CliError;
+use super::super::error::{CliError, flag_size};
 use super::super::human;
 use super::args::BuildArgs;
 use crate::builder::{Limits, LogLimits, Ulimit};
-
-/// Exit code of flags that can't be read, as docker's.
-const BAD_FLAG: u8 = 125;
 
 /// Returns the limits of every RUN: `--resource`, and docker's older flags for the same.
 ///
@@ -63,9 +60,7 @@ pub fn log_limits() -> LogLimits {
 /// # Errors
 /// It is of another form, or the soft limit is above the hard one.
 pub fn ulimit(text: &str) -> Result<Ulimit, CliError> {
-    let invalid = |why: &str| {
-        CliError::new(format!("invalid argument {text:?} for \"--ulimit\" flag: {why}")).code(BAD_FLAG)
-    };
+    let invalid = |why: &str| CliError::flag("--ulimit", text, why);
     let bad = || invalid(&format!("invalid ulimit argument: {text}"));
     let (name, values) = text.split_once('=').ok_or_else(bad)?;
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
@@ -94,10 +89,7 @@ pub fn size(text: &str) -> Result<u64, CliError> {
 /// # Errors
 /// It is no number of bytes.
 pub fn shm_size(text: &str) -> Result<u64, CliError> {
-    human::parse_size(text).ok_or_else(|| {
-        let text = format!("invalid argument {text:?} for \"--shm-size\" flag: invalid size: '{text}'");
-        CliError::new(text).code(BAD_FLAG)
-    })
+    flag_size("--shm-size", text)
 }
 
 /// Refuses a `DOCKER_BUILDKIT` that is no boolean, as docker does; 0 asks for a builder that is not here.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use crate::builder::{Key, KeyAgent, Secret, SecretValue, SshAgent};
+use crate::causes::chain;
 use crate::fs::Root;
 
 /// Most bytes of a private key.

@@ -10,7 +10,7 @@ pub mod imagetools;
 mod show;
 
 pub use builders::{CreateArgs, RmArgs, StopArgs, UseArgs, create, rm, stop, use_builder};
-pub use cache::{CacheFilter, entries, id_of};
+pub use cache::{CacheFilter, Entry, entries, id_of};
 pub use du::{DuArgs, du, lines};
 pub use show::{InspectArgs, LsArgs, inspect, ls, version};
 

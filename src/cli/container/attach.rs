@@ -19,16 +19,16 @@ use crate::containers::{Container, Remote, Reply, Request, Status};
 pub struct AttachArgs {
     /// Override the key sequence for detaching a container
     #[arg(long, value_name = "KEYS")]
-    detach_keys: Option<String>,
+    pub detach_keys: Option<String>,
     /// Do not attach STDIN
     #[arg(long)]
-    no_stdin: bool,
+    pub no_stdin: bool,
     /// Proxy all received signals to the process
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    sig_proxy: Option<bool>,
+    pub sig_proxy: Option<bool>,
     /// Container
     #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
 }
 
 /// Runs `attach`: with the container until it ends or is left.
@@ -81,6 +81,7 @@ pub fn stay(
             container.event("detach", &[]);
             None
         }
+        Outcome::Unshown => Some(ExitCode::FAILURE),
         Outcome::Lost => Some(ExitCode::from(exit_code(container)?)),
     })
 }

@@ -16,10 +16,10 @@ use crate::fs::Root;
 pub struct BundleArgs {
     /// Container
     #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
     /// Directory for config.json and rootfs; made when missing, else empty
     #[arg(required = true, value_name = "DIR")]
-    directory: PathBuf,
+    pub directory: PathBuf,
 }
 
 /// Runs `container bundle`.

@@ -6,51 +6,97 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::super::global::Global;
 use super::super::{files, human, output};
 use super::{all, find};
+use crate::causes::chain;
 use crate::containers::{Container, Files};
 use crate::fs::{FileKind, Follow, Root, Stat};
 use crate::layers::{
     ChownPolicy, Entry, EntryKind, LayerError, Metadata, Mtime, TarWriter, UnpackOptions, append_tree, unpack,
 };
+use crate::run::lookup_user;
 
 /// Copy files/folders between a container and the local filesystem
 #[derive(Debug, Args)]
 pub struct CpArgs {
     /// Archive mode (copy all uid/gid information)
     #[arg(short, long)]
-    archive: bool,
+    pub archive: bool,
     /// Always follow symbol link in SRC_PATH
     #[arg(short = 'L', long)]
-    follow_link: bool,
+    pub follow_link: bool,
     /// Suppress progress output during copy
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
     /// CONTAINER:PATH, a local path, or - for a tar archive from STDIN
     #[arg(required = true, value_name = "SRC_PATH")]
-    source: String,
+    pub source: String,
     /// CONTAINER:PATH, a local path, or - for a tar archive to STDOUT
     #[arg(required = true, value_name = "DEST_PATH")]
-    target: String,
+    pub target: String,
 }
 
 /// One side of the copy.
-enum Side<'a> {
+pub enum Side<'a> {
+    /// A container's name, and a path in it.
     Container(&'a str, &'a str),
+    /// A path of this machine.
     Local(&'a str),
+    /// Standard input or output.
     Stream,
 }
 
-fn side(text: &str) -> Side<'_> {
+/// Reads one side.
+pub fn side(text: &str) -> Side<'_> {
     if text == "-" {
         return Side::Stream;
     }
     // A colon behind a slash or a dot belongs to a file's name.
     match text.split_once(':') {
-        Some((name, path)) if !text.starts_with(['.', '/']) => Side::Container(name, path),
+        Some((name, path)) if !text.starts_with(['.', '/', ':']) => Side::Container(name, path),
         _ => Side::Local(text),
+    }
+}
+
+/// Refuses sides that name nothing.
+///
+/// # Errors
+/// One is empty, or the path of a container is.
+pub fn check(args: &CpArgs) -> Result<(), CliError> {
+    for (text, what) in [(&args.source, "source"), (&args.target, "destination")] {
+        if text.is_empty() {
+            return Err(CliError::new(format!("{what} can not be empty")));
+        }
+    }
+    match (side(&args.source), side(&args.target)) {
+        (Side::Container(_, ""), Side::Local(_) | Side::Stream) => {
+            Err(CliError::new("Error response from daemon: bad parameter: path cannot be empty"))
+        }
+        (Side::Local(_) | Side::Stream, Side::Container(_, "")) => Err(CliError::new("no such directory")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whose what is copied into a container becomes. As docker has it, owners stay what they are; in archive mode, all
+/// becomes the user's that the container has, if it has one.
+///
+/// # Errors
+/// The container's user is not in its files.
+pub fn owners(
+    container: &Container,
+    root: &Root,
+    archive: bool,
+    global: &Global,
+) -> Result<ChownPolicy, CliError> {
+    let user = &container.config.user;
+    match super::super::run::chown(global) {
+        ChownPolicy::Exact if archive && !user.is_empty() => {
+            let user = lookup_user(root, user).map_err(|e| CliError::engine(&e))?;
+            Ok(ChownPolicy::To(user.uid, user.gid))
+        }
+        chown => Ok(chown),
     }
 }
 
@@ -59,7 +105,7 @@ fn side(text: &str) -> Side<'_> {
 /// # Errors
 /// Something is missing or does not fit, in docker's words.
 pub fn cp(args: &CpArgs, global: &Global) -> Result<(), CliError> {
-    let chown = if args.archive { ChownPolicy::Exact } else { ChownPolicy::Ignore };
+    check(args)?;
     let open = |name: &str| -> Result<(Container, Files), CliError> {
         let containers = all(global)?;
         let container = find(&containers, name, global)?;
@@ -85,10 +131,13 @@ pub fn cp(args: &CpArgs, global: &Global) -> Result<(), CliError> {
                         return Err(CliError::new("cowardly refusing to write a tar archive to a terminal"));
                     }
                     let name = source.name.clone();
-                    source.write(std::io::stdout(), &name)?;
+                    source.write(std::io::stdout(), &name).map_err(output::unread)?;
                     return Ok(());
                 }
-                Side::Local(to) => source.copy(&local_place(to, &source)?, chown)?,
+                Side::Local(to) => {
+                    let chown = if args.archive { ChownPolicy::Exact } else { ChownPolicy::Ignore };
+                    source.copy(&local_place(to, &source)?, chown)?
+                }
                 Side::Container(..) => unreachable!("handled above"),
             }
         }
@@ -101,18 +150,28 @@ pub fn cp(args: &CpArgs, global: &Global) -> Result<(), CliError> {
             };
             let missing = || CliError::new(format!("lstat {from}: no such file or directory"));
             let source = Source::find(&root, &text, follow)?.ok_or_else(missing)?;
-            let (_, opened) = open(name)?;
-            let place = place(opened.root(), to, &source, |parent| {
-                format!("Error response from daemon: Could not find the file {parent} in container {name}")
+            let (container, opened) = open(name)?;
+            let into = to.ends_with('/') && !source.stat.is_dir();
+            let place = place(opened.root(), to, &source, |parent| match into {
+                true => "no such directory".to_owned(),
+                false => format!(
+                    "Error response from daemon: Could not find the file {parent} in container {name}"
+                ),
             })?;
+            let chown = match global.rootless && !args.archive {
+                // An ordinary user is the container's root, and others' ids mean nothing in there.
+                true => ChownPolicy::Ignore,
+                false => owners(&container, opened.root(), args.archive, global)?,
+            };
             source.copy(&place, chown)?
         }
         (Side::Stream, Side::Container(name, to)) => {
-            let (_, opened) = open(name)?;
+            let (container, opened) = open(name)?;
             let stat = opened.root().stat(relative(to), Follow::Yes)?;
             if !stat.is_some_and(|stat| stat.is_dir()) {
                 return Err(CliError::new(format!("destination \"{name}:{to}\" must be a directory")));
             }
+            let chown = owners(&container, opened.root(), args.archive, global)?;
             let options = UnpackOptions { chown, ..UnpackOptions::default() };
             let into = opened.root().dir(relative(to))?;
             let (_, mut tar) = crate::layers::decompress(files::open_input(None)?).map_err(|e| failed(&e))?;
@@ -132,24 +191,29 @@ fn failed(error: &LayerError) -> CliError {
 }
 
 /// Returns a path of a container below its root.
-fn relative(path: &str) -> PathBuf {
+pub fn relative(path: &str) -> PathBuf {
     let below = path.trim_start_matches('/');
     PathBuf::from(if below.is_empty() { "." } else { below })
 }
 
 /// What is copied.
-struct Source {
+pub struct Source {
     root: Root,
     path: PathBuf,
-    stat: Stat,
+    /// What it is.
+    pub stat: Stat,
     /// Its own name.
-    name: Vec<u8>,
+    pub name: Vec<u8>,
     /// Whether a directory's content is meant rather than itself.
-    contents: bool,
+    pub contents: bool,
 }
 
 impl Source {
-    fn find(root: &Root, text: &str, follow: Follow) -> Result<Option<Self>, CliError> {
+    /// Finds what a path below a root means; a slash behind it follows a link.
+    ///
+    /// # Errors
+    /// It can't be looked at.
+    pub fn find(root: &Root, text: &str, follow: Follow) -> Result<Option<Self>, CliError> {
         let path = relative(text);
         let follow = if text.ends_with('/') || text.ends_with("/.") { Follow::Yes } else { follow };
         let Some(stat) = root.stat(&path, follow)? else { return Ok(None) };
@@ -160,8 +224,26 @@ impl Source {
         Ok(Some(Self { root: root.clone(), path, stat, name, contents }))
     }
 
+    /// Returns what the file system says of it.
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// Returns the path below the root.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns its own name; that of a directory whose content is meant is a dot.
+    pub fn name(&self) -> &[u8] {
+        if self.contents { b"." } else { &self.name }
+    }
+
     /// Writes a tar in which it has another name; none is for the content of a directory.
-    fn write(&self, out: impl std::io::Write + Send, name: &[u8]) -> Result<u64, CliError> {
+    ///
+    /// # Errors
+    /// A file can't be read, or the tar not be written.
+    pub fn write(&self, out: impl std::io::Write + Send, name: &[u8]) -> Result<u64, CliError> {
         let mut tar = TarWriter::new(BufWriter::with_capacity(1 << 20, out));
         let written = self.append(&mut tar, name).and_then(|()| {
             let bytes = tar.offset();
@@ -217,7 +299,10 @@ impl Source {
     }
 
     /// Copies it to a place; the bytes of the tar that this took, as docker counts them.
-    fn copy(&self, place: &Place, chown: ChownPolicy) -> Result<u64, CliError> {
+    ///
+    /// # Errors
+    /// It can't be read, or the place can't be written.
+    pub fn copy(&self, place: &Place, chown: ChownPolicy) -> Result<u64, CliError> {
         let (mut reader, writer) = std::io::pipe()?;
         std::thread::scope(|scope| {
             let writing = scope.spawn(|| self.write(writer, &place.name));
@@ -232,13 +317,50 @@ impl Source {
 }
 
 /// Where something is copied to.
-struct Place {
+pub struct Place {
     dir: Root,
     /// The name that it gets there; none is for the content of a directory.
     name: Vec<u8>,
 }
 
-fn local_place(to: &str, source: &Source) -> Result<Place, CliError> {
+/// A folder that goes with its holder.
+pub struct TemporaryFolder {
+    parent: Root,
+    name: String,
+}
+
+impl TemporaryFolder {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The machine's folder for such can't be written.
+    pub fn new() -> Result<Self, CliError> {
+        let parent = Root::open(&std::env::temp_dir())?;
+        let name = format!("skiff-cp-{}", super::super::run::random_id()?);
+        parent.create_dir(&name, 0o700)?;
+        Ok(Self { parent, name })
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn root(&self) -> Result<Root, CliError> {
+        Ok(self.parent.dir(&self.name)?)
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = self.parent.remove_tree(&self.name);
+    }
+}
+
+/// Finds out where a copy goes on this machine.
+///
+/// # Errors
+/// There is no such folder, or it does not fit.
+pub fn local_place(to: &str, source: &Source) -> Result<Place, CliError> {
     let root = Root::open("/".as_ref())?;
     let whole = std::path::absolute(Path::new(to))?;
     let text = if to.ends_with('/') { format!("{}/", whole.display()) } else { whole.display().to_string() };
@@ -262,14 +384,16 @@ fn place(
         Some(_) if directory => Err(CliError::new("cannot copy directory")),
         Some(_) if to.ends_with('/') => Err(CliError::new("not a directory")),
         Some(_) => beside(root, &root.resolve(&path)?),
-        None if to.ends_with('/') && !directory => Err(CliError::new("no such directory")),
         None => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = parent.map_or(PathBuf::from("."), Path::to_owned);
             if !root.stat(&parent, Follow::Yes)?.is_some_and(|stat| stat.is_dir()) {
                 return Err(CliError::new(missing(&format!("/{}", parent.display()))));
             }
-            beside(root, &path)
+            match to.ends_with('/') && !directory {
+                true => Err(CliError::new("no such directory")),
+                false => beside(root, &path),
+            }
         }
     }
 }

@@ -9,14 +9,16 @@ use super::super::error::CliError;
 use super::super::global::Global;
 use super::super::output;
 use super::{all, find};
+use crate::containers::Container;
 use crate::fs::{FileKind, Follow, Root, Stat};
+use crate::store::Store;
 
 /// Inspect changes to files or directories on a container's filesystem
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// Container
     #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
 }
 
 /// Directories below each other that are followed.
@@ -29,12 +31,21 @@ const MAX_DEPTH: usize = 1000;
 pub fn diff(args: &DiffArgs, global: &Global) -> Result<(), CliError> {
     let containers = all(global)?;
     let container = find(&containers, &args.container, global)?;
-    let image = global.store()?.mount(&container.config.layers)?;
+    let found = changes(&container, global.store()?)?;
+    let line = |(path, kind): &(PathBuf, char)| format!("{kind} /{}\n", path.display());
+    output::data(&found.iter().map(line).collect::<String>())
+}
+
+/// Returns what the writable layer changes of the image: paths below the root, and `A`, `C` or `D` for each.
+///
+/// # Errors
+/// The files can't be read.
+pub fn changes(container: &Container, store: &Store) -> Result<Vec<(PathBuf, char)>, CliError> {
+    let image = store.mount(&container.config.layers)?;
     let mut found = Vec::new();
     compare(&container.dir().dir("upper")?, &image, Path::new(""), true, &mut found)?;
     found.sort();
-    let line = |(path, kind): &(PathBuf, char)| format!("{kind} /{}\n", path.display());
-    output::data(&found.iter().map(line).collect::<String>())
+    Ok(found)
 }
 
 /// Notes what a directory of the upper layer changes; `below` tells whether the image's directory shows through.

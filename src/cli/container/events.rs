@@ -14,8 +14,8 @@ use super::super::global::Global;
 use super::super::output;
 use crate::containers::{Event, EventReader};
 
-/// How often the journal is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked whether somebody still waits for events.
+const LOOK: Duration = Duration::from_millis(500);
 /// Events of the past that are shown at most.
 const PAST: usize = 256;
 
@@ -24,16 +24,16 @@ const PAST: usize = 256;
 pub struct EventsArgs {
     /// Filter output based on conditions provided
     #[arg(short, long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Format output: json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Show all events created since timestamp
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Stream events until this timestamp
     #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    pub until: Option<String>,
 }
 
 const FILTERS: &[&str] =
@@ -44,10 +44,10 @@ const FILTERS: &[&str] =
 /// # Errors
 /// The journal can't be read, or a time, a filter or a template is none.
 pub fn events(args: &EventsArgs, global: &Global) -> Result<(), CliError> {
-    let filters = Filters::parse(&args.filter, FILTERS)?;
+    let filters = Selection::filters(&args.filter)?;
     let bound = |text: &Option<String>| -> Result<Option<Timestamp>, CliError> {
         let Some(text) = text.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-        let bad = || CliError::new(format!("Error response from daemon: parsing time {text:?}: no time"));
+        let bad = || CliError::new(format!("failed to parse value as time or duration: {text:?}"));
         parse_time(text).map(Some).ok_or_else(bad)
     };
     let (since, until) = (bound(&args.since)?, bound(&args.until)?);
@@ -59,11 +59,8 @@ pub fn events(args: &EventsArgs, global: &Global) -> Result<(), CliError> {
                 .map_err(|e| CliError::new(format!("Error parsing format: {e}")).code(64))?,
         ),
     };
-    // The journal lies in the store's directory, which this makes where it is not there.
-    let containers = super::all(global)?;
-    let mut reader = EventReader::new(containers.store());
-    let begun = Timestamp::now();
-    let show = |event: &Event| -> Result<(), CliError> {
+    let selection = Selection { since, until, filters };
+    selection.follow(global, &|| false, |event| {
         output::line(&match (&template, format) {
             (Some(template), _) => template
                 .render(&document(event), Missing::Error)
@@ -71,22 +68,62 @@ pub fn events(args: &EventsArgs, global: &Global) -> Result<(), CliError> {
             (None, Some(_)) => document(event).to_string(),
             (None, None) => line(event),
         })
-    };
-    let wanted = |event: &Event| until.is_none_or(|until| event.time <= until) && keeps(&filters, event);
-    let past: Vec<Event> =
-        reader.read()?.into_iter().filter(|event| since.is_some_and(|since| event.time >= since)).collect();
-    for event in past[past.len().saturating_sub(PAST)..].iter().filter(|event| wanted(event)) {
-        show(event)?;
+    })
+}
+
+/// Which events are wanted.
+pub struct Selection {
+    /// Those of the past since then, the last [`PAST`] at most; without it none.
+    pub since: Option<Timestamp>,
+    /// None after that; without it there is no end.
+    pub until: Option<Timestamp>,
+    /// See [`Selection::filters`].
+    pub filters: Filters,
+}
+
+impl Selection {
+    /// Reads filters.
+    ///
+    /// # Errors
+    /// One is not known.
+    pub fn filters(given: &[String]) -> Result<Filters, CliError> {
+        Filters::parse(given, FILTERS)
     }
-    while until.is_none_or(|until| Timestamp::now() < until) {
-        std::thread::sleep(LOOK);
-        for event in reader.read()? {
-            if event.time >= begun && wanted(&event) {
-                show(&event)?;
+
+    /// Shows the events one after the other, until the last moment is over or `stop` says so.
+    ///
+    /// # Errors
+    /// The journal can't be read, or `show` fails.
+    pub fn follow(
+        &self,
+        global: &Global,
+        stop: &dyn Fn() -> bool,
+        mut show: impl FnMut(&Event) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        // The journal lies in the store's directory, which this makes where it is not there.
+        let containers = super::all(global)?;
+        let mut reader = EventReader::new(containers.store());
+        let begun = Timestamp::now();
+        let wanted =
+            |event: &Event| self.until.is_none_or(|until| event.time <= until) && keeps(&self.filters, event);
+        let since = |event: &Event| self.since.is_some_and(|since| event.time >= since);
+        let past: Vec<Event> = reader.read()?.into_iter().filter(since).collect();
+        for event in past[past.len().saturating_sub(PAST)..].iter().filter(|event| wanted(event)) {
+            show(event)?;
+        }
+        // One may be written down a moment after its time.
+        let from = self.since.unwrap_or(begun);
+        while self.until.is_none_or(|until| Timestamp::now() < until) && !stop() {
+            let left = self.until.and_then(|until| Duration::try_from(until - Timestamp::now()).ok());
+            reader.wait(left.unwrap_or(LOOK).min(LOOK));
+            for event in reader.read()? {
+                if event.time >= from && wanted(&event) {
+                    show(&event)?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whether an event fits: one value of each key.
@@ -121,7 +158,7 @@ fn line(event: &Event) -> String {
 }
 
 /// Returns an event as docker's API shows it.
-fn document(event: &Event) -> Value {
+pub fn document(event: &Event) -> Value {
     let mut shown = json!({});
     if matches!(event.kind.as_str(), "container" | "image") {
         shown["status"] = json!(event.action);

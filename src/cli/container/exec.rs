@@ -4,59 +4,102 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::super::error::CliError;
 use super::super::global::Global;
-use super::super::output;
+use super::super::output::{self, Shown};
 use super::super::run::attach::{RawMode, check_terminal};
 use super::super::run::environment::{changes, own};
 use super::super::run::session::DetachKeys;
 use super::super::run::signals::window_changes;
 use crate::containers::{Container, ContainerError, Containers, Exec, Remote, Reply};
 
-/// How long output is waited for after the end, when others than the process hold it open.
+/// How long output is waited for after the end, when others than the process hold it open and nothing comes.
 const DRAIN: Duration = Duration::from_secs(2);
+/// More than the process itself can have left behind: what comes then is others'.
+const LEFT: u64 = 1 << 20;
+
+/// How far a process's output has come, seen by whoever waits for all of it.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// Bytes that were read.
+    read: AtomicU64,
+    /// Threads that hand on what they have read.
+    giving: AtomicUsize,
+}
+
+impl Carried {
+    /// Hands on so many bytes.
+    pub fn give<T>(&self, count: usize, act: impl FnOnce() -> T) -> T {
+        self.giving.fetch_add(1, Ordering::SeqCst);
+        self.read.fetch_add(count as u64, Ordering::SeqCst);
+        let done = act();
+        self.giving.fetch_sub(1, Ordering::SeqCst);
+        done
+    }
+
+    /// Waits until all is handed on that a process left that has ended, however slow its reader is. `ended` says that its
+    /// outputs have, which others may hold open: they are waited for only while something comes.
+    pub fn finish(&self, ended: &mpsc::Receiver<()>, outputs: &[OwnedFd]) {
+        let begun = self.read.load(Ordering::SeqCst);
+        while ended.recv_timeout(DRAIN) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let now = self.read.load(Ordering::SeqCst);
+            let more = outputs.iter().any(is_readable) && now - begun < LEFT;
+            if !more && self.giving.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether bytes wait in a pipe or a terminal.
+fn is_readable(fd: &OwnedFd) -> bool {
+    let mut ready = [PollFd::new(fd, PollFlags::IN)];
+    poll(&mut ready, Some(&Timespec::default())).is_ok() && ready[0].revents().contains(PollFlags::IN)
+}
 
 /// Execute a command in a running container
 #[derive(Debug, Args)]
 pub struct ExecArgs {
     /// Detached mode: run command in the background
     #[arg(short, long)]
-    detach: bool,
+    pub detach: bool,
     /// Override the key sequence for detaching a container
     #[arg(long, value_name = "KEYS")]
-    detach_keys: Option<String>,
+    pub detach_keys: Option<String>,
     /// Set environment variables
     #[arg(short, long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
+    pub env: Vec<String>,
     /// Read in a file of environment variables
     #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
+    pub env_file: Vec<PathBuf>,
     /// Keep STDIN open even if not attached
     #[arg(short, long)]
-    interactive: bool,
+    pub interactive: bool,
     /// Give extended privileges to the command
     #[arg(long)]
-    privileged: bool,
+    pub privileged: bool,
     /// Allocate a pseudo-TTY
     #[arg(short, long)]
-    tty: bool,
+    pub tty: bool,
     /// Username or UID (format: "<name|uid>[:<group|gid>]")
     #[arg(short, long, value_name = "USER")]
-    user: Option<String>,
+    pub user: Option<String>,
     /// Working directory inside the container
     #[arg(short, long, value_name = "DIR")]
-    workdir: Option<String>,
+    pub workdir: Option<String>,
     /// Container
     #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
     /// Command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    command: Vec<String>,
+    pub command: Vec<String>,
 }
 
 /// Runs `exec`.
@@ -99,6 +142,7 @@ fn request(args: &ExecArgs) -> Result<Exec, CliError> {
     let size = if args.tty { console::Term::stdout().size_checked() } else { None };
     let (rows, columns) = size.unwrap_or((0, 0));
     Ok(Exec {
+        id: None,
         args: args.command.clone(),
         env: changes(&args.env_file, &args.env, &own)?,
         user: args.user.clone().filter(|user| !user.is_empty()),
@@ -112,7 +156,11 @@ fn request(args: &ExecArgs) -> Result<Exec, CliError> {
     })
 }
 
-fn connect(container: &Container) -> Result<Remote, CliError> {
+/// Reaches the monitor of a container that runs.
+///
+/// # Errors
+/// It does not run.
+pub fn connect(container: &Container) -> Result<Remote, CliError> {
     loop {
         if let Some(remote) = Remote::connect(container).map_err(|e| CliError::engine(&e))? {
             return Ok(remote);
@@ -127,7 +175,10 @@ fn connect(container: &Container) -> Result<Remote, CliError> {
 }
 
 /// Starts the process; its terminal, if it has one.
-fn begin(
+///
+/// # Errors
+/// It can't be started, in docker's words and with its exit code.
+pub fn begin(
     remote: &mut Remote,
     request: &Exec,
     fds: &[BorrowedFd<'_>],
@@ -154,7 +205,10 @@ fn begin(
 }
 
 /// Waits for the end of the process; a container whose monitor died took it along.
-fn end(remote: &mut Remote) -> Result<i32, CliError> {
+///
+/// # Errors
+/// The monitor means nothing.
+pub fn end(remote: &mut Remote) -> Result<i32, CliError> {
     loop {
         match remote.reply().map_err(|e| CliError::engine(&e))? {
             Some(Reply::Exit(code)) => return Ok(code),
@@ -180,33 +234,59 @@ fn on_pipes(mut remote: Remote, request: &Exec, container: (&Container, &str)) -
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut write);
         })?;
     }
-    let (done, ended) = mpsc::channel::<()>();
-    let other = done.clone();
+    let outputs = [out.try_clone()?.into(), err.try_clone()?.into()];
+    let carried = Arc::new(Carried::default());
+    let (tell, ended) = mpsc::channel();
+    let (shown, all_shown) = mpsc::channel::<()>();
+    let (unread, other, of) = (tell.clone(), shown.clone(), Arc::clone(&carried));
     std::thread::Builder::new().name("stderr".to_owned()).spawn(move || {
-        show(err, std::io::stderr());
+        // Who does not want to read it may want standard output.
+        let _ = show(err, &Shown::Stderr, &of, true);
         drop(other);
     })?;
+    let of = Arc::clone(&carried);
     std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
-        show(out, std::io::stdout());
-        drop(done);
+        if let Err(error) = show(out, &Shown::Stdout, &of, false) {
+            let _ = unread.send(Ended::Unshown(error));
+        }
+        drop(shown);
     })?;
-    let code = end(&mut remote)?;
-    let _ = ended.recv_timeout(DRAIN);
-    Ok(code)
-}
-
-/// Shows what comes until its end; whoever read us may be gone, but the process must not stand still for it.
-fn show(mut from: impl std::io::Read, mut to: impl std::io::Write) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let _ = to.write_all(&buffer[..count]).and_then(|()| to.flush());
+    std::thread::Builder::new()
+        .name("end".to_owned())
+        .spawn(move || tell.send(Ended::Exit(end(&mut remote))))?;
+    let unread = |error: std::io::Error| Err(output::unread(error.into()));
+    match ended.recv() {
+        Ok(Ended::Exit(code)) => {
+            carried.finish(&all_shown, &outputs);
+            match ended.try_recv() {
+                Ok(Ended::Unshown(error)) => unread(error),
+                _ => code,
+            }
+        }
+        // The process goes on, and the monitor reads in our place.
+        Ok(Ended::Unshown(error)) => unread(error),
+        Ok(Ended::Left) | Err(_) => Ok(137),
     }
 }
 
-/// What ends a session on a terminal.
+/// Shows what comes until its end, or until it can't be shown any more; if `drain`, the rest is still read.
+fn show(mut from: impl std::io::Read, to: &Shown, carried: &Carried, drain: bool) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        match carried.give(count, || to.show(&buffer[..count])) {
+            Err(error) if !drain => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What ends a session.
 enum Ended {
     Exit(Result<i32, CliError>),
     Left,
+    /// Standard output can't be written.
+    Unshown(std::io::Error),
 }
 
 fn on_terminal(
@@ -233,8 +313,10 @@ fn on_terminal(
             }
         });
     })?;
+    let (outputs, carried) = ([terminal.try_clone()?], Arc::new(Carried::default()));
+    let of = Arc::clone(&carried);
     std::thread::Builder::new().name("output".to_owned()).spawn(move || {
-        show(from, std::io::stdout());
+        let _ = show(from, &Shown::Stdout, &of, true);
         drop(shown.0);
     })?;
     if request.stdin {
@@ -257,7 +339,7 @@ fn on_terminal(
         .spawn(move || tell.send(Ended::Exit(end(&mut remote))))?;
     let code = match ended.recv() {
         Ok(Ended::Exit(code)) => {
-            let _ = shown.1.recv_timeout(DRAIN);
+            carried.finish(&shown.1, &outputs);
             code
         }
         Ok(Ended::Left) => {
@@ -265,7 +347,7 @@ fn on_terminal(
             output::talk("read escape sequence");
             return Ok(1);
         }
-        Err(_) => Ok(137),
+        Ok(Ended::Unshown(_)) | Err(_) => Ok(137),
     };
     drop(raw);
     code

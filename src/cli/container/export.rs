@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::error::{CliError, chain};
-use super::super::files;
+use super::super::error::CliError;
 use super::super::global::Global;
+use super::super::{files, output};
 use super::{all, find};
+use crate::causes::chain;
 use crate::containers::view;
 use crate::layers::{PackOptions, pack_tree};
 
@@ -17,10 +18,10 @@ use crate::layers::{PackOptions, pack_tree};
 pub struct ExportArgs {
     /// Container
     #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 }
 
 /// Runs `export`; volumes and other mounts are not part of it.
@@ -46,8 +47,8 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<(), CliError> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout());
-            pack_tree(&root, &mut out, &PackOptions::default()).map_err(|e| packed(&e))?;
-            out.flush()?;
+            let written = pack_tree(&root, &mut out, &PackOptions::default());
+            written.map_err(|e| packed(&e)).and_then(|_| Ok(out.flush()?)).map_err(output::unread)?;
         }
     }
     container.event("export", &[]);

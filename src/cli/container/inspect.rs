@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::containers::size_below;
 use crate::containers::{
-    Attachment, Config, Container, MountPoint, MountSource, Remote, State, Status, log, volumes,
+    Attachment, Config, Container, MountPoint, MountSource, State, Status, log, volumes,
 };
 use crate::net::Endpoint;
 use crate::run::Propagation;
@@ -59,7 +59,7 @@ pub fn document(container: &Container, state: &State, sizes: Option<&Store>) -> 
         shown["SizeRw"] = json!(own);
         shown["SizeRootFs"] = json!(own + image.map_or(0, |image| image.size));
     }
-    shown["Mounts"] = config.mounts.iter().filter_map(|mount| mount_part(container, mount)).collect();
+    shown["Mounts"] = mounts(container);
     shown["Config"] = config.shown_config.value();
     shown["NetworkSettings"] = network(config, state);
     shown
@@ -76,16 +76,10 @@ fn links(container: &Container) -> Value {
     if shown.is_empty() { Value::Null } else { shown.into() }
 }
 
-/// Returns the ids of the further processes that run in a container, null without any.
+/// Returns the ids of the further processes that run in a container or are yet to, null without any.
 fn execs(container: &Container, state: &State) -> Value {
-    if !state.status.is_running() {
-        return Value::Null;
-    }
-    let remote = Remote::connect(container).ok().flatten();
-    match remote.and_then(|remote| remote.execs().ok()) {
-        Some(ids) if !ids.is_empty() => json!(ids),
-        _ => Value::Null,
-    }
+    let ids = if state.status.is_running() { container.execs() } else { Vec::new() };
+    if ids.is_empty() { Value::Null } else { json!(ids) }
 }
 
 fn moment(at: Option<Timestamp>) -> String {
@@ -149,6 +143,11 @@ fn mode_of(config: &Config, mount: &MountPoint) -> Option<String> {
     })
 }
 
+/// Returns the part `Mounts`.
+pub fn mounts(container: &Container) -> Value {
+    container.config.mounts.iter().filter_map(|mount| mount_part(container, mount)).collect()
+}
+
 fn mount_part(container: &Container, mount: &MountPoint) -> Option<Value> {
     let config = &container.config;
     let mode = mode_of(config, mount);
@@ -173,6 +172,10 @@ fn mount_part(container: &Container, mount: &MountPoint) -> Option<Value> {
             "Type": "bind", "Source": path, "Destination": target, "Mode": mode.unwrap_or_default(),
             "RW": !mount.read_only, "Propagation": propagation,
         }),
+        MountSource::Image { name, .. } => json!({
+            "Type": "image", "Name": name, "Source": "", "Destination": target, "Mode": "", "RW": false,
+            "Propagation": "rprivate",
+        }),
         // Those of `--tmpfs` stand in the host's part alone.
         MountSource::Tmpfs { .. } if config.shown_host.value()["Tmpfs"].get(&target).is_some() => {
             return None;
@@ -190,7 +193,9 @@ fn ports(config: &Config, state: &State) -> Value {
     let mut found: Map<String, Value> = exposed.collect();
     for port in state.endpoints.iter().flat_map(|endpoint| &endpoint.ports) {
         let place = found.entry(format!("{}/{}", port.container, port.protocol)).or_insert(Value::Null);
-        let leads = json!({ "HostIp": port.address.to_string(), "HostPort": port.host.to_string() });
+        // None where the container's own address is reached.
+        let host = if port.host == 0 { String::new() } else { port.host.to_string() };
+        let leads = json!({ "HostIp": port.address.to_string(), "HostPort": host });
         match place {
             Value::Array(all) => all.push(leads),
             other => *other = json!([leads]),
@@ -204,37 +209,61 @@ fn chosen(attachment: &Attachment) -> Value {
     let mut shown = Map::new();
     shown.extend(attachment.address.map(|address| ("IPv4Address".to_owned(), json!(address))));
     shown.extend(attachment.address6.map(|address| ("IPv6Address".to_owned(), json!(address))));
+    if !attachment.link_local.is_empty() {
+        shown.insert("LinkLocalIPs".to_owned(), json!(attachment.link_local));
+    }
     if shown.is_empty() { Value::Null } else { shown.into() }
+}
+
+/// Returns a place in a network, with what was asked for.
+fn endpoint(config: &Config, state: &State, name: &str) -> Value {
+    let running = state.status.is_running();
+    let here = state.endpoints.iter().find(|endpoint| running && endpoint.network == name);
+    let text = |of: fn(&Endpoint) -> String| here.map(of).unwrap_or_default();
+    let wanted = config.network.attachments.iter().find(|attachment| attachment.network == name);
+    let aliases = wanted.map(|attachment| &attachment.aliases).filter(|aliases| !aliases.is_empty());
+    let links = wanted.filter(|attachment| !attachment.links.is_empty()).map(|attachment| {
+        attachment.links.iter().map(|(name, alias)| format!("{name}:{alias}")).collect::<Vec<_>>()
+    });
+    let options = wanted.map(|attachment| &attachment.options).filter(|options| !options.is_empty());
+    json!({
+        "IPAMConfig": wanted.map_or(Value::Null, chosen), "Links": links, "Aliases": aliases,
+        "MacAddress": text(|e| e.mac.clone()), "DriverOpts": options,
+        "GwPriority": wanted.map_or(0, |attachment| attachment.priority),
+        "NetworkID": text(|e| e.network_id.clone()), "EndpointID": text(|e| e.id.clone()),
+        "Gateway": text(|e| e.four.and_then(|s| s.gateway).map_or(String::new(), |g| g.to_string())),
+        "IPAddress": text(|e| e.four.map_or(String::new(), |four| four.address.to_string())),
+        "IPPrefixLen": here.and_then(|e| e.four).map_or(0, |four| four.prefix),
+        "IPv6Gateway": text(|e| e.six.and_then(|s| s.gateway).map_or(String::new(), |g| g.to_string())),
+        "GlobalIPv6Address": text(|e| e.six.map_or(String::new(), |six| six.address.to_string())),
+        "GlobalIPv6PrefixLen": here.and_then(|e| e.six).map_or(0, |six| six.prefix),
+        "DNSNames": here.filter(|e| !e.names.is_empty()).map(|e| dns_names(&config.name, &e.names)),
+    })
+}
+
+/// Returns the names that lead to it, its own first.
+fn dns_names(own: &str, others: &[String]) -> Vec<String> {
+    let others = others.iter().filter(|name| *name != own).cloned();
+    std::iter::once(own.to_owned()).chain(others).collect()
+}
+
+/// Returns the part `Networks`.
+pub fn places(config: &Config, state: &State) -> Map<String, Value> {
+    let mut networks = Map::new();
+    for attachment in &config.network.attachments {
+        networks.insert(attachment.network.clone(), endpoint(config, state, &attachment.network));
+    }
+    if networks.is_empty() && !config.network.mode.starts_with("container:") {
+        networks.insert(config.network.mode.clone(), endpoint(config, state, &config.network.mode));
+    }
+    networks
 }
 
 fn network(config: &Config, state: &State) -> Value {
     let running = state.status.is_running();
-    let place = |name: &str| {
-        let here = state.endpoints.iter().find(|endpoint| running && endpoint.network == name);
-        let text = |of: fn(&Endpoint) -> String| here.map(of).unwrap_or_default();
-        let wanted = config.network.attachments.iter().find(|attachment| attachment.network == name);
-        let aliases = wanted.map(|attachment| &attachment.aliases).filter(|aliases| !aliases.is_empty());
-        json!({
-            "IPAMConfig": wanted.map_or(Value::Null, chosen), "Links": Value::Null, "Aliases": aliases,
-            "MacAddress": text(|e| e.mac.clone()), "DriverOpts": Value::Null, "GwPriority": 0,
-            "NetworkID": text(|e| e.network_id.clone()), "EndpointID": text(|e| e.id.clone()),
-            "Gateway": text(|e| e.gateway.map_or(String::new(), |gateway| gateway.to_string())),
-            "IPAddress": text(|e| e.address.to_string()), "IPPrefixLen": here.map_or(0, |e| e.prefix),
-            "IPv6Gateway": text(|e| e.six.and_then(|s| s.gateway).map_or(String::new(), |g| g.to_string())),
-            "GlobalIPv6Address": text(|e| e.six.map_or(String::new(), |six| six.address.to_string())),
-            "GlobalIPv6PrefixLen": here.and_then(|e| e.six).map_or(0, |six| six.prefix),
-            "DNSNames": here.map(|e| &e.names).filter(|names| !names.is_empty()),
-        })
-    };
-    let mut networks = Map::new();
-    for attachment in &config.network.attachments {
-        networks.insert(attachment.network.clone(), place(&attachment.network));
-    }
-    if networks.is_empty() && !config.network.mode.starts_with("container:") {
-        networks.insert(config.network.mode.clone(), place(&config.network.mode));
-    }
+    let networks = places(config, state);
     // The fields at the top are those of the default network.
-    let first = networks.get("bridge").cloned().unwrap_or_else(|| place(""));
+    let first = networks.get("bridge").cloned().unwrap_or_else(|| endpoint(config, state, ""));
     let mut shown = json!({
         "Bridge": "",
         "SandboxID": if running { config.id.as_str() } else { "" },

@@ -18,16 +18,16 @@ use crate::containers::{Container, ContainerError, Containers, Remote, Reply, Re
 pub struct StartArgs {
     /// Containers
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Attach STDOUT/STDERR and forward signals
     #[arg(short, long)]
-    attach: bool,
+    pub attach: bool,
     /// Attach container's STDIN
     #[arg(short, long)]
-    interactive: bool,
+    pub interactive: bool,
     /// Override the key sequence for detaching a container
     #[arg(long, value_name = "KEYS")]
-    detach_keys: Option<String>,
+    pub detach_keys: Option<String>,
 }
 
 /// Stop one or more running containers
@@ -35,20 +35,20 @@ pub struct StartArgs {
 pub struct StopArgs {
     /// Containers
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Signal to send to the container
     #[arg(short, long, value_name = "SIGNAL")]
-    signal: Option<String>,
+    pub signal: Option<String>,
     /// Seconds to wait before killing the container; -1 waits for ever
     #[arg(short, long, alias = "time", value_name = "SECONDS", allow_hyphen_values = true)]
-    timeout: Option<i64>,
+    pub timeout: Option<i64>,
 }
 
 /// Restart one or more containers
 #[derive(Debug, Args)]
 pub struct RestartArgs {
     #[command(flatten)]
-    stop: StopArgs,
+    pub stop: StopArgs,
 }
 
 /// Kill one or more running containers
@@ -56,10 +56,10 @@ pub struct RestartArgs {
 pub struct KillArgs {
     /// Containers
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Signal to send to the container
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
-    signal: String,
+    pub signal: String,
 }
 
 /// Remove one or more containers
@@ -67,16 +67,16 @@ pub struct KillArgs {
 pub struct RmArgs {
     /// Containers
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Force the removal of a running container (uses SIGKILL)
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Remove anonymous volumes associated with the container
     #[arg(short, long)]
-    volumes: bool,
+    pub volumes: bool,
     /// Remove the specified link
     #[arg(short, long)]
-    link: bool,
+    pub link: bool,
 }
 
 /// Containers by name or id
@@ -92,10 +92,10 @@ pub struct NamesArgs {
 pub struct RenameArgs {
     /// Container
     #[arg(value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
     /// New name
     #[arg(value_name = "NEW_NAME")]
-    name: String,
+    pub name: String,
 }
 
 fn engine(error: &ContainerError) -> CliError {
@@ -165,17 +165,21 @@ fn finish(session: Session, container: &Container, proxy: Option<&Proxy>) -> Res
     Ok(match session.run(proxy)? {
         Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
         Outcome::Detached => ExitCode::SUCCESS,
+        Outcome::Unshown => ExitCode::FAILURE,
         Outcome::Lost => ExitCode::from(exit_code(container)?),
     })
 }
 
 /// Asks a running container to stop, and waits until it has.
-fn stop_one(container: &Container, args: &StopArgs) -> Result<(), CliError> {
-    let signal = args.signal.as_deref().map(signal_number).transpose().map_err(|error| {
+///
+/// # Errors
+/// The word names no signal, or the monitor refuses.
+pub fn stop_one(container: &Container, signal: Option<&str>, timeout: Option<i64>) -> Result<(), CliError> {
+    let signal = signal.map(signal_number).transpose().map_err(|error| {
         let what = format!("cannot stop container: {}: invalid", container.config.name);
         CliError::new(error.text.replace("invalid", &what))
     })?;
-    let request = Request::Stop { signal, timeout: args.timeout };
+    let request = Request::Stop { signal, timeout };
     while state(container)?.has_monitor() {
         let Some(mut remote) = connect(container)? else {
             // It ends, or begins, just now.
@@ -197,7 +201,9 @@ fn stop_one(container: &Container, args: &StopArgs) -> Result<(), CliError> {
 /// A container could not be stopped.
 pub fn stop(args: &StopArgs, global: &Global) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
-    let results = at_once(&args.names, |name| stop_one(&find(&containers, name, global)?, args));
+    let results = at_once(&args.names, |name| {
+        stop_one(&find(&containers, name, global)?, args.signal.as_deref(), args.timeout)
+    });
     let mut results = results.into_iter();
     each(&args.names, |_| results.next().unwrap_or(Ok(())))
 }
@@ -225,7 +231,7 @@ pub fn restart(args: &RestartArgs, global: &Global) -> Result<ExitCode, CliError
     let containers = all(global)?;
     let results = at_once(&args.stop.names, |name| {
         let container = find(&containers, name, global)?;
-        stop_one(&container, &args.stop)?;
+        stop_one(&container, args.stop.signal.as_deref(), args.stop.timeout)?;
         start(&container, None, global)?;
         container.event("restart", &[]);
         Ok(())
@@ -240,25 +246,35 @@ pub fn restart(args: &RestartArgs, global: &Global) -> Result<ExitCode, CliError
 /// A container does not run.
 pub fn kill(args: &KillArgs, global: &Global) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
+    let none = |name: &str, error: CliError| {
+        let start = format!("cannot kill container: {name}: No such");
+        CliError::new(error.text.replacen("No such", &start, 1))
+    };
     each(&args.names, |name| {
-        let container = find(&containers, name, global)?;
-        let id = &container.config.id;
-        let refused = |why: String| {
-            CliError::new(format!("Error response from daemon: cannot kill container: {name}: {why}"))
-        };
-        let signal =
-            signal_number(&args.signal).map_err(|_| refused(format!("invalid signal: {}", args.signal)))?;
-        match ask(&container, &Request::Kill { signal })? {
-            Some(Ok(())) => {
-                if signal == libc::SIGKILL {
-                    wait_for_end(&container)?;
-                }
-                Ok(())
-            }
-            Some(Err(why)) => Err(refused(why)),
-            None => Err(refused(format!("container {id} is not running"))),
-        }
+        let container = find(&containers, name, global).map_err(|error| none(name, error))?;
+        kill_one(&container, name, &args.signal)
     })
+}
+
+/// Sends a signal to a container, and waits for the end of one that is killed; `typed` is what it is called.
+///
+/// # Errors
+/// It does not run, or the word names no signal.
+pub fn kill_one(container: &Container, typed: &str, signal: &str) -> Result<(), CliError> {
+    let id = &container.config.id;
+    let refused = |why: String| {
+        CliError::new(format!("Error response from daemon: cannot kill container: {typed}: {why}"))
+    };
+    let number = signal_number(signal).map_err(|_| match signal.parse::<i32>() {
+        Ok(1..) => refused(format!("the linux daemon does not support signal {signal}")),
+        _ => refused(format!("invalid signal: {signal}")),
+    })?;
+    match ask(container, &Request::Kill { signal: number })? {
+        Some(Ok(())) if number == libc::SIGKILL => wait_for_end(container),
+        Some(Ok(())) => Ok(()),
+        Some(Err(why)) => Err(refused(why)),
+        None => Err(refused(format!("container {id} is not running"))),
+    }
 }
 
 /// Waits until a killed container has ended, or has begun to wait for its restart.
@@ -295,7 +311,8 @@ pub fn ask(container: &Container, request: &Request) -> Result<Option<Result<(),
 /// # Errors
 /// A container does not run, or can't be frozen.
 pub fn pause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
-    frozen(args, global, &Request::Pause, |id| format!("container {id} is not running"))
+    let containers = all(global)?;
+    each(&args.names, |name| freeze(&find(&containers, name, global)?, true))
 }
 
 /// Runs `unpause`.
@@ -303,27 +320,25 @@ pub fn pause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
 /// # Errors
 /// A container is not paused.
 pub fn unpause(args: &NamesArgs, global: &Global) -> Result<ExitCode, CliError> {
-    frozen(args, global, &Request::Unpause, |id| format!("Container {id} is not paused"))
+    let containers = all(global)?;
+    each(&args.names, |name| freeze(&find(&containers, name, global)?, false))
 }
 
-fn frozen(
-    args: &NamesArgs,
-    global: &Global,
-    request: &Request,
-    wrong: fn(&str) -> String,
-) -> Result<ExitCode, CliError> {
-    let containers = all(global)?;
-    each(&args.names, |name| {
-        let container = find(&containers, name, global)?;
-        match ask(&container, request)? {
-            Some(Ok(())) => Ok(()),
-            Some(Err(why)) => Err(CliError::new(format!("Error response from daemon: {why}"))),
-            None => {
-                let why = wrong(&container.config.id);
-                Err(CliError::new(format!("Error response from daemon: {why}")))
-            }
-        }
-    })
+/// Freezes a container, or lets it go on.
+///
+/// # Errors
+/// It is not running, or not frozen.
+pub fn freeze(container: &Container, freeze: bool) -> Result<(), CliError> {
+    let id = &container.config.id;
+    let (request, wrong) = match freeze {
+        true => (Request::Pause, format!("container {id} is not running")),
+        false => (Request::Unpause, format!("Container {id} is not paused")),
+    };
+    match ask(container, &request)? {
+        Some(Ok(())) => Ok(()),
+        Some(Err(why)) => Err(CliError::new(format!("Error response from daemon: {why}"))),
+        None => Err(CliError::new(format!("Error response from daemon: {wrong}"))),
+    }
 }
 
 /// Runs `wait`.
@@ -376,8 +391,11 @@ pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     let mut failures = Vec::new();
     for name in &args.names {
         let found = match containers.find(name) {
-            // Forced, the absence of a container is what was wanted.
-            Err(ContainerError::NotFound(_)) if args.force => continue,
+            Err(ContainerError::NotFound(_)) if args.force => {
+                // It is said, but absence is what was wanted.
+                output::talk(&format!("Error response from daemon: No such container: {name}"));
+                continue;
+            }
             Err(_) => find(&containers, name, global),
             Ok(container) => Ok(container),
         };
@@ -393,21 +411,27 @@ pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
 /// Removes links, each named `/CONTAINER/ALIAS`.
 fn remove_links(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     let containers = all(global)?;
-    each(&args.names, |name| {
-        let none = || CliError::new(format!("Error response from daemon: No such container: {name}"));
-        let bare = name.trim_start_matches('/');
-        let Some((parent, alias)) = bare.rsplit_once('/') else {
-            find(&containers, bare, global)?;
-            return Err(CliError::new(
-                "Error response from daemon: Conflict, cannot remove the default link name of the container",
-            ));
-        };
-        let mut container = find(&containers, parent, global)?;
-        if !container.unlink(alias).map_err(|e| engine(&e))? {
-            return Err(none());
-        }
-        ask(&container, &Request::Reload).map(drop)
-    })
+    each(&args.names, |name| remove_link(&containers, name, global))
+}
+
+/// Removes the link that is named `/CONTAINER/ALIAS`.
+///
+/// # Errors
+/// There is none.
+pub fn remove_link(containers: &Containers, name: &str, global: &Global) -> Result<(), CliError> {
+    let none = || CliError::new(format!("Error response from daemon: No such container: {name}"));
+    let bare = name.trim_start_matches('/');
+    let Some((parent, alias)) = bare.rsplit_once('/') else {
+        find(containers, bare, global)?;
+        return Err(CliError::new(
+            "Error response from daemon: Conflict, cannot remove the default link name of the container",
+        ));
+    };
+    let mut container = find(containers, parent, global)?;
+    if !container.unlink(alias).map_err(|e| engine(&e))? {
+        return Err(none());
+    }
+    ask(&container, &Request::Reload).map(drop)
 }
 
 /// How long a container is tried to remove that others have to do with.
@@ -425,12 +449,14 @@ pub fn remove_one(container: &Container, force: bool, volumes: bool) -> Result<(
         Err(error) => return Err(engine(&error)),
     };
     if now.status.has_monitor() && !force {
-        let what = if now.status == Status::Paused { "paused" } else { "running" };
-        let how = if what == "paused" { "unpause and then stop" } else { "stop" };
+        let why = match now.status {
+            Status::Paused => "paused and must be unpaused first".to_owned(),
+            Status::Restarting => "restarting: stop the container before removing or force remove".to_owned(),
+            _ => "running: stop the container before removing or force remove".to_owned(),
+        };
+        let name = &container.config.name;
         return Err(CliError::new(format!(
-            "Error response from daemon: cannot remove container \"{}\": container is {what}: {how} the container \
-             before removing or force remove",
-            container.config.name
+            "Error response from daemon: cannot remove container \"{name}\": container is {why}"
         )));
     }
     let limit = std::time::Instant::now() + BUSY;
@@ -466,17 +492,26 @@ fn end(container: &Container) -> Result<(), CliError> {
 /// # Errors
 /// The name is none, or another container has it.
 pub fn rename(args: &RenameArgs, global: &Global) -> Result<ExitCode, CliError> {
-    let containers = all(global)?;
-    let mut container = find(&containers, &args.container, global)?;
-    let name = args.name.strip_prefix('/').unwrap_or(&args.name);
-    if args.name.is_empty() {
+    if args.container.is_empty() || args.name.is_empty() {
         return Err(CliError::new("Error: Neither old nor new names may be empty"));
     }
+    let container = find(&all(global)?, &args.container, global);
+    container.and_then(|container| rename_one(container, &args.name)).map_err(|error| {
+        CliError::new(format!("{}\nError: failed to rename container named {}", error.text, args.container))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives a container another name.
+///
+/// # Errors
+/// The name is none, its own, or another container's.
+pub fn rename_one(mut container: Container, name: &str) -> Result<(), CliError> {
     let failed = |error: CliError| {
-        let text = error.text.replacen("daemon: ", "daemon: Error when allocating new name: ", 1);
-        CliError::new(format!("{text}\nError: failed to rename container named {}", args.container))
+        CliError::new(error.text.replacen("daemon: ", "daemon: Error when allocating new name: ", 1))
     };
     super::check_name(name).map_err(failed)?;
+    let name = name.strip_prefix('/').unwrap_or(name);
     let before = container.config.name.clone();
     if before == name {
         return Err(CliError::new(
@@ -486,5 +521,5 @@ pub fn rename(args: &RenameArgs, global: &Global) -> Result<ExitCode, CliError> 
     container.rename(name).map_err(|e| failed(engine(&e)))?;
     ask(&container, &Request::Reload)?;
     container.event("rename", &[("oldName", &before)]);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

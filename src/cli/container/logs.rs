@@ -21,25 +21,42 @@ const LOOK: Duration = Duration::from_millis(40);
 pub struct LogsArgs {
     /// Container
     #[arg(value_name = "CONTAINER")]
-    name: String,
+    pub name: String,
     /// Show extra details provided to logs
     #[arg(long)]
-    details: bool,
+    pub details: bool,
     /// Follow log output
     #[arg(short, long)]
-    follow: bool,
+    pub follow: bool,
     /// Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Number of lines to show from the end of the logs
     #[arg(short = 'n', long, value_name = "N", default_value = "all", allow_hyphen_values = true)]
-    tail: String,
+    pub tail: String,
     /// Show timestamps
     #[arg(short, long)]
-    timestamps: bool,
+    pub timestamps: bool,
     /// Show logs before a timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)
     #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    pub until: Option<String>,
+}
+
+/// What of a log is shown.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// Nothing that is older.
+    pub since: Option<Timestamp>,
+    /// Nothing that is newer.
+    pub until: Option<Timestamp>,
+    /// So many lines of the end; none is all.
+    pub tail: Option<usize>,
+    /// Whether what is written from now on is shown too.
+    pub follow: bool,
+    /// Whether each line begins with its time.
+    pub timestamps: bool,
+    /// Whether each line begins with labels and variables.
+    pub details: bool,
 }
 
 /// Runs the command.
@@ -48,11 +65,6 @@ pub struct LogsArgs {
 /// There is no such container, or its log can't be read.
 pub fn logs(args: &LogsArgs, global: &Global) -> Result<(), CliError> {
     let container = find(&all(global)?, &args.name, global)?;
-    if !is_readable(&container.config) {
-        return Err(CliError::new(
-            "Error response from daemon: configured logging driver does not support reading",
-        ));
-    }
     let moment = |what: &str, text: &Option<String>| {
         let bad = |text: &String| {
             CliError::new(format!(
@@ -61,30 +73,84 @@ pub fn logs(args: &LogsArgs, global: &Global) -> Result<(), CliError> {
         };
         text.as_ref().map(|text| parse_time(text).ok_or_else(|| bad(text))).transpose()
     };
-    let (since, until) = (moment("since", &args.since)?, moment("until", &args.until)?);
-    let mut reader = Reader::new(container.dir(), &file_name(&container.config));
-    let wanted = |entry: &Entry| {
-        since.is_none_or(|since| entry.time >= since) && until.is_none_or(|until| entry.time <= until)
+    let wanted = Log {
+        since: moment("since", &args.since)?,
+        until: moment("until", &args.until)?,
+        // What is no number, or a negative one, means all.
+        tail: args.tail.parse().ok(),
+        follow: args.follow,
+        timestamps: args.timestamps,
+        details: args.details,
     };
-    let mut entries: Vec<Entry> = read(&mut reader)?.into_iter().filter(wanted).collect();
-    // What is no number, or a negative one, means all.
-    if let Ok(tail) = args.tail.parse::<usize>() {
-        let lines = tail_start(&entries, tail);
-        entries.drain(..lines);
+    check_readable(&container)?;
+    wanted.each(&container, &mut |lines| show(lines))
+}
+
+/// A line that is shown, and where it was written to.
+pub type Line = (Stream, String);
+
+/// Refuses a log that can't be read again.
+///
+/// # Errors
+/// It can't.
+pub fn check_readable(container: &Container) -> Result<(), CliError> {
+    match is_readable(&container.config) {
+        true => Ok(()),
+        false => Err(CliError::new(
+            "Error response from daemon: configured logging driver does not support reading",
+        )),
     }
-    show(&entries, args)?;
-    if !args.follow {
-        return Ok(());
-    }
-    loop {
-        let ended = ended(&container);
-        // What was written before the end is there now.
-        let entries: Vec<Entry> = read(&mut reader)?.into_iter().filter(wanted).collect();
-        show(&entries, args)?;
-        if ended || until.is_some_and(|until| Timestamp::now() > until) {
+}
+
+impl Log {
+    /// Shows the lines, some at a time; while they are followed, none at all now and then.
+    ///
+    /// # Errors
+    /// The log can't be read, or `show` says so.
+    pub fn each(
+        &self,
+        container: &Container,
+        show: &mut dyn FnMut(&[Line]) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mut reader = Reader::new(container.dir(), &file_name(&container.config));
+        let wanted = |entry: &Entry| {
+            self.since.is_none_or(|since| entry.time >= since)
+                && self.until.is_none_or(|until| entry.time <= until)
+        };
+        let lines = |entries: &[Entry]| entries.iter().map(|entry| self.line(entry)).collect::<Vec<_>>();
+        let mut entries: Vec<Entry> = read(&mut reader)?.into_iter().filter(wanted).collect();
+        if let Some(tail) = self.tail {
+            let older = tail_start(&entries, tail);
+            entries.drain(..older);
+        }
+        show(&lines(&entries))?;
+        if !self.follow {
             return Ok(());
         }
-        std::thread::sleep(LOOK);
+        loop {
+            let ended = ended(container);
+            // What was written before the end is there now.
+            let entries: Vec<Entry> = read(&mut reader)?.into_iter().filter(wanted).collect();
+            show(&lines(&entries))?;
+            if ended || self.until.is_some_and(|until| Timestamp::now() > until) {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn line(&self, entry: &Entry) -> Line {
+        let mut line = String::new();
+        if self.timestamps {
+            line = format!("{:.9} ", entry.time);
+        }
+        if self.details {
+            let details =
+                entry.attributes.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value)));
+            line.push_str(&(details.collect::<Vec<_>>().join(",") + " "));
+        }
+        line.push_str(&entry.text);
+        (entry.stream, line)
     }
 }
 
@@ -125,26 +191,15 @@ fn escaped(text: &str) -> String {
     text.bytes().map(one).collect()
 }
 
-fn show(entries: &[Entry], args: &LogsArgs) -> Result<(), CliError> {
+fn show(lines: &[Line]) -> Result<(), CliError> {
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-    for entry in entries {
-        let mut line = String::new();
-        if args.timestamps {
-            line = format!("{:.9} ", entry.time);
-        }
-        if args.details {
-            let details =
-                entry.attributes.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value)));
-            line.push_str(&(details.collect::<Vec<_>>().join(",") + " "));
-        }
-        line.push_str(&entry.text);
-        let written = match entry.stream {
+    for (stream, line) in lines {
+        let written = match stream {
             Stream::Stdout => out.write_all(line.as_bytes()),
             Stream::Stderr => err.write_all(line.as_bytes()),
         };
         if let Err(error) = written.and_then(|()| out.flush()) {
-            let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
-            return Err(if gone { CliError::silent(1) } else { error.into() });
+            return Err(super::super::output::unread(error.into()));
         }
     }
     Ok(())

@@ -3,21 +3,21 @@
 mod attach;
 mod boot;
 mod bundle;
-mod commit;
-mod cp;
-mod diff;
+pub mod commit;
+pub mod cp;
+pub mod diff;
 mod events;
-mod exec;
+pub mod exec;
 mod export;
 mod inspect;
-mod life;
+pub mod life;
 mod logs;
-mod ports;
-mod ps;
+pub mod ports;
+pub(super) mod ps;
 mod row;
-mod stats;
-mod top;
-mod update;
+pub mod stats;
+pub mod top;
+pub mod update;
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -29,26 +29,27 @@ pub use bundle::{BundleArgs, bundle};
 pub use commit::{CommitArgs, commit};
 pub use cp::{CpArgs, cp};
 pub use diff::{DiffArgs, diff};
-pub use events::{EventsArgs, events};
+pub use events::{EventsArgs, Selection, document as event_document, events};
 pub use exec::{ExecArgs, exec};
 pub use export::{ExportArgs, export};
-pub use inspect::document;
+pub use inspect::{document, mounts, places};
 pub use life::{
     KillArgs, NamesArgs, RenameArgs, RestartArgs, RmArgs, StartArgs, StopArgs, ask, kill, pause, rename,
     restart, rm, start_command, stop, unpause, wait,
 };
-pub use logs::{LogsArgs, logs};
+pub use logs::{Log, LogsArgs, check_readable, logs};
 pub use ports::{PortArgs, port};
-pub use ps::{PsArgs, ps};
-pub use row::{Images, Style, fields};
+pub use ps::{Listing, PsArgs, ps};
+pub use row::{Images, Style, command_line, fields, status};
 pub use stats::{StatsArgs, stats};
 pub use top::{TopArgs, top};
 pub use update::{UpdateArgs, update};
 
-use super::error::{CliError, chain};
+use super::error::CliError;
 use super::format::{Missing, Template};
-use super::global::Global;
+use super::global::{Global, GlobalArgs};
 use super::output;
+use crate::causes::chain;
 use crate::containers::{
     Attach, Container, ContainerError, Containers, Remote, Reply, Request, log, monitor,
 };
@@ -116,15 +117,23 @@ pub fn each(
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// How long a container's name may be: it is a file's as well.
+const LONGEST_NAME: usize = 255;
+
 /// Refuses what can't name a container. Docker wants two characters; one is enough here, and a name goes before an id
 /// that begins so.
 ///
 /// # Errors
-/// In docker's words.
+/// In docker's words: it has fewer than two characters, or others; or more than a file's name can have.
 pub fn check_name(name: &str) -> Result<(), CliError> {
     let bare = name.strip_prefix('/').unwrap_or(name);
     let first = bare.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if first && bare.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+    if bare.len() > LONGEST_NAME {
+        return Err(CliError::new(format!(
+            "Error response from daemon: Invalid container name ({name}): it has more than {LONGEST_NAME} characters"
+        )));
+    }
+    if first && bare.len() > 1 && bare.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
         return Ok(());
     }
     Err(CliError::new(format!(
@@ -155,11 +164,29 @@ pub fn signal_number(word: &str) -> Result<i32, CliError> {
 
 /// Returns a text of the client's configuration, docker's `config.json`.
 pub fn client_setting(global: &Global, key: &str) -> Option<String> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
-    let dir = global.args.config.clone().or_else(home)?;
+    setting(&global.args, key)
+}
+
+/// The same before anything else is known.
+pub fn setting(args: &GlobalArgs, key: &str) -> Option<String> {
+    client_config(args)?.get(key)?.as_str().map(str::to_owned)
+}
+
+/// Returns the headers that the client's configuration adds to every request to an engine.
+pub fn headers(args: &GlobalArgs) -> Vec<(String, String)> {
+    let config = client_config(args).unwrap_or_default();
+    let Some(headers) = config.get("HttpHeaders").and_then(serde_json::Value::as_object) else {
+        return Vec::new();
+    };
+    let text =
+        |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    headers.iter().filter_map(text).collect()
+}
+
+fn client_config(args: &GlobalArgs) -> Option<serde_json::Value> {
+    let dir = super::context::folder(args)?;
     let bytes = crate::fs::Root::open(&dir).ok()?.read("config.json", 16 << 20).ok()?;
-    let config: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    config.get(key)?.as_str().map(str::to_owned)
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Starts a container: its program runs when this returns. With `attach`, the connection that shows what it does;
@@ -171,6 +198,19 @@ pub fn start(
     container: &Container,
     attach: Option<Attach>,
     global: &Global,
+) -> Result<Option<Remote>, CliError> {
+    start_telling(container, attach, global, &mut |warning| output::talk(&format!("WARNING: {warning}")))
+}
+
+/// The same; `warn` is told what the container has to do without.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_telling(
+    container: &Container,
+    attach: Option<Attach>,
+    global: &Global,
+    warn: &mut dyn FnMut(&str),
 ) -> Result<Option<Remote>, CliError> {
     let root = global.root()?;
     let root = std::path::absolute(&root)?;
@@ -189,7 +229,7 @@ pub fn start(
     loop {
         match remote.reply().map_err(engine)? {
             Some(Reply::Done) => return Ok(Some(remote)),
-            Some(Reply::Warning(text)) => output::talk(&format!("WARNING: {text}")),
+            Some(Reply::Warning(text)) => warn(&text),
             Some(Reply::Failed(failure)) => {
                 return Err(
                     CliError::new(format!("Error response from daemon: {}", failure.text)).code(failure.code)
@@ -238,6 +278,8 @@ pub fn monitor_main(words: &[String]) -> ExitCode {
     let chown = if chown == "ignore" { ChownPolicy::Ignore } else { ChownPolicy::Exact };
     let store = StoreOptions { form, chown, ..StoreOptions::default() };
     let options = monitor::Options { root: PathBuf::from(root), id: id.clone(), tag: tag.clone(), store };
+    // What is made in a container is for all who are in it, whatever the user keeps for themselves out here.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let Ok(starter) = take_stdin() else { return ExitCode::FAILURE };
     match monitor::main(&options, starter) {
         Ok(()) => ExitCode::SUCCESS,

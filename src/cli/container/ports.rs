@@ -9,10 +9,10 @@ use super::super::error::CliError;
 use super::super::global::Global;
 use super::super::output;
 use crate::containers::{Container, State};
-use crate::net::{Protocol, Published};
+use crate::net::{Protocol, Published, number_error};
 
 /// A stretch of ports: address and first port of the host if published, first and last of the container.
-struct Group {
+pub struct Group {
     host: Option<SocketAddr>,
     first: u16,
     last: u16,
@@ -30,10 +30,16 @@ impl Group {
             }
             _ => false,
         };
-        hosts_fit && self.protocol == protocol && self.last.checked_add(1) == Some(port)
+        !self.moved() && hosts_fit && self.protocol == protocol && self.last.checked_add(1) == Some(port)
     }
 
-    fn text(&self) -> String {
+    /// Whether the host has it at another port than the container.
+    fn moved(&self) -> bool {
+        self.host.is_some_and(|host| host.port() != self.first)
+    }
+
+    /// How it is written.
+    pub fn text(&self) -> String {
         let Self { first, last, protocol, .. } = self;
         let stretch = |first: u16, last: u16| {
             if first == last { first.to_string() } else { format!("{first}-{last}") }
@@ -67,6 +73,12 @@ pub fn column(container: &Container, state: &State) -> String {
             }
         }
     }
+    grouped(all).iter().map(Group::text).collect::<Vec<_>>().join(", ")
+}
+
+/// Puts consecutive ports that are the same inside and outside together. Docker's order: those that are not stand behind
+/// all others, one by one.
+pub fn grouped(mut all: Vec<(Option<SocketAddr>, u16, Protocol)>) -> Vec<Group> {
     all.sort_by_key(|(host, port, protocol)| (host.map(|host| host.ip()), *protocol, *port));
     let mut groups: Vec<Group> = Vec::new();
     for (host, port, protocol) in all {
@@ -75,8 +87,8 @@ pub fn column(container: &Container, state: &State) -> String {
             _ => groups.push(Group { host, first: port, last: port, protocol }),
         }
     }
-    groups.sort_by_key(|group| (group.first, group.protocol, group.host));
-    groups.iter().map(Group::text).collect::<Vec<_>>().join(", ")
+    groups.sort_by_key(|group| (group.moved(), group.first, group.protocol, group.host));
+    groups
 }
 
 /// Returns the ports that a container publishes while it runs, by port of the container.
@@ -91,10 +103,15 @@ pub fn published(state: &State) -> Vec<&Published> {
 pub struct PortArgs {
     /// Container
     #[arg(value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
     /// Port of the container
     #[arg(value_name = "PRIVATE_PORT[/PROTO]")]
-    port: Option<String>,
+    pub port: Option<String>,
+}
+
+/// Says of a word that it is no port.
+pub fn no_port(word: &str) -> CliError {
+    CliError::new(format!("Error: invalid port ({word}): {}", number_error(word)))
 }
 
 /// Runs `port`.
@@ -106,14 +123,17 @@ pub fn port(args: &PortArgs, global: &Global) -> Result<(), CliError> {
     let container = super::find(&containers, &args.container, global)?;
     let state = container.state().map_err(|e| CliError::engine(&e))?;
     let published = published(&state);
-    let host = |port: &Published| SocketAddr::new(port.address, port.host).to_string();
+    let host = |port: &Published| match SocketAddr::new(port.address, port.host).to_string() {
+        // The container's own address is reached.
+        text if port.host == 0 => text.trim_end_matches('0').to_owned(),
+        text => text,
+    };
     let Some(wanted) = &args.port else {
         let line = |port: &&Published| format!("{}/{} -> {}\n", port.container, port.protocol, host(port));
         return output::data(&published.iter().map(line).collect::<String>());
     };
-    let bad = || CliError::new(format!("Error: invalid port '{wanted}'"));
     let (number, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
-    let number: u16 = number.parse().map_err(|_| bad())?;
+    let number: u16 = number.parse().map_err(|_| no_port(number))?;
     let fits = |port: &&&Published| port.container == number && port.protocol.to_string() == protocol;
     let lines: Vec<String> = published.iter().filter(fits).map(|port| host(port)).collect();
     if lines.is_empty() {
@@ -123,4 +143,38 @@ pub fn port(args: &PortArgs, global: &Global) -> Result<(), CliError> {
         )));
     }
     output::line(&lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_stand_in_groups() {
+        let shown = |ports: &[(&str, u16, Protocol)]| {
+            let one = |(host, port, protocol): &(&str, u16, Protocol)| {
+                ((!host.is_empty()).then(|| host.parse().expect("an address")), *port, *protocol)
+            };
+            grouped(ports.iter().map(one).collect()).iter().map(Group::text).collect::<Vec<_>>().join(", ")
+        };
+        let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
+        for (ports, expected) in [
+            (&[("", 72, tcp), ("", 70, tcp), ("", 71, tcp), ("", 71, udp)][..], "70-72/tcp, 71/udp"),
+            (
+                &[
+                    ("0.0.0.0:81", 81, tcp),
+                    ("[::]:80", 80, tcp),
+                    ("0.0.0.0:80", 80, tcp),
+                    ("[::]:81", 81, tcp),
+                ],
+                "0.0.0.0:80-81->80-81/tcp, [::]:80-81->80-81/tcp",
+            ),
+            (
+                &[("0.0.0.0:8081", 81, tcp), ("0.0.0.0:8080", 80, tcp), ("0.0.0.0:443", 443, tcp)],
+                "0.0.0.0:443->443/tcp, 0.0.0.0:8080->80/tcp, 0.0.0.0:8081->81/tcp",
+            ),
+        ] {
+            assert_eq!(shown(ports), expected);
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::super::error::CliError;
-use super::super::filter::{Filters, has_label};
+use super::super::filter::{Filters, has_label, truth};
 use super::super::format::{Column, List};
 use super::super::global::Global;
 use super::super::output;
+use super::ports::published;
 use super::row::{Images, Style, fields, mount_names};
 use super::{all, client_setting};
 use crate::containers::{Container, State, Status, in_parallel};
@@ -17,31 +18,32 @@ use crate::store::Store;
 pub struct PsArgs {
     /// Show all containers (default shows just running)
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Filter output based on conditions provided
     #[arg(short, long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Show n last created containers (includes all states)
     #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
-    last: Option<i64>,
+    pub last: Option<i64>,
     /// Show the latest created container (includes all states)
     #[arg(short, long)]
-    latest: bool,
+    pub latest: bool,
     /// Don't truncate output
     #[arg(long)]
-    no_trunc: bool,
+    pub no_trunc: bool,
     /// Only display container IDs
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
     /// Display total file sizes
     #[arg(short, long)]
-    size: bool,
+    pub size: bool,
 }
 
-const COLUMNS: &[Column] = &[
+/// The fields of a row.
+pub(in crate::cli) const COLUMNS: &[Column] = &[
     Column { field: "ID", title: "CONTAINER ID" },
     Column { field: "Image", title: "IMAGE" },
     Column { field: "Command", title: "COMMAND" },
@@ -61,11 +63,23 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What docker's old format `raw` shows.
-const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n\
+pub(in crate::cli) const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n\
     state: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\n\
     labels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
 
-const FILTERS: &[&str] = &[
+/// Which containers are listed.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Whether those that do not run are.
+    pub all: bool,
+    /// So many of the newest ones, in whatever state.
+    pub last: Option<usize>,
+    /// What they have to be like.
+    pub filters: Filters,
+}
+
+/// The filters of the list.
+pub(in crate::cli) const FILTERS: &[&str] = &[
     "id",
     "name",
     "label",
@@ -88,21 +102,14 @@ const FILTERS: &[&str] = &[
 /// # Errors
 /// The containers can't be read, or a filter or a template is none.
 pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
-    let filters = Filters::parse(&args.filter, FILTERS)?;
+    let filters = Filters::parse(&args.filter, Listing::FILTERS)?;
     let store = global.store()?;
-    let containers = all(global)?;
     let last = if args.latest {
         Some(1)
     } else {
         args.last.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
     };
-    let everything = args.all || last.is_some() || !filters.values("status").is_empty();
-    // One that goes just now is gone.
-    let state = |container: Container| container.state().ok().map(|state| (container, state));
-    let mut found: Vec<_> = in_parallel(containers.list()?, state).into_iter().flatten().collect();
-    found.retain(|(_, state)| everything || state.status.has_monitor());
-    keep(&mut found, &filters, store, &containers)?;
-    found.truncate(last.unwrap_or(usize::MAX));
+    let found = Listing { all: args.all, last, filters }.found(global)?;
     if args.quiet {
         if args.format.is_some() {
             output::talk("WARNING: Ignoring custom format, because both --format and --quiet are set.");
@@ -131,6 +138,27 @@ pub fn ps(args: &PsArgs, global: &Global) -> Result<(), CliError> {
 }
 
 type Found = Vec<(Container, State)>;
+
+impl Listing {
+    /// The filters that there are.
+    pub const FILTERS: &'static [&'static str] = FILTERS;
+
+    /// Returns the containers that fit, newest first, and how they are doing.
+    ///
+    /// # Errors
+    /// The containers can't be read, or a filter's value is none.
+    pub fn found(&self, global: &Global) -> Result<Found, CliError> {
+        let containers = all(global)?;
+        let everything = self.all || self.last.is_some() || !self.filters.values("status").is_empty();
+        // One that goes just now is gone.
+        let state = |container: Container| container.state().ok().map(|state| (container, state));
+        let mut found: Vec<_> = in_parallel(containers.list()?, state).into_iter().flatten().collect();
+        found.retain(|(_, state)| everything || state.status.has_monitor());
+        keep(&mut found, &self.filters, global.store()?, &containers)?;
+        found.truncate(self.last.unwrap_or(usize::MAX));
+        Ok(found)
+    }
+}
 
 fn keep(
     found: &mut Found,
@@ -184,7 +212,7 @@ fn keep(
             })
             && any("network", &|value| in_network(container, state, value))
             && any("expose", &|value| exposes(container, value))
-            && any("publish", &|value| publishes(container, value))
+            && any("publish", &|value| publishes(state, value))
             && any("is-task", &|value| !["true", "1", "t"].contains(&value))
             && bounds.iter().all(|(created, after)| match after {
                 true => config.created > *created,
@@ -197,16 +225,29 @@ fn keep(
 }
 
 fn check_words(filters: &Filters) -> Result<(), CliError> {
-    let states = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-    let health = ["starting", "healthy", "unhealthy", "none"];
+    let states = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+    let health = ["none", "starting", "healthy", "unhealthy"];
     for (key, words) in [("status", &states[..]), ("health", &health)] {
         if let Some(value) = filters.values(key).iter().find(|value| !words.contains(&value.as_str())) {
-            return Err(CliError::new(format!("Error response from daemon: invalid filter '{key}={value}'")));
+            let kind = if key == "status" { "state" } else { key };
+            return Err(CliError::new(format!(
+                "Error response from daemon: invalid filter '{key}={value}': invalid value for {kind} ({value}): \
+                 must be one of {}",
+                words.join(", ")
+            )));
         }
+    }
+    if let Some(value) = filters.values("is-task").iter().find(|value| truth(value).is_none()) {
+        return Err(CliError::new(format!("Error response from daemon: invalid filter 'is-task=[{value}]'")));
     }
     match filters.values("exited").iter().find(|value| value.parse::<i32>().is_err()) {
         Some(value) => {
-            Err(CliError::new(format!("Error response from daemon: invalid filter 'exited={value}'")))
+            let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
+            let number = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+            let why = if number { "value out of range" } else { "invalid syntax" };
+            Err(CliError::new(format!(
+                "Error response from daemon: invalid filter 'exited={value}': strconv.Atoi: parsing \"{value}\": {why}"
+            )))
         }
         None => Ok(()),
     }
@@ -220,13 +261,11 @@ fn in_network(container: &Container, state: &State, value: &str) -> bool {
         || state.endpoints.iter().any(|endpoint| endpoint.network_id.starts_with(value))
 }
 
-/// Whether a container publishes a port of `PORT[-PORT][/PROTOCOL]`.
-fn publishes(container: &Container, value: &str) -> bool {
+/// Whether a container has a port of the machine in `PORT[-PORT][/PROTOCOL]`.
+fn publishes(state: &State, value: &str) -> bool {
     let Ok(ports) = crate::net::parse_exposed(value) else { return false };
-    let wanted = |port, protocol| {
-        container.config.network.publish.iter().any(|one| (one.container, one.protocol) == (port, protocol))
-    };
-    ports.into_iter().any(|(port, protocol)| wanted(port, protocol))
+    let published = published(state);
+    ports.into_iter().any(|wanted| published.iter().any(|port| (port.host, port.protocol) == wanted))
 }
 
 /// Whether a container exposes a port of `PORT[-PORT][/PROTOCOL]`.

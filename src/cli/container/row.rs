@@ -79,14 +79,19 @@ pub fn status(state: &State) -> String {
     }
 }
 
-/// Returns the command as one text.
-pub fn command(container: &Container, whole: bool) -> String {
+/// Returns the command as one text, in docker's quotes.
+pub fn command_line(container: &Container) -> String {
     // Docker's quotes: around an argument with a space, whatever else it holds.
     let quoted = |arg: &String| if arg.contains(' ') { format!("'{arg}'") } else { arg.clone() };
-    let text = match container.config.args.split_first() {
+    match container.config.args.split_first() {
         None => String::new(),
         Some((path, args)) => args.iter().fold(path.clone(), |text, arg| text + " " + &quoted(arg)),
-    };
+    }
+}
+
+/// Returns the column COMMAND.
+fn command(container: &Container, whole: bool) -> String {
+    let text = command_line(container);
     if whole { format!("\"{text}\"") } else { format!("\"{}\"", table::ellipsis(&text, 20)) }
 }
 
@@ -95,6 +100,7 @@ pub fn mount_names(container: &Container) -> Vec<String> {
     let name = |source: &MountSource| match source {
         MountSource::Volume { name, .. } => name.clone(),
         MountSource::Bind { path, .. } => Some(path.clone()),
+        MountSource::Image { name, .. } => Some(name.clone()),
         MountSource::Tmpfs { .. } => None,
     };
     container.config.mounts.iter().filter_map(|mount| name(&mount.source)).collect()

@@ -24,22 +24,23 @@ const ONCE: Duration = Duration::from_millis(500);
 pub struct StatsArgs {
     /// Containers
     #[arg(value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Show all containers (default shows just running)
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Disable streaming stats and only pull the first result
     #[arg(long)]
-    no_stream: bool,
+    pub no_stream: bool,
     /// Do not truncate output
     #[arg(long)]
-    no_trunc: bool,
+    pub no_trunc: bool,
 }
 
-const COLUMNS: &[Column] = &[
+/// The fields of a row.
+pub const COLUMNS: &[Column] = &[
     Column { field: "Container", title: "CONTAINER" },
     Column { field: "ID", title: "CONTAINER ID" },
     Column { field: "Name", title: "NAME" },
@@ -50,7 +51,8 @@ const COLUMNS: &[Column] = &[
     Column { field: "BlockIO", title: "BLOCK I/O" },
     Column { field: "PIDs", title: "PIDS" },
 ];
-const DEFAULT: &[&str] = &["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"];
+/// The fields of the default table.
+pub const DEFAULT: &[&str] = &["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"];
 
 /// Runs the command.
 ///
@@ -83,7 +85,7 @@ pub fn stats(args: &StatsArgs, global: &Global) -> Result<(), CliError> {
 }
 
 /// Puts a text in the place of the last one on a terminal.
-fn drawn(text: &str) -> String {
+pub fn drawn(text: &str) -> String {
     let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
     format!("\x1b[H{lines}\x1b[J")
 }

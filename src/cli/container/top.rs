@@ -1,6 +1,5 @@
 //! `top`
 
-use std::collections::HashMap;
 use std::process::{Command, Stdio};
 
 use clap::Args;
@@ -19,10 +18,10 @@ use crate::fs::{Follow, Root};
 pub struct TopArgs {
     /// Container
     #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
+    pub container: String,
     /// What ps(1) takes
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ps OPTIONS")]
-    options: Vec<String>,
+    pub options: Vec<String>,
 }
 
 const TITLES: [&str; 8] = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
@@ -34,14 +33,22 @@ const TITLES: [&str; 8] = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "C
 pub fn top(args: &TopArgs, global: &Global) -> Result<(), CliError> {
     let containers = all(global)?;
     let container = find(&containers, &args.container, global)?;
-    let pids = processes(&container)?;
-    let rows = match args.options.as_slice() {
+    output::data(&layout(&rows(&container, &args.options)?))
+}
+
+/// Returns what ps(1) says of a container's processes, its header first; without options as `ps -ef` does.
+///
+/// # Errors
+/// The container does not run, or ps(1) fails.
+pub fn rows(container: &Container, options: &[String]) -> Result<Vec<Vec<String>>, CliError> {
+    let pids = processes(container)?;
+    let rows = match options {
         [] => own(&pids)?,
         [only] if only == "-ef" => own(&pids)?,
         options => by_ps(options, &pids)?,
     };
     container.event("top", &[]);
-    output::data(&layout(&rows))
+    Ok(rows)
 }
 
 /// Returns the numbers of a container's processes on the host.
@@ -56,38 +63,11 @@ pub fn processes(container: &Container) -> Result<Vec<i32>, CliError> {
     }
     let mut found = crate::run::cgroup_processes(&state.cgroups);
     if found.is_empty() {
-        found = descendants(state.pid)?;
+        // An ordinary user's may have no cgroup; but nobody else sees its mounts.
+        found = crate::run::processes_beside(state.pid).map_err(|e| CliError::engine(&e))?;
     }
     found.sort_unstable();
     Ok(found)
-}
-
-/// Returns the processes of a container that has no cgroup, as an ordinary user's has not: those that descend from its
-/// first one, and those that its monitor has put beside it, whose process-id namespace is not the monitor's.
-fn descendants(first: i32) -> Result<Vec<i32>, CliError> {
-    let proc = Root::open("/proc".as_ref())?;
-    let mut parents = HashMap::new();
-    for entry in proc.entries(".")? {
-        let name = String::from_utf8_lossy(&entry.name).into_owned();
-        let Ok(pid) = name.parse::<i32>() else { continue };
-        // One that ends just now is none.
-        let Ok(status) = proc.read(format!("{name}/status"), 1 << 16) else { continue };
-        let status = String::from_utf8_lossy(&status).into_owned();
-        let field = |key| status.lines().find_map(|line: &str| line.strip_prefix(key));
-        let parent = field("PPid:").and_then(|text| text.trim().parse::<i32>().ok()).unwrap_or(0);
-        let depth = field("NSpid:").map_or(1, |text| text.split_whitespace().count());
-        parents.insert(pid, (parent, depth));
-    }
-    let monitor = parents.get(&first).map_or(0, |(parent, _)| *parent);
-    let outside = parents.get(&monitor).map_or(1, |(_, depth)| *depth);
-    let belongs = |pid: &i32| {
-        let (mut at, deeper) = (*pid, parents[pid].1 > outside);
-        while at != first && !(deeper && at == monitor) && at > 0 {
-            at = parents.get(&at).map_or(0, |(parent, _)| *parent);
-        }
-        at > 0
-    };
-    Ok(parents.keys().copied().filter(belongs).collect())
 }
 
 /// Returns what `ps -ef` says, header first.
@@ -158,7 +138,10 @@ fn by_ps(options: &[String], pids: &[i32]) -> Result<Vec<Vec<String>>, CliError>
     let out = Command::new("ps").args(options).stdin(Stdio::null()).output();
     let out = out.map_err(|e| failed(e.to_string()))?;
     if !out.status.success() {
-        return Err(failed(String::from_utf8_lossy(&out.stderr).trim().to_owned()));
+        // Its first line says why, the others how it is used.
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        let why = said.lines().find(|line| !line.is_empty()).unwrap_or("it failed");
+        return Err(CliError::new(format!("Error response from daemon: ps: {why}")));
     }
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     let mut lines = text.lines();
@@ -182,7 +165,7 @@ fn by_ps(options: &[String], pids: &[i32]) -> Result<Vec<Vec<String>>, CliError>
 }
 
 /// Columns of at least 20, three blanks between them, as docker's client lays them out.
-fn layout(rows: &[Vec<String>]) -> String {
+pub fn layout(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
         .map(|at| {

@@ -11,6 +11,7 @@ fn data() -> Value {
         "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]},
                             "Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
         "Size": 1.5, "Big": 1e21, "Empty": [], "List": [1, 2, 3],
+        "Actor": {"Attributes": {"name": "web"}},
     })
 }
 
@@ -29,6 +30,7 @@ fn templates_render() {
         ("{{.Config.Env}} {{.Config.Labels}}", "[A=1 B=2] map[a:<1> b:2]"),
         ("{{.State.Health}}", "<nil>"),
         ("{{.Config.Labels.nope}}", "<no value>"),
+        ("{{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}", "web <no value>"),
         (
             "{{if .Config.Healthcheck}}yes{{else}}no{{end}} {{json .Config.Shell}} [{{.Config.StopSignal}}]",
             "no null []",

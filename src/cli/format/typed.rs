@@ -8,6 +8,7 @@ use super::eval::Val;
 /// Objects under these names are maps, whose missing keys are no error.
 const MAPS: &[&str] = &[
     "Annotations",
+    "Attributes",
     "Config.Labels",
     "Data",
     "DriverOpts",

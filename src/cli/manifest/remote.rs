@@ -20,9 +20,8 @@ pub async fn fetch(client: &RegistryClient, reference: &Reference) -> Result<Fet
 
 /// Reads a document that was fetched.
 pub fn document(found: &FetchedManifest, reference: &Reference) -> Result<Document, CliError> {
-    Document::parse(&found.bytes).map_err(|error| {
-        CliError::new(format!("{}: {}", reference.familiar(), crate::cli::error::chain(&error)))
-    })
+    Document::parse(&found.bytes)
+        .map_err(|error| CliError::new(format!("{}: {}", reference.familiar(), crate::causes::chain(&error))))
 }
 
 /// Returns what a list needs of a manifest that was fetched; its platform is what its config says.

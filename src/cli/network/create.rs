@@ -1,89 +1,91 @@
 //! `network create`
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
-
 use clap::Args;
 
 use super::super::error::CliError;
 use super::super::global::Global;
 use super::super::output;
-use super::super::refused::{self, Unavailable};
+use super::pools::{PoolText, both, pools};
+use crate::cli::volume::{labels, pairs};
 use crate::containers::volumes::is_name;
-use crate::net::{NewNetwork, NewSix};
-
-/// Options of the driver that mean something here.
-const OPTIONS: [&str; 5] = [
-    "com.docker.network.bridge.name",
-    "com.docker.network.bridge.enable_ip_masquerade",
-    "com.docker.network.bridge.enable_icc",
-    "com.docker.network.driver.mtu",
-    "com.docker.network.container_iface_prefix",
-];
+use crate::net::{Driver, Network, NewNetwork};
 
 /// Create a network
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Driver to manage the Network: bridge
+    /// Driver to manage the Network: bridge, macvlan, ipvlan
     #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
-    driver: String,
+    pub driver: String,
     /// Enable or disable IPv6 address assignment
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
-    ipv6: bool,
-    /// Subnet in CIDR format that represents a network segment; one of IPv4 and one of IPv6
+    pub ipv6: bool,
+    /// Enable or disable IPv4 address assignment
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
+    pub ipv4: bool,
+    /// Subnet in CIDR format that represents a network segment
     #[arg(long, value_name = "SUBNET")]
-    subnet: Vec<String>,
+    pub subnet: Vec<String>,
     /// IPv4 or IPv6 Gateway for the master subnet
     #[arg(long, value_name = "ADDRESS")]
-    gateway: Vec<String>,
+    pub gateway: Vec<String>,
     /// Allocate container ip from a sub-range
     #[arg(long, value_name = "SUBNET")]
-    ip_range: Vec<String>,
+    pub ip_range: Vec<String>,
     /// Auxiliary IPv4 or IPv6 addresses used by Network driver
     #[arg(long, value_name = "NAME=ADDRESS")]
-    aux_address: Vec<String>,
+    pub aux_address: Vec<String>,
     /// Restrict external access to the network
     #[arg(long)]
-    internal: bool,
+    pub internal: bool,
     /// Enable manual container attachment
     #[arg(long)]
-    attachable: bool,
+    pub attachable: bool,
     /// Set metadata on a network
     #[arg(long, value_name = "KEY=VALUE")]
-    label: Vec<String>,
+    pub label: Vec<String>,
     /// Set driver specific options
     #[arg(short = 'o', long = "opt", value_name = "KEY=VALUE")]
-    opt: Vec<String>,
-    #[command(flatten)]
-    refused: refused::Refused<OfNetworks>,
+    pub opt: Vec<String>,
+    /// Create a configuration only network
+    #[arg(long)]
+    pub config_only: bool,
+    /// The network from which to copy the configuration
+    #[arg(long, value_name = "NETWORK", default_value = "", hide_default_value = true)]
+    pub config_from: String,
+    /// Control the network's scope
+    #[arg(long, value_name = "SCOPE", default_value = "", hide_default_value = true)]
+    pub scope: String,
+    /// Create swarm routing-mesh network; there is no swarm
+    #[arg(long)]
+    pub ingress: bool,
+    /// IP Address Management Driver
+    #[arg(long, value_name = "DRIVER", default_value = "default")]
+    pub ipam_driver: String,
+    /// Set IPAM driver specific options
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub ipam_opt: Vec<String>,
     /// Network
     #[arg(value_name = "NETWORK")]
-    name: String,
-}
-
-/// What docker's networks have and ours have not.
-#[derive(Debug, Default)]
-pub struct OfNetworks;
-
-impl Unavailable for OfNetworks {
-    const ALWAYS: &'static [(&'static str, &'static str)] =
-        &[("config-from", ""), ("config-only", ""), ("ingress", ""), ("ipam-opt", "")];
-    const WITHOUT_EFFECT: &'static [(&'static str, &'static [&'static str])] =
-        &[("ipam-driver", &["default"]), ("ipv4", &["true"]), ("scope", &["local"])];
-    const BOOLEAN: &'static [&'static str] = &["config-only", "ingress", "ipv4"];
+    pub name: String,
 }
 
 /// Runs the command.
 pub fn run(args: &CreateArgs, global: &Global) -> Result<(), CliError> {
-    args.refused.check()?;
-    if args.driver != "bridge" {
-        return Err(CliError::new(format!(
-            "Error response from daemon: the driver {} is not available in this version (bridge is)",
-            args.driver
-        )));
+    let (network, warning) = create(args, global)?;
+    if let Some(warning) = warning {
+        output::talk(&format!("WARNING: {warning}"));
     }
-    if !is_name(&args.name) {
+    output::line(&network.id)
+}
+
+/// Makes a network, and returns it with what has no effect.
+///
+/// # Errors
+/// It can't be as it is wanted, or there is one of the name.
+pub fn create(args: &CreateArgs, global: &Global) -> Result<(Network, Option<String>), CliError> {
+    // Unlike a volume's, a network's name may be one letter.
+    let letter = args.name.len() == 1 && args.name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !letter && !is_name(&args.name) {
         return Err(CliError::new(format!(
             "Error response from daemon: \"{}\" includes invalid characters for a network name, only \
              \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed",
@@ -96,117 +98,112 @@ pub fn run(args: &CreateArgs, global: &Global) -> Result<(), CliError> {
             args.name
         )));
     }
-    let new = wanted(args)?;
-    let lost = |subnet: bool, others: bool| !subnet && others;
-    let six = new.six.as_ref();
-    if lost(new.subnet.is_some(), new.gateway.is_some() || new.range.is_some() || !new.reserved.is_empty())
-        || six.is_some_and(|six| {
-            lost(
-                six.subnet.is_some(),
-                six.gateway.is_some() || six.range.is_some() || !six.reserved.is_empty(),
-            )
-        })
-    {
-        return Err(CliError::new(
-            "Error response from daemon: invalid network config: every ip-range, gateway or aux-address must have a \
-             corresponding subnet",
-        ));
-    }
-    let unused = [&args.subnet, &args.gateway, &args.ip_range, &args.aux_address].into_iter().flatten();
-    if !args.ipv6 && unused.into_iter().any(|text| text.contains(':')) {
-        output::talk("WARNING: without --ipv6 the network has no IPv6 addresses");
-    }
-    let network = super::all(global)?.create(new).map_err(|e| CliError::engine(&e))?;
+    let pools = pools(args)?;
+    let new = wanted(args, &pools)?;
+    let useless = new.six.is_none() && pools.iter().any(PoolText::is_six);
+    let networks = super::all(global)?;
+    let made = if args.config_only { networks.create_template(new) } else { networks.create(new) };
+    let network = made.map_err(|e| CliError::engine(&e))?;
     super::event(global, &network, "create", &[]);
-    output::line(&network.id)
+    Ok((network, useless.then(|| "without --ipv6 the network has no IPv6 addresses".to_owned())))
 }
 
-/// Returns what the flags ask for.
-fn wanted(args: &CreateArgs) -> Result<NewNetwork, CliError> {
-    let (reserved, reserved6) = reserved(&args.aux_address)?;
-    let six = NewSix {
-        subnet: one("subnet", &args.subnet, true, "subnet")?,
-        gateway: one("gateway", &args.gateway, true, "gateway")?,
-        range: one("ip-range", &args.ip_range, true, "range")?,
-        reserved: reserved6,
-    };
+/// Returns what the flags ask for, when they fit each other.
+fn wanted(args: &CreateArgs, pools: &[PoolText]) -> Result<NewNetwork, CliError> {
+    let driver = driver(args)?;
+    beyond(args)?;
+    templates(args, pools)?;
+    managed(args, pools)?;
+    let options = pairs(&args.opt);
+    let on = |key: &str| options.get(key).map(|value| value == "true" || value == "1");
+    let six = on("com.docker.network.enable_ipv6").unwrap_or(args.ipv6);
+    let four = on("com.docker.network.enable_ipv4").unwrap_or(args.ipv4);
+    let (pools4, pools6) = both(pools)?;
     Ok(NewNetwork {
         name: args.name.clone(),
-        subnet: one("subnet", &args.subnet, false, "subnet")?,
-        gateway: one("gateway", &args.gateway, false, "gateway")?,
-        range: one("ip-range", &args.ip_range, false, "range")?,
-        reserved,
-        six: args.ipv6.then_some(six),
+        driver,
+        four: pools4,
+        without_four: !four,
+        six: six.then_some(pools6),
         internal: args.internal,
         attachable: args.attachable,
-        labels: pairs(&args.label),
-        options: options(&args.opt)?,
+        config_from: args.config_from.clone(),
+        scope: args.scope.clone(),
+        ipam_options: pairs(&args.ipam_opt),
+        labels: labels(&args.label)?,
+        options,
     })
 }
 
-/// Returns the value of a flag that docker lets repeat, once for each kind of addresses here.
-fn one<T: FromStr>(flag: &str, values: &[String], six: bool, what: &str) -> Result<Option<T>, CliError>
-where
-    T::Err: std::fmt::Display,
-{
-    let mut of_kind = values.iter().filter(|text| text.contains(':') == six);
-    let Some(text) = of_kind.next() else { return Ok(None) };
-    if of_kind.next().is_some() {
-        let kind = if six { "IPv6" } else { "IPv4" };
-        return Err(CliError::new(format!("several --{flag} of {kind} are not available in this version")));
-    }
-    let bad = |e: T::Err| match what {
-        // It says what it is.
-        "subnet" | "range" => CliError::new(format!("Error response from daemon: {e}")),
-        _ => CliError::new(format!("Error response from daemon: invalid {what} {text}")),
-    };
-    text.parse().map(Some).map_err(bad)
+fn engine<T>(text: impl std::fmt::Display) -> Result<T, CliError> {
+    Err(CliError::new(format!("Error response from daemon: {text}")))
 }
 
-/// Addresses that no container gets, by name.
-type Reserved = (BTreeMap<String, Ipv4Addr>, BTreeMap<String, Ipv6Addr>);
+const NO_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect \
+                        this node to swarm and try again.";
 
-fn reserved(texts: &[String]) -> Result<Reserved, CliError> {
-    let (mut four, mut six) = Reserved::default();
-    for text in texts {
-        let bad = || CliError::new(format!("invalid aux-address {text}: expected name=address"));
-        let (name, value) = text.split_once('=').ok_or_else(bad)?;
-        match value.parse().map_err(|_| bad())? {
-            IpAddr::V4(address) => drop(four.insert(name.to_owned(), address)),
-            IpAddr::V6(address) => drop(six.insert(name.to_owned(), address)),
-        }
+/// Reads the driver; what others are made like has none.
+fn driver(args: &CreateArgs) -> Result<Driver, CliError> {
+    match args.driver.as_str() {
+        _ if args.config_only => Ok(Driver::Null),
+        "" | "bridge" => Ok(Driver::Bridge),
+        "macvlan" => Ok(Driver::Macvlan),
+        "ipvlan" => Ok(Driver::Ipvlan),
+        only @ ("host" | "null") => engine(format!("only one instance of {only:?} network is allowed")),
+        "overlay" => engine(NO_SWARM),
+        other => engine(format!("plugin {other:?} not found")),
     }
-    Ok((four, six))
 }
 
-fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        (key.to_owned(), value.to_owned())
-    };
-    texts.iter().map(pair).collect()
+/// Refuses networks beyond this machine.
+fn beyond(args: &CreateArgs) -> Result<(), CliError> {
+    if args.ingress && args.scope != "swarm" {
+        return engine("Ingress network can only be global scope network");
+    }
+    if args.scope == "swarm" {
+        return engine("cannot create a swarm scoped network when swarm is not active");
+    }
+    Ok(())
 }
 
-fn options(texts: &[String]) -> Result<BTreeMap<String, String>, CliError> {
-    let found = pairs(texts);
-    for (key, value) in &found {
-        if !OPTIONS.contains(&key.as_str()) {
-            return Err(CliError::new(format!("the option {key} is not available in this version")));
-        }
-        let named = key.ends_with("bridge.name") || key.ends_with("iface_prefix");
-        let limit = if key.ends_with("iface_prefix") { 11 } else { 15 };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if named && (value.is_empty() || value.len() > limit || !value.chars().all(plain)) {
-            return Err(CliError::new(format!(
-                "Error response from daemon: invalid interface name {value:?}"
-            )));
-        }
-        if key.ends_with("mtu") && value.parse::<u32>().is_err() {
-            return Err(CliError::new(format!("Error response from daemon: invalid MTU {value:?}")));
-        }
-        if key.contains(".enable_") && !["true", "false"].contains(&value.as_str()) {
-            return Err(CliError::new(format!("Error response from daemon: {key} must be true or false")));
-        }
+/// Checks what is said of networks that are made like others, and of those others.
+fn templates(args: &CreateArgs, pools: &[PoolText]) -> Result<(), CliError> {
+    let from = !args.config_from.is_empty();
+    if args.config_only && from {
+        return engine("a configuration network cannot depend on another configuration network");
     }
-    Ok(found)
+    if args.config_only && (args.ingress || args.internal || args.attachable || !args.scope.is_empty()) {
+        return engine(
+            "configuration network can only contain network specific fields. Network operator fields like [ ingress | \
+             internal | attachable | scope ] are not supported.",
+        );
+    }
+    if from && !args.opt.is_empty() {
+        return engine(
+            "network driver options are not supported if the network depends on a configuration network",
+        );
+    }
+    let own =
+        args.ipv6 || !args.ipv4 || !pools.is_empty() || !args.label.is_empty() || !args.ipam_opt.is_empty();
+    if from && (own || args.ipam_driver != "default") {
+        return engine(
+            "user specified configurations are not supported if the network depends on a configuration network",
+        );
+    }
+    Ok(())
+}
+
+/// Checks who gives the addresses.
+fn managed(args: &CreateArgs, pools: &[PoolText]) -> Result<(), CliError> {
+    match args.ipam_driver.as_str() {
+        "" | "default" => Ok(()),
+        _ if args.config_only => {
+            engine("an IPAM driver of a configuration network is not available in this version")
+        }
+        "null" if !pools.is_empty() => {
+            engine("null ipam driver does not handle specific address pool requests")
+        }
+        "null" => engine("ipv4 pool is empty"),
+        other => engine(format!("plugin {other:?} not found")),
+    }
 }

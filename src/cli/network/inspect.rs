@@ -11,20 +11,20 @@ use super::super::format::{Missing, Template};
 use super::super::global::Global;
 use super::super::inspect::indented;
 use super::super::output;
-use crate::net::{Driver, NetError, Network, Networks};
+use crate::net::{Address, NetError, Network, Networks, NewPool};
 
 /// Display detailed information on one or more networks
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Networks
     #[arg(required = true, value_name = "NETWORK")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Format output: json, or a template
     #[arg(short, long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Verbose output for diagnostics; there is no more to say of local networks
     #[arg(short, long)]
-    verbose: bool,
+    pub verbose: bool,
 }
 
 /// Runs the command.
@@ -53,8 +53,8 @@ pub fn document(networks: &Networks, name: &str) -> Result<Value, NetError> {
             "Name": endpoint.name,
             "EndpointID": endpoint.id,
             "MacAddress": endpoint.mac,
-            "IPv4Address": format!("{}/{}", endpoint.address, endpoint.prefix),
-            "IPv6Address": endpoint.six.map_or(String::new(), |six| format!("{}/{}", six.address, six.prefix)),
+            "IPv4Address": endpoint.four.map_or(String::new(), |one| format!("{}/{}", one.address, one.prefix)),
+            "IPv6Address": endpoint.six.map_or(String::new(), |one| format!("{}/{}", one.address, one.prefix)),
         });
         containers.insert(endpoint.container, shown);
     }
@@ -63,16 +63,16 @@ pub fn document(networks: &Networks, name: &str) -> Result<Value, NetError> {
         "Name": network.name,
         "Id": network.id,
         "Created": created,
-        "Scope": "local",
+        "Scope": network.scope,
         "Driver": network.driver.word(),
-        "EnableIPv4": true,
-        "EnableIPv6": network.six.is_some(),
-        "IPAM": { "Driver": "default", "Options": {}, "Config": addresses(&network) },
+        "EnableIPv4": network.has_four(),
+        "EnableIPv6": network.has_six(),
+        "IPAM": { "Driver": "default", "Options": network.ipam_options, "Config": addresses(&network) },
         "Internal": network.internal,
         "Attachable": network.attachable,
         "Ingress": false,
-        "ConfigFrom": { "Network": "" },
-        "ConfigOnly": false,
+        "ConfigFrom": { "Network": network.config_from },
+        "ConfigOnly": network.template.is_some(),
         "Containers": containers,
         "Options": options(&network),
         "Labels": network.labels,
@@ -80,29 +80,34 @@ pub fn document(networks: &Networks, name: &str) -> Result<Value, NetError> {
 }
 
 fn addresses(network: &Network) -> Value {
-    if network.driver != Driver::Bridge {
+    if let Some(template) = &network.template {
+        let six = template.six.iter().flatten().cloned().map(shown);
+        let all: Vec<Value> = template.four.iter().cloned().map(shown).chain(six).collect();
+        return if all.is_empty() { Value::Null } else { all.into() };
+    }
+    if !network.can_be_joined() {
         return Value::Null;
     }
-    let mut shown = json!({ "Subnet": network.subnet.to_string() });
-    if let Some(range) = network.range {
-        shown["IPRange"] = json!(range.to_string());
-    }
-    shown["Gateway"] = json!(network.gateway.to_string());
-    if !network.reserved.is_empty() {
-        shown["AuxiliaryAddresses"] = json!(network.reserved);
-    }
-    let six = network.six.as_ref().map(|six| {
-        let mut shown = json!({ "Subnet": six.subnet.to_string() });
-        if let Some(range) = six.range {
-            shown["IPRange"] = json!(range.to_string());
+    let six = network.pools6().into_iter().map(|pool| shown(pool.into()));
+    network.pools().into_iter().map(|pool| shown(pool.into())).chain(six).collect()
+}
+
+fn shown<A: Address>(pool: NewPool<A>) -> Value {
+    let mut shown = json!({});
+    let parts = [
+        ("Subnet", pool.subnet.map(|subnet| subnet.to_string())),
+        ("IPRange", pool.range.map(|range| range.to_string())),
+        ("Gateway", pool.gateway.map(|gateway| gateway.to_string())),
+    ];
+    for (key, text) in parts {
+        if let Some(text) = text {
+            shown[key] = json!(text);
         }
-        shown["Gateway"] = json!(six.gateway.to_string());
-        if !six.reserved.is_empty() {
-            shown["AuxiliaryAddresses"] = json!(six.reserved);
-        }
-        shown
-    });
-    std::iter::once(shown).chain(six).collect()
+    }
+    for (name, address) in pool.reserved {
+        shown["AuxiliaryAddresses"][name] = json!(address.to_string());
+    }
+    shown
 }
 
 /// Returns the options as given, and for the default network as docker shows them.

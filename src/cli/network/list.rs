@@ -11,7 +11,8 @@ use super::super::global::Global;
 use super::super::{human, output};
 use crate::net::Network;
 
-const COLUMNS: &[Column] = &[
+/// The fields of a row.
+pub const COLUMNS: &[Column] = &[
     Column { field: "ID", title: "NETWORK ID" },
     Column { field: "Name", title: "NAME" },
     Column { field: "Driver", title: "DRIVER" },
@@ -24,46 +25,28 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What docker's old format `raw` shows.
-const RAW: &str = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n";
+pub const RAW: &str = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n";
 
 /// List networks
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// Provide filter values (e.g. "driver=bridge")
     #[arg(short, long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Do not truncate the output
     #[arg(long)]
-    no_trunc: bool,
+    pub no_trunc: bool,
     /// Only display network IDs
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &LsArgs, global: &Global) -> Result<(), CliError> {
-    let known = ["driver", "id", "label", "name", "scope", "type", "dangling"];
-    let filters = Filters::parse(&args.filter, &known)?;
-    if let Some(kind) =
-        filters.values("type").iter().find(|kind| !["custom", "builtin"].contains(&kind.as_str()))
-    {
-        return Err(CliError::new(format!("Error response from daemon: invalid filter: 'type'='{kind}'")));
-    }
-    let networks = super::all(global)?;
-    let dangling = filters.boolean("dangling")?;
-    let mut found = Vec::new();
-    for network in networks.list().map_err(|e| CliError::engine(&e))? {
-        let unused = || -> Result<bool, CliError> {
-            let inside = networks.running(&network).map_err(|e| CliError::engine(&e))?;
-            Ok(!network.is_predefined() && inside.is_empty())
-        };
-        if fits(&network, &filters) && (dangling.is_none() || dangling == Some(unused()?)) {
-            found.push(network);
-        }
-    }
+    let found = found(&args.filter, global)?;
     let id = |network: &Network| match args.no_trunc {
         true => network.id.clone(),
         false => network.id.chars().take(12).collect(),
@@ -81,6 +64,33 @@ pub fn run(args: &LsArgs, global: &Global) -> Result<(), CliError> {
     output::data(&list.render_labelled(format.as_deref(), &labels)?)
 }
 
+/// Returns the networks that fit filters.
+///
+/// # Errors
+/// A filter is none, or the networks can't be read.
+pub fn found(filters: &[String], global: &Global) -> Result<Vec<Network>, CliError> {
+    let known = ["driver", "id", "label", "name", "scope", "type", "dangling"];
+    let filters = Filters::parse(filters, &known)?;
+    if let Some(kind) =
+        filters.values("type").iter().find(|kind| !["custom", "builtin"].contains(&kind.as_str()))
+    {
+        return Err(CliError::new(format!("Error response from daemon: invalid filter: 'type'='{kind}'")));
+    }
+    let networks = super::all(global)?;
+    let dangling = filters.boolean("dangling")?;
+    let mut found = Vec::new();
+    for network in networks.list().map_err(|e| CliError::engine(&e))? {
+        let unused = || -> Result<bool, CliError> {
+            let inside = networks.running(&network).map_err(|e| CliError::engine(&e))?;
+            Ok(!network.is_predefined() && inside.is_empty())
+        };
+        if fits(&network, &filters) && (dangling.is_none() || dangling == Some(unused()?)) {
+            found.push(network);
+        }
+    }
+    Ok(found)
+}
+
 fn fits(network: &Network, filters: &Filters) -> bool {
     let any = |key: &str, fits: &dyn Fn(&str) -> bool| {
         let values = filters.values(key);
@@ -89,7 +99,7 @@ fn fits(network: &Network, filters: &Filters) -> bool {
     any("driver", &|value| value == network.driver.word())
         && any("id", &|value| network.id.contains(value))
         && any("name", &|value| network.name.contains(value))
-        && any("scope", &|value| value == "local")
+        && any("scope", &|value| value == network.scope)
         && any("type", &|value| (value == "builtin") == network.is_predefined())
         && filters.values("label").iter().all(|label| has_label(&network.labels, label))
 }
@@ -100,12 +110,12 @@ fn row(network: &Network, id: &str) -> Map<String, Value> {
         "CreatedAt": human::created_at(super::created(network)),
         "Driver": network.driver.word(),
         "ID": id,
-        "IPv4": "true",
-        "IPv6": network.six.is_some().to_string(),
+        "IPv4": network.has_four().to_string(),
+        "IPv6": network.has_six().to_string(),
         "Internal": network.internal.to_string(),
         "Labels": labels.join(","),
         "Name": network.name,
-        "Scope": "local",
+        "Scope": network.scope,
     });
     match fields {
         Value::Object(map) => map,

@@ -1,10 +1,11 @@
 //! `network ...`
 
-mod connect;
-mod create;
+pub(super) mod connect;
+pub(super) mod create;
 mod inspect;
-mod list;
-mod remove;
+pub(super) mod list;
+pub(super) mod pools;
+pub(super) mod remove;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,10 @@ use super::output;
 use crate::containers::{Event, record};
 use crate::net::{NetError, Network, Networks};
 
-pub use remove::prune_step;
+pub use connect::{DisconnectArgs, disconnect, join};
+pub use create::{CreateArgs, create};
+pub use list::found;
+pub use remove::{prune_step, remove, remove_unused};
 
 /// `network ...`
 #[derive(Debug, Subcommand)]

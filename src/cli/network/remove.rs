@@ -17,10 +17,10 @@ use crate::net::NetError;
 pub struct RmArgs {
     /// Networks
     #[arg(required = true, value_name = "NETWORK")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Do not error if the network does not exist
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
 }
 
 /// Remove all unused networks
@@ -28,24 +28,30 @@ pub struct RmArgs {
 pub struct PruneArgs {
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Provide filter values: until, label
     #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
 }
 
 /// Runs `network rm`.
 pub fn rm(args: &RmArgs, global: &Global) -> Result<ExitCode, CliError> {
     let networks = all(global)?;
-    each(&args.names, |name| {
-        let network = match networks.find(name) {
-            Err(NetError::NotFound(_)) if args.force => return Ok(()),
-            other => other.map_err(|e| CliError::engine(&e))?,
-        };
-        networks.remove(&network).map_err(|e| CliError::engine(&e))?;
-        event(global, &network, "destroy", &[]);
-        Ok(())
-    })
+    let there = |name: &&String| !args.force || !matches!(networks.find(name), Err(NetError::NotFound(_)));
+    let names: Vec<String> = args.names.iter().filter(there).cloned().collect();
+    each(&names, |name| remove(name, global))
+}
+
+/// Removes a network.
+///
+/// # Errors
+/// There is none of the name, or containers are in it.
+pub fn remove(name: &str, global: &Global) -> Result<(), CliError> {
+    let networks = all(global)?;
+    let network = networks.find(name).map_err(|e| CliError::engine(&e))?;
+    networks.remove(&network).map_err(|e| CliError::engine(&e))?;
+    event(global, &network, "destroy", &[]);
+    Ok(())
 }
 
 /// Runs `network prune`.
@@ -58,11 +64,24 @@ pub fn prune(args: &PruneArgs, global: &Global) -> Result<(), CliError> {
     prune_step(global, &filters, false)
 }
 
-/// Removes the networks that no container is in, and says so. Bridges that nobody needs now go too.
+/// Removes the networks that no container is in, and says so.
+///
+/// # Errors
+/// As [`remove_unused`].
+pub fn prune_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<(), CliError> {
+    let names = remove_unused(global, filters, dry_run)?;
+    if names.is_empty() {
+        Ok(())
+    } else {
+        output::line(&format!("Deleted Networks:\n{}\n", names.join("\n")))
+    }
+}
+
+/// Removes the networks that no container is in, and returns their names. Bridges that nobody needs now go too.
 ///
 /// # Errors
 /// One can't be removed, or a filter is none.
-pub fn prune_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<(), CliError> {
+pub fn remove_unused(global: &Global, filters: &Filters, dry_run: bool) -> Result<Vec<String>, CliError> {
     let networks = all(global)?;
     let engine = |e: NetError| CliError::engine(&e);
     let until = filters.time("until")?;
@@ -70,6 +89,7 @@ pub fn prune_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<(
     for network in networks.list().map_err(engine)? {
         let has = |label: &String| has_label(&network.labels, label);
         if network.is_predefined()
+            || network.template.is_some()
             || until.is_some_and(|until| created(&network).is_none_or(|made| made >= until))
             || !filters.values("label").iter().all(has)
             || filters.values("label!").iter().any(has)
@@ -85,8 +105,8 @@ pub fn prune_step(global: &Global, filters: &Filters, dry_run: bool) -> Result<(
             }
         }
     }
-    if !names.is_empty() {
-        output::line(&format!("Deleted Networks:\n{}\n", names.join("\n")))?;
+    if !dry_run {
+        networks.rest().map_err(engine)?;
     }
-    if dry_run { Ok(()) } else { networks.rest().map_err(engine) }
+    Ok(names)
 }

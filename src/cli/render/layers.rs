@@ -49,8 +49,8 @@ pub fn layers(out: Out, way: Way, quiet: bool) -> Arc<dyn Reporter> {
     Arc::new(Live { way, term, all, lines: Mutex::default() })
 }
 
-/// Returns docker's word for a state; none where it says nothing.
-fn words(state: &TransferState) -> String {
+/// Returns docker's word for a state.
+pub fn state_words(state: &TransferState) -> String {
     match state {
         TransferState::Planned => "Pulling fs layer".to_owned(),
         TransferState::Waiting => "Waiting".to_owned(),
@@ -75,7 +75,7 @@ impl Reporter for Lines {
         if state == TransferState::Unpacking {
             return;
         }
-        let line = format!("{label}: {}\n", words(&state));
+        let line = format!("{label}: {}\n", state_words(&state));
         // There is nowhere to say that this failed; the command's own output will fail as well.
         let _ = match self.0 {
             Out::Stdout => std::io::stdout().lock().write_all(line.as_bytes()),
@@ -132,6 +132,16 @@ fn moved(verb: &str, done: u64, total: Option<u64>, speed: u64, room: usize) -> 
     }
 }
 
+/// Returns what docker's service says of bytes that move, for clients that draw nothing themselves.
+pub fn progress_bar(done: u64, total: u64) -> String {
+    if total == 0 {
+        return human::transferred(done);
+    }
+    let done = done.min(total);
+    let numbers = format!("{}/{}", human::transferred(done), human::transferred(total));
+    format!("{}  {numbers}", bar(done, total, BAR))
+}
+
 fn bar(done: u64, total: u64, width: usize) -> String {
     let filled = (done as f64 / total as f64 * width as f64) as usize;
     let head = if filled < width { ">" } else { "" };
@@ -158,7 +168,7 @@ impl Live {
             let bar = self.all.add(ProgressBar::new(0).with_style(style));
             Line { bar, label: super::clean::name(label), total: None, begun: Instant::now(), first: None }
         });
-        line.show(&words(state), self.width());
+        line.show(&state_words(state), self.width());
     }
 }
 

@@ -24,7 +24,7 @@ use super::error::CliError;
 use crate::progress::{CheckEvent, Reporter};
 
 pub use json::warning;
-pub use layers::{Out, Way, layers};
+pub use layers::{Out, Way, layers, progress_bar, state_words};
 pub use look::Look;
 pub use tail::FailedLogs;
 pub use transfers::transfers;

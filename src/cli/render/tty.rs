@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::clean;
 use super::tail::{Change, FailedLogs, Step, Steps};
 use super::{Look, Renderer};
+use crate::cli::signals;
 use crate::cli::table::{ellipsis, width};
 use crate::progress::{CheckEvent, Event, Outcome, Reporter};
 
@@ -34,7 +35,7 @@ impl Tty {
             State { steps: Steps::default(), began: SystemTime::now(), drawn: 0, warnings: Vec::new() };
         let tty = Arc::new(Self { state: Mutex::new(state), over: AtomicBool::new(false), look });
         let weak: Weak<Self> = Arc::downgrade(&tty);
-        let drawing = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
+        let drawing = signals::beside("progress", move || {
             while let Some(tty) = weak.upgrade() {
                 if tty.over.load(Ordering::Acquire) {
                     break;

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::given::Given;
+use super::gpus;
+use super::io_flags;
+use super::kept::KeptArgs;
 use super::refused::Refused;
+use crate::cdi::DeviceRequest;
+use crate::run::DeviceValue;
 
 /// Create and run a new container from an image
 #[derive(Debug, Args)]
@@ -53,7 +59,12 @@ pub struct ContainerArgs {
     #[command(flatten)]
     pub security: SecurityArgs,
     #[command(flatten)]
+    pub kept: KeptArgs,
+    #[command(flatten)]
     pub refused: Refused,
+    /// What is not typed.
+    #[arg(skip)]
+    pub given: Given,
     /// Image
     #[arg(required = true, value_name = "IMAGE")]
     pub image: String,
@@ -93,8 +104,8 @@ pub struct LifeArgs {
     #[arg(long, value_name = "DURATION")]
     pub health_timeout: Option<String>,
     /// Consecutive failures needed to report unhealthy
-    #[arg(long, value_name = "N")]
-    pub health_retries: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub health_retries: Option<i64>,
     /// Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)
     #[arg(long, value_name = "DURATION")]
     pub health_start_period: Option<String>,
@@ -168,7 +179,7 @@ pub struct FileArgs {
     /// Bind mount a volume
     #[arg(short, long, value_name = "[SRC:]DST[:OPTS]")]
     pub volume: Vec<String>,
-    /// Attach a filesystem mount to the container
+    /// Attach a filesystem mount to the container: type=volume, bind, tmpfs or image, with source, target, readonly, ...
     #[arg(long, value_name = "MOUNT")]
     pub mount: Vec<String>,
     /// Mount a tmpfs directory
@@ -184,8 +195,11 @@ pub struct FileArgs {
     #[arg(long, value_name = "BYTES")]
     pub shm_size: Option<String>,
     /// Add a host device to the container
-    #[arg(long, value_name = "SRC[:DST][:rwm]")]
+    #[arg(long, value_name = "SRC[:DST][:rwm]|CDI-NAME")]
     pub device: Vec<String>,
+    /// GPU devices to add to the container ('all' to pass all GPUs)
+    #[arg(long, value_name = "GPU-REQUEST", value_parser = gpus::request)]
+    pub gpus: Vec<DeviceRequest>,
 }
 
 /// Names and network.
@@ -203,6 +217,9 @@ pub struct NetworkArgs {
     /// IPv6 address (e.g., 2001:db8::33)
     #[arg(long, value_name = "ADDRESS")]
     pub ip6: Option<std::net::Ipv6Addr>,
+    /// Container IPv4/IPv6 link-local addresses
+    #[arg(long, value_name = "ADDRESS")]
+    pub link_local_ip: Vec<String>,
     /// Container MAC address (e.g., 92:d0:c6:0a:29:33)
     #[arg(long, value_name = "ADDRESS")]
     pub mac_address: Option<String>,
@@ -238,9 +255,9 @@ pub struct NetworkArgs {
     pub expose: Vec<String>,
 }
 
-/// Limits.
-#[derive(Debug, Default, Args)]
-pub struct ResourceArgs {
+/// Limits that can change while a container runs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LimitArgs {
     /// Memory limit
     #[arg(short, long, value_name = "BYTES")]
     pub memory: Option<String>,
@@ -271,6 +288,47 @@ pub struct ResourceArgs {
     /// Tune container pids limit (0 or -1 for unlimited)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
+    /// Block IO (relative weight), between 10 and 1000, or 0 to disable
+    #[arg(long, value_name = "N", value_parser = io_flags::weight)]
+    pub blkio_weight: Option<u16>,
+    /// Limit CPU real-time period in microseconds
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub cpu_rt_period: Option<i64>,
+    /// Limit CPU real-time runtime in microseconds
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub cpu_rt_runtime: Option<i64>,
+}
+
+/// Limits.
+#[derive(Debug, Default, Args)]
+pub struct ResourceArgs {
+    /// Those that `update` has too.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Block IO weight (relative device weight)
+    #[arg(long, value_name = "PATH:WEIGHT", value_parser = io_flags::device_weight)]
+    pub blkio_weight_device: Vec<DeviceValue>,
+    /// Limit read rate (bytes per second) from a device
+    #[arg(long, value_name = "PATH:RATE", value_parser = io_flags::bytes)]
+    pub device_read_bps: Vec<DeviceValue>,
+    /// Limit write rate (bytes per second) to a device
+    #[arg(long, value_name = "PATH:RATE", value_parser = io_flags::bytes)]
+    pub device_write_bps: Vec<DeviceValue>,
+    /// Limit read rate (IO per second) from a device
+    #[arg(long, value_name = "PATH:RATE", value_parser = io_flags::operations)]
+    pub device_read_iops: Vec<DeviceValue>,
+    /// Limit write rate (IO per second) to a device
+    #[arg(long, value_name = "PATH:RATE", value_parser = io_flags::operations)]
+    pub device_write_iops: Vec<DeviceValue>,
+    /// Tune container memory swappiness (0 to 100)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub memory_swappiness: Option<i64>,
+    /// Disable OOM Killer
+    #[arg(long)]
+    pub oom_kill_disable: bool,
+    /// Kernel memory limit (no kernel has it any more; a warning says so)
+    #[arg(long, value_name = "BYTES", value_parser = io_flags::kernel_memory)]
+    pub kernel_memory: Option<u64>,
     /// Cgroup below which the container's is made
     #[arg(long, value_name = "CGROUP")]
     pub cgroup_parent: Option<PathBuf>,
@@ -278,7 +336,7 @@ pub struct ResourceArgs {
     #[arg(long, value_name = "RULE")]
     pub device_cgroup_rule: Vec<String>,
     /// Tune host's OOM preferences (-1000 to 1000)
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub oom_score_adj: Option<i32>,
     /// Ulimit options
     #[arg(long, value_name = "TYPE=SOFT[:HARD]")]
@@ -303,10 +361,10 @@ pub struct SecurityArgs {
     /// Sysctl options
     #[arg(long, value_name = "KEY=VALUE")]
     pub sysctl: Vec<String>,
-    /// PID namespace to use: host
+    /// PID namespace to use: host, container:NAME|ID
     #[arg(long, value_name = "MODE")]
     pub pid: Option<String>,
-    /// IPC mode to use: private, host
+    /// IPC mode to use: private (the default), shareable, none, host, container:NAME|ID
     #[arg(long, value_name = "MODE")]
     pub ipc: Option<String>,
     /// UTS namespace to use: host
@@ -315,6 +373,9 @@ pub struct SecurityArgs {
     /// Cgroup namespace to use: private, host
     #[arg(long, value_name = "MODE")]
     pub cgroupns: Option<String>,
+    /// User namespace to use: host (the one that all containers of a user are in; there is no other)
+    #[arg(long, value_name = "MODE")]
+    pub userns: Option<String>,
 }
 
 impl ContainerArgs {

@@ -3,8 +3,9 @@
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::args::ProcessArgs;
+use crate::causes::chain;
 use crate::run::Running;
 
 /// Refuses a terminal whose input can't be one.

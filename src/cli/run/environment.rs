@@ -50,7 +50,7 @@ impl Environment {
         }
         for text in &args.env {
             match split(text.as_bytes()) {
-                (b"", _) => return Err(CliError::new(format!("invalid environment variable: {text}"))),
+                (b"", _) => return Err(unnamed(text)),
                 (name, Some(value)) => self.set(name, value),
                 (name, None) => match lookup(name) {
                     Some(value) => self.set(name, &value),
@@ -96,12 +96,16 @@ pub fn changes(
     for flag in flags {
         let (name, value) = split(flag.as_bytes());
         if name.is_empty() {
-            return Err(CliError::new(format!("invalid environment variable: {flag}")));
+            return Err(unnamed(flag));
         }
         let value = value.map(<[u8]>::to_vec).or_else(|| lookup(name));
         found.push((text(name.to_vec())?, value.map(text).transpose()?));
     }
     Ok(found)
+}
+
+fn unnamed(text: &str) -> CliError {
+    CliError::flag("-e, --env", text, format!("invalid environment variable: {text}"))
 }
 
 fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
@@ -113,10 +117,18 @@ fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 fn read_file(path: &Path, lookup: Lookup<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, CliError> {
     let mut bytes = Vec::new();
+    let invalid = |why: &str| CliError::new(format!("invalid env file ({0}): {why}", path.display()));
     let read = files::open_input(Some(path))?.read_to_end(&mut bytes);
-    read.map_err(|e| CliError::new(format!("cannot read {}: {e}", path.display())))?;
-    parse_file(&bytes, lookup)
-        .map_err(|why| CliError::new(format!("invalid env file ({}): {why}", path.display())))
+    read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::IsADirectory => invalid(&format!("read {}: is a directory", path.display())),
+        _ => invalid(&error.to_string()),
+    })?;
+    parse_file(&bytes, lookup).map_err(|why| invalid(&why))
+}
+
+/// Bytes as Go prints them.
+fn go_bytes(bytes: &[u8]) -> String {
+    format!("[{}]", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(" "))
 }
 
 /// Reads lines `NAME=value`, verbatim, or `NAME` for this process's own variable.
@@ -126,7 +138,7 @@ fn parse_file(bytes: &[u8], lookup: Lookup<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)
     for (number, line) in bytes.split(|c| *c == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let text = std::str::from_utf8(line)
-            .map_err(|_| format!("env file contains invalid utf8 bytes at line {}", number + 1))?;
+            .map_err(|_| format!("invalid utf8 bytes at line {}: {}", number + 1, go_bytes(line)))?;
         let text = text.trim_start();
         if text.is_empty() || text.starts_with('#') {
             continue;
@@ -182,7 +194,7 @@ mod tests {
         }
         let args = ProcessArgs { env: vec!["=x".into()], ..ProcessArgs::default() };
         let error = Environment::default().add_users(&args, &client).expect_err("no name");
-        assert_eq!(error.text, "invalid environment variable: =x");
+        assert!(error.text.ends_with("flag: invalid environment variable: =x"), "{}", error.text);
     }
 
     #[test]
@@ -195,7 +207,7 @@ mod tests {
             (b"A B=1\n", "variable 'A B' contains whitespaces"),
             (b"A =1\n", "variable 'A ' contains whitespaces"),
             (b"=1\n", "no variable name on line '=1'"),
-            (b"ok=1\n\xff=2\n", "env file contains invalid utf8 bytes at line 2"),
+            (b"ok=1\n\xff=2\n", "invalid utf8 bytes at line 2: [255 61 50]"),
         ] {
             let found = match parse_file(text, &client) {
                 Ok(pairs) => {

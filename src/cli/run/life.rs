@@ -20,11 +20,23 @@ const SECOND: i64 = 1_000_000_000;
 /// It is none, or it contradicts `--rm`.
 pub fn restart(args: &LifeArgs) -> Result<RestartPolicy, CliError> {
     let text = args.restart.as_deref().unwrap_or_default();
-    let policy = RestartPolicy::parse(text).map_err(CliError::new)?;
+    let policy = policy(text)?;
     if args.rm && policy != RestartPolicy::No {
         return Err(CliError::new("conflicting options: cannot specify both --restart and --rm"));
     }
     Ok(policy)
+}
+
+/// Reads a restart policy.
+///
+/// # Errors
+/// It is none.
+pub fn policy(text: &str) -> Result<RestartPolicy, CliError> {
+    RestartPolicy::parse(text).map_err(|text| match text.contains(" format: ") {
+        // Docker's client says this much itself.
+        true => CliError::new(text),
+        false => CliError::new(format!("Error response from daemon: {text}")),
+    })
 }
 
 /// Returns the number of the signal that stops the container.
@@ -38,20 +50,25 @@ pub fn stop_signal(args: &LifeArgs, image: &ContainerConfig) -> Result<i32, CliE
     }
 }
 
+/// Reads the options of the log driver.
+///
+/// # Errors
+/// One has no value.
+pub fn log_options(args: &LifeArgs) -> Result<BTreeMap<String, String>, CliError> {
+    let mut options = BTreeMap::new();
+    for text in &args.log_opt {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        options.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(options)
+}
+
 /// Returns where output goes.
 ///
 /// # Errors
 /// The driver or one of its options is not known.
 pub fn log(args: &LifeArgs) -> Result<LogConfig, CliError> {
-    let mut options = BTreeMap::new();
-    for text in &args.log_opt {
-        let (key, value) = text.split_once('=').ok_or_else(|| {
-            CliError::new(format!(
-                "invalid argument \"{text}\" for \"--log-opt\" flag: invalid logging opts format"
-            ))
-        })?;
-        options.insert(key.to_owned(), value.to_owned());
-    }
+    let mut options = log_options(args)?;
     let default = config_file::log()?;
     let given = args.log_driver.as_ref().filter(|driver| !driver.is_empty());
     let driver = given.unwrap_or(&default.driver).clone();
@@ -87,7 +104,12 @@ pub fn labels(args: &ProcessArgs, image: &ContainerConfig) -> Result<BTreeMap<St
             text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.for_each(&mut add);
     }
-    args.label.iter().for_each(|text| add(text));
+    for text in &args.label {
+        if text.starts_with('=') {
+            return Err(CliError::flag("-l, --label", text, format!("invalid label '{text}': empty name")));
+        }
+        add(text);
+    }
     Ok(labels)
 }
 
@@ -95,15 +117,26 @@ pub fn labels(args: &ProcessArgs, image: &ContainerConfig) -> Result<BTreeMap<St
 ///
 /// # Errors
 /// Flags contradict each other, or a time is none.
-pub fn health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<Health>, CliError> {
-    Ok(shown_health(args, image)?.and_then(|config| resolved(&config, image)))
+pub fn health(
+    args: &LifeArgs,
+    given: Option<&HealthConfig>,
+    image: &ContainerConfig,
+) -> Result<Option<Health>, CliError> {
+    Ok(shown_health(args, given, image)?.and_then(|config| resolved(&config, image)))
 }
 
 /// Returns the check as `inspect` shows it.
 ///
 /// # Errors
 /// As [`health`].
-pub fn shown_health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<HealthConfig>, CliError> {
+pub fn shown_health(
+    args: &LifeArgs,
+    given: Option<&HealthConfig>,
+    image: &ContainerConfig,
+) -> Result<Option<HealthConfig>, CliError> {
+    if let Some(given) = given {
+        return joined(given, image).map(Some);
+    }
     let times = [
         ("--health-interval", &args.health_interval),
         ("--health-timeout", &args.health_timeout),
@@ -131,15 +164,50 @@ pub fn shown_health(args: &LifeArgs, image: &ContainerConfig) -> Result<Option<H
     config.timeout = timeout.unwrap_or(config.timeout);
     config.start_period = start_period.unwrap_or(config.start_period);
     config.start_interval = start_interval.unwrap_or(config.start_interval);
-    config.retries = args.health_retries.map_or(config.retries, i64::from);
+    if args.health_retries.is_some_and(|count| count < 0) {
+        return Err(CliError::new("--health-retries cannot be negative"));
+    }
+    config.retries = args.health_retries.unwrap_or(config.retries);
     Ok((any || image.healthcheck.is_some()).then_some(config))
 }
 
+/// Joins a check with the image's, whose parts stand where the check has none.
+fn joined(given: &HealthConfig, image: &ContainerConfig) -> Result<HealthConfig, CliError> {
+    let of_image = image.healthcheck.clone().unwrap_or_default();
+    let or = |value: i64, other: i64| if value == 0 { other } else { value };
+    let config = HealthConfig {
+        test: if given.test.is_empty() { of_image.test } else { given.test.clone() },
+        interval: or(given.interval, of_image.interval),
+        timeout: or(given.timeout, of_image.timeout),
+        start_period: or(given.start_period, of_image.start_period),
+        start_interval: or(given.start_interval, of_image.start_interval),
+        retries: or(given.retries, of_image.retries),
+    };
+    for (name, value) in [
+        ("Interval", config.interval),
+        ("Timeout", config.timeout),
+        ("StartPeriod", config.start_period),
+        ("StartInterval", config.start_interval),
+    ] {
+        if value != 0 && value < 1_000_000 {
+            return Err(CliError::new(format!(
+                "Error response from daemon: {name} in Healthcheck cannot be less than 1ms"
+            )));
+        }
+    }
+    if config.retries < 0 {
+        return Err(CliError::new("Error response from daemon: Retries in Healthcheck cannot be negative"));
+    }
+    Ok(config)
+}
+
 fn nanoseconds(flag: &str, text: &str) -> Result<i64, CliError> {
-    let bad = |why: &str| CliError::new(format!("invalid argument \"{text}\" for \"{flag}\" flag: {why}"));
-    let span: jiff::SignedDuration = text.parse().map_err(|_| bad("no duration"))?;
-    let span = i64::try_from(span.as_nanos()).map_err(|_| bad("too long"))?;
+    let bad = |why: &str| CliError::flag(flag, text, why);
+    let invalid = format!("time: invalid duration {text:?}");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| bad(&invalid))?;
+    let span = i64::try_from(span.as_nanos()).map_err(|_| bad(&invalid))?;
     match span {
+        ..0 => Err(CliError::new(format!("{flag} cannot be negative"))),
         0 | 1_000_000.. => Ok(span),
         _ => Err(CliError::new(format!(
             "Error response from daemon: {} in Healthcheck cannot be less than 1ms",

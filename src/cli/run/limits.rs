@@ -1,38 +1,69 @@
 //! Resource flags to limits.
 
-use super::super::error::CliError;
-use super::super::human;
-use super::args::ResourceArgs;
+use super::super::error::{CliError, flag_size};
+use super::args::{LimitArgs, ResourceArgs};
+use super::{available, lacking};
 use crate::containers::RlimitConfig;
 use crate::run::{Limits, resource};
 
 /// Least memory limit, as docker's.
 const MIN_MEMORY: u64 = 6 << 20;
 
-/// Returns the limits that need a cgroup; `cpus` is how many CPUs there are.
+/// Returns the limits that need a cgroup, and warnings for what this kernel can't limit; `cpus` is how many CPUs there
+/// are.
 ///
 /// # Errors
 /// A value is none, or two flags contradict each other.
-pub fn limits(args: &ResourceArgs, cpus: usize) -> Result<Limits, CliError> {
-    let (memory, memory_swap) = memory(args)?;
-    Ok(Limits {
+pub fn limits(args: &ResourceArgs, cpus: usize) -> Result<(Limits, Vec<String>), CliError> {
+    let given = &args.limits;
+    let (memory, memory_swap) = memory(given)?;
+    available::check(given)?;
+    let mut limits = Limits {
         memory,
         memory_swap,
-        memory_reservation: reservation(args, memory)?,
-        cpu_quota: quota(args, cpus)?,
-        cpu_period: args.cpu_period.filter(|n| *n > 0),
-        cpu_shares: args.cpu_shares.filter(|n| *n > 0),
-        cpuset_cpus: args.cpuset_cpus.clone(),
-        cpuset_mems: args.cpuset_mems.clone(),
-        pids: args.pids_limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
+        memory_reservation: reservation(given, memory)?,
+        cpu_quota: quota(given, cpus)?,
+        cpu_period: given.cpu_period.filter(|n| *n > 0),
+        cpu_shares: given.cpu_shares.filter(|n| *n > 0),
+        cpuset_cpus: given.cpuset_cpus.clone(),
+        cpuset_mems: given.cpuset_mems.clone(),
+        pids: given.pids_limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
         devices: !args.device_cgroup_rule.is_empty(),
-        device_rules: args.device_cgroup_rule.clone(),
+        device_rules: device_rules(&args.device_cgroup_rule)?,
         parent: args.cgroup_parent.clone(),
-    })
+        ..Limits::default()
+    };
+    let warnings = lacking::add(args, &mut limits)?;
+    Ok((limits, warnings))
 }
 
-fn memory(args: &ResourceArgs) -> Result<(Option<u64>, Option<u64>), CliError> {
-    let memory = args.memory.as_deref().map(size).transpose()?.filter(|bytes| *bytes > 0);
+/// Checks rules for devices: `c 42:* rmw`.
+fn device_rules(texts: &[String]) -> Result<Vec<String>, CliError> {
+    let number = |text: &str| text == "*" || (!text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()));
+    let is_rule = |text: &str| {
+        let parts: Vec<&str> = text.split(' ').collect();
+        let [kind, numbers, access] = parts[..] else { return false };
+        let numbers = numbers.split_once(':').is_some_and(|(a, b)| number(a) && number(b));
+        let access = (1..=3).contains(&access.len()) && access.bytes().all(|c| b"rwm".contains(&c));
+        ["a", "b", "c"].contains(&kind) && numbers && access
+    };
+    match texts.iter().find(|text| !is_rule(text)) {
+        Some(text) => Err(CliError::flag(
+            "--device-cgroup-rule",
+            text,
+            format!("invalid device cgroup format '{text}'"),
+        )),
+        None => Ok(texts.to_vec()),
+    }
+}
+
+fn memory(args: &LimitArgs) -> Result<(Option<u64>, Option<u64>), CliError> {
+    let memory = args
+        .memory
+        .as_deref()
+        .map(|text| flag_size("-m, --memory", text))
+        .transpose()?
+        .filter(|bytes| *bytes > 0);
     let wrong = |text: &str| Err(CliError::new(format!("Error response from daemon: {text}")));
     if memory.is_some_and(|bytes| bytes < MIN_MEMORY) {
         return wrong("Minimum memory limit allowed is 6MB");
@@ -43,7 +74,7 @@ fn memory(args: &ResourceArgs) -> Result<(Option<u64>, Option<u64>), CliError> {
         (Some(_), None) => {
             return wrong("You should always set the Memory limit when using Memoryswap limit, see usage");
         }
-        (Some(text), Some(memory)) => match size(text)? {
+        (Some(text), Some(memory)) => match flag_size("--memory-swap", text)? {
             total if total < memory => {
                 return wrong("Minimum memoryswap limit should be larger than memory limit, see usage");
             }
@@ -53,8 +84,16 @@ fn memory(args: &ResourceArgs) -> Result<(Option<u64>, Option<u64>), CliError> {
     Ok((memory, swap))
 }
 
-fn reservation(args: &ResourceArgs, memory: Option<u64>) -> Result<Option<u64>, CliError> {
-    let reservation = args.memory_reservation.as_deref().map(size).transpose()?.filter(|bytes| *bytes > 0);
+fn reservation(args: &LimitArgs, memory: Option<u64>) -> Result<Option<u64>, CliError> {
+    let reservation = args
+        .memory_reservation
+        .as_deref()
+        .map(|text| flag_size("--memory-reservation", text))
+        .transpose()?
+        .filter(|bytes| *bytes > 0);
+    if reservation.is_some_and(|bytes| bytes < MIN_MEMORY) {
+        return Err(CliError::new("Error response from daemon: Minimum memory reservation allowed is 6MB"));
+    }
     if reservation.unwrap_or(0) > memory.unwrap_or(u64::MAX) {
         return Err(CliError::new(
             "Error response from daemon: Minimum memory limit can not be less than memory reservation limit, see usage",
@@ -63,7 +102,7 @@ fn reservation(args: &ResourceArgs, memory: Option<u64>) -> Result<Option<u64>, 
     Ok(reservation)
 }
 
-fn quota(args: &ResourceArgs, have: usize) -> Result<Option<u64>, CliError> {
+fn quota(args: &LimitArgs, have: usize) -> Result<Option<u64>, CliError> {
     let Some(cpus) = args.cpus.filter(|cpus| *cpus != 0.0) else {
         return Ok(args.cpu_quota.filter(|n| *n > 0));
     };
@@ -81,20 +120,12 @@ fn quota(args: &ResourceArgs, have: usize) -> Result<Option<u64>, CliError> {
     Ok(Some((cpus * 100_000.0).round() as u64))
 }
 
-/// Reads a size as people type it.
-///
-/// # Errors
-/// It is none.
-pub fn size(text: &str) -> Result<u64, CliError> {
-    human::parse_size(text).ok_or_else(|| CliError::new(format!("invalid size: '{text}'")))
-}
-
 /// Reads `TYPE=SOFT[:HARD]`.
 ///
 /// # Errors
 /// It is not of that form, there is no such type, or the soft limit is above the hard one.
 pub fn rlimit(text: &str) -> Result<RlimitConfig, CliError> {
-    let bad = |why: &str| CliError::new(format!("invalid argument \"{text}\" for \"--ulimit\" flag: {why}"));
+    let bad = |why: &str| CliError::flag("--ulimit", text, why);
     let (name, values) =
         text.split_once('=').ok_or_else(|| bad(&format!("invalid ulimit argument: {text}")))?;
     resource(name).ok_or_else(|| bad(&format!("invalid ulimit type: {name}")))?;
@@ -136,8 +167,7 @@ mod tests {
             ("5m", "", Err("Minimum memory limit allowed is 6MB")),
             ("many", "", Err("invalid size: 'many'")),
         ] {
-            let args =
-                ResourceArgs { memory: text(memory), memory_swap: text(swap), ..ResourceArgs::default() };
+            let args = LimitArgs { memory: text(memory), memory_swap: text(swap), ..LimitArgs::default() };
             match (super::memory(&args), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{memory} {swap}"),
                 (Err(error), Err(part)) => assert!(error.text.contains(part), "{}", error.text),
@@ -149,7 +179,7 @@ mod tests {
     #[test]
     fn cpus_are_a_quota() {
         let of = |cpus: f64, quota: Option<u64>| {
-            let args = ResourceArgs { cpus: Some(cpus), cpu_quota: quota, ..ResourceArgs::default() };
+            let args = LimitArgs { cpus: Some(cpus), cpu_quota: quota, ..LimitArgs::default() };
             super::quota(&args, 2).map_err(|e| e.text)
         };
         assert_eq!(of(0.5, None), Ok(Some(50_000)));

@@ -1,31 +1,39 @@
 //! `run` and `create`: from flags to a container, and with it while it is in the foreground.
 //!
-//! `args` and `refused` are the flags; `process`, `environment`, `limits`,
+//! `args`, `io_flags`, `kept` and `refused` are the flags; `modes`, `process`, `environment`, `limits`, `lacking`, `gpus`,
 //! `life`, `managed`, `mount_flags`, `mounts` and `shown` turn them into plain
 //! data; `create` makes the container of it. `session` and `signals` are with a
 //! container in the foreground until it ends or is left.
 
-mod args;
+pub mod api_socket;
+pub mod args;
 pub mod attach;
-mod create;
+mod available;
+pub mod create;
 pub mod environment;
-mod life;
-mod limits;
+pub mod given;
+pub mod gpus;
+pub mod io_flags;
+pub mod kept;
+mod lacking;
+pub mod life;
+pub mod limits;
 mod managed;
-mod mount_flags;
+pub mod modes;
+pub mod mount_flags;
 #[cfg(test)]
 mod mount_flags_tests;
-mod mounts;
-mod network;
+pub mod mounts;
+pub mod network;
 pub mod process;
 mod refused;
 pub mod session;
-mod shown;
+pub mod shown;
 pub mod signals;
 
 use std::process::ExitCode;
 
-pub use args::{CreateArgs, ResourceArgs, RunArgs};
+pub use args::{CreateArgs, LimitArgs, ResourceArgs, RunArgs};
 pub use attach::attach_terminal;
 pub use create::chown;
 
@@ -71,9 +79,8 @@ pub fn attached(args: &ProcessArgs) -> Result<Attached, CliError> {
             "stdout" => found.stdout = true,
             "stderr" => found.stderr = true,
             _ => {
-                return Err(CliError::new(format!(
-                    "invalid argument \"{word}\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"
-                )));
+                let why = "valid streams are STDIN, STDOUT and STDERR";
+                return Err(CliError::flag("-a, --attach", word, why));
             }
         }
     }
@@ -85,17 +92,31 @@ pub fn attached(args: &ProcessArgs) -> Result<Attached, CliError> {
 /// # Errors
 /// The container could not be started, with docker's exit code for it.
 pub fn run(args: RunArgs, global: &Global) -> Result<ExitCode, CliError> {
+    args.container.refused.only_windows()?;
+    check_detached(&args)?;
     if !args.detach {
         attach::check(&args.container.process)?;
     }
     run_container(&args, global).map(ExitCode::from).map_err(|error| said_by(error, "run", global))
 }
 
-/// Returns what resource flags limit.
+/// Refuses streams for a container that nobody stays with; docker's client says so before all else.
+///
+/// # Errors
+/// There are both flags, or a word names no stream.
+pub fn check_detached(args: &RunArgs) -> Result<(), CliError> {
+    attached(&args.container.process)?;
+    match args.detach && !args.container.process.attach.is_empty() {
+        true => Err(CliError::new("conflicting options: cannot specify both --attach and --detach")),
+        false => Ok(()),
+    }
+}
+
+/// Returns what resource flags limit, and warnings for what this kernel can't.
 ///
 /// # Errors
 /// A value is none, or two flags contradict each other.
-pub fn resource_limits(args: &ResourceArgs) -> Result<crate::run::Limits, CliError> {
+pub fn resource_limits(args: &ResourceArgs) -> Result<(crate::run::Limits, Vec<String>), CliError> {
     limits::limits(args, std::thread::available_parallelism().map_or(1, usize::from))
 }
 
@@ -104,27 +125,33 @@ pub fn resource_limits(args: &ResourceArgs) -> Result<crate::run::Limits, CliErr
 /// # Errors
 /// The container could not be made.
 pub fn create(args: &CreateArgs, global: &Global) -> Result<ExitCode, CliError> {
+    args.container.refused.only_windows()?;
     let made = create::create(&args.container, global, false);
-    let created = made.map_err(|error| said_by(error, "create", global))?;
+    let created = made.map_err(|error| match error.text.starts_with("Error response from daemon") {
+        // What the engine refuses comes without the client's help, unlike for `run`.
+        true => CliError { code: 1, ..error },
+        false => said_by(error, "create", global),
+    })?;
     created.note.keep();
     output::line(&created.container.config.id)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn said_by(error: CliError, command: &str, global: &Global) -> CliError {
+/// An error of `run` or `create` as docker says it.
+pub fn said_by(error: CliError, command: &str, global: &Global) -> CliError {
+    if error.usage {
+        return error;
+    }
     let program = &global.program;
     let text = match error.text.as_str() {
         "" => String::new(),
         text => format!("docker: {text}\n\nRun '{program} {command} --help' for more information"),
     };
     let code = if error.code == 1 { BEFORE } else { error.code };
-    CliError { text, code }
+    CliError { text, code, usage: false }
 }
 
 fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
-    if args.detach && !args.container.process.attach.is_empty() {
-        return Err(CliError::new("conflicting options: cannot specify both --attach and --detach"));
-    }
     let keys = DetachKeys::new(args.detach_keys.as_deref(), global)?;
     let process = &args.container.process;
     let proxied = !args.detach && (process.tty || args.sig_proxy != Some(false));
@@ -132,9 +159,10 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
     let created = create::create(&args.container, global, args.detach)?;
     let container = &created.container;
     if args.detach {
+        // Who reads it can look at the container also if it does not start.
+        output::line(&container.config.id)?;
         container::start(container, None, global)?;
         created.note.keep();
-        output::line(&container.config.id)?;
         return Ok(0);
     }
     if let Some(proxy) = &proxy {
@@ -154,13 +182,13 @@ fn run_container(args: &RunArgs, global: &Global) -> Result<u8, CliError> {
     match session.run(proxy.as_ref())? {
         Outcome::Exited(code) => Ok(u8::try_from(code).unwrap_or(255)),
         Outcome::Detached => Ok(0),
+        Outcome::Unshown => Ok(1),
         Outcome::Lost => container::exit_code(container),
     }
 }
 
 /// Refuses by name what this version does not do.
-fn check(args: &ContainerArgs) -> Result<(), CliError> {
-    let refuse = |what: String| Err(CliError::new(format!("{what} is not available in this version")));
+pub fn check(args: &ContainerArgs) -> Result<(), CliError> {
     args.refused.check()?;
     match args.process.pull.as_deref() {
         None | Some("always" | "missing" | "never") => {}
@@ -170,35 +198,27 @@ fn check(args: &ContainerArgs) -> Result<(), CliError> {
             )));
         }
     }
-    let security = &args.security;
-    for (flag, value, allowed) in [
-        ("pid", &security.pid, &["host"][..]),
-        ("uts", &security.uts, &["host"]),
-        ("ipc", &security.ipc, &["host", "private"]),
-        ("cgroupns", &security.cgroupns, &["host", "private"]),
-    ] {
-        if let Some(value) = value.as_deref().filter(|v| !v.is_empty() && !allowed.contains(v)) {
-            return refuse(format!("--{flag} {value}"));
-        }
-    }
+    modes::check(&args.security, args.given.remote)?;
+    args.kept.check()?;
     match &args.process.name {
         Some(name) => container::check_name(name),
         None => Ok(()),
     }
 }
 
-fn image(args: &ContainerArgs, global: &Global) -> Result<ImageRecord, CliError> {
+/// Returns an image by its name, which may have to be pulled.
+fn image(args: &ContainerArgs, name: &str, global: &Global) -> Result<ImageRecord, CliError> {
     let store = global.store()?;
     let text = args.process.platform.as_deref().filter(|text| !text.is_empty());
     let platform = text.map(Platform::parse).transpose().map_err(|e| CliError::new(e.to_string()))?;
     let policy = args.process.pull.as_deref().unwrap_or("missing");
     if policy != "always" {
-        match store.find_image(&args.image, platform.as_ref()) {
+        match store.find_image(name, platform.as_ref()) {
             Err(StoreError::NoImage(_) | StoreError::WrongPlatform { .. }) if policy == "missing" => {}
             other => return Ok(other?),
         }
     }
-    let reference = Reference::parse(&args.image)?.or_latest();
+    let reference = Reference::parse(name)?.or_latest();
     if policy == "missing" && !args.process.quiet {
         output::talk(&format!("Unable to find image '{}' locally", reference.familiar()));
     }
@@ -228,19 +248,33 @@ pub fn random_id() -> Result<String, CliError> {
 pub struct IdFile<'a>(Option<&'a std::path::Path>);
 
 impl<'a> IdFile<'a> {
-    fn write(args: &'a ContainerArgs, id: &str) -> Result<Self, CliError> {
-        let Some(path) = args.process.cidfile.as_deref() else { return Ok(Self(None)) };
-        if path.exists() {
-            return Err(CliError::new(format!(
+    /// Refuses a file that is there already.
+    ///
+    /// # Errors
+    /// It is.
+    pub fn check(args: &ContainerArgs) -> Result<(), CliError> {
+        match args.process.cidfile.as_deref().filter(|path| path.exists()) {
+            None => Ok(()),
+            Some(path) => Err(CliError::new(format!(
                 "container ID file found, make sure the other container isn't running or delete {}",
                 path.display()
-            )));
+            ))),
         }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// It is there already, or can't be written.
+    pub fn write(args: &'a ContainerArgs, id: &str) -> Result<Self, CliError> {
+        let Some(path) = args.process.cidfile.as_deref() else { return Ok(Self(None)) };
+        Self::check(args)?;
         files::write(path, id.as_bytes())?;
         Ok(Self(Some(path)))
     }
 
-    fn keep(mut self) {
+    /// Lets it stay.
+    pub fn keep(mut self) {
         self.0 = None;
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::error::CliError;
 use super::args::FileArgs;
-use super::mount_flags::{self, Source, Wanted};
+use super::mount_flags::{self, Source, VolumeWish, Wanted};
 use crate::image::ContainerConfig;
 use crate::run::Propagation;
 
@@ -12,14 +12,20 @@ use crate::run::Propagation;
 ///
 /// # Errors
 /// A flag can't be read, or two have one target.
-pub fn wanted(args: &FileArgs, config: &ContainerConfig) -> Result<Vec<Wanted>, CliError> {
+pub fn wanted(args: &FileArgs, given: &[Wanted], config: &ContainerConfig) -> Result<Vec<Wanted>, CliError> {
     let mut all = Vec::new();
     for text in &args.volume {
-        all.push(mount_flags::volume(text)?);
+        let one = mount_flags::volume(text)?;
+        // The same nameless volume twice is one.
+        let again = matches!(one.source, Source::Volume { name: None, .. }) && all.contains(&one);
+        if !again {
+            all.push(one);
+        }
     }
     for text in &args.mount {
         all.push(mount_flags::mount(text)?);
     }
+    all.extend(given.iter().cloned());
     for text in &args.tmpfs {
         all.push(mount_flags::tmpfs(text)?);
     }
@@ -35,7 +41,8 @@ pub fn wanted(args: &FileArgs, config: &ContainerConfig) -> Result<Vec<Wanted>, 
         let target = mount_flags::clean(&Path::new("/").join(path));
         // An image can't hide its own root.
         if target != Path::new("/") && !all.iter().any(|one| one.target == target) {
-            let source = Source::Volume { name: None, copy_up: true, below: None };
+            let made_with = VolumeWish::default();
+            let source = Source::Volume { name: None, copy_up: true, below: None, made_with };
             all.push(Wanted { source, target, read_only: false, propagation: Propagation::Private });
         }
     }
@@ -65,7 +72,10 @@ pub fn resolve(all: &mut [Wanted]) -> Result<(), CliError> {
 }
 
 /// A path as the shell's user means it: from the working directory, or from `HOME`.
-fn absolute(path: &str) -> Result<PathBuf, CliError> {
+///
+/// # Errors
+/// `HOME` or the working directory is missing.
+pub fn absolute(path: &str) -> Result<PathBuf, CliError> {
     if let Some(rest) = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         let home =
             std::env::var_os("HOME").ok_or_else(|| CliError::new(format!("{path}: HOME is not set")))?;
@@ -89,7 +99,7 @@ mod tests {
             image.iter().map(|path| ((*path).to_owned(), serde_json::json!({}))).collect();
         let config: ContainerConfig =
             serde_json::from_value(serde_json::json!({ "Volumes": volumes })).expect("a config");
-        let all = wanted(&args, &config).map_err(|e| e.text)?;
+        let all = wanted(&args, &[], &config).map_err(|e| e.text)?;
         Ok(all.iter().map(|one| one.target.display().to_string()).collect())
     }
 

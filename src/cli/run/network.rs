@@ -2,6 +2,7 @@
 
 use super::super::error::CliError;
 use super::super::hosts;
+use super::super::network::connect::link_local;
 use super::args::{ContainerArgs, NetworkArgs};
 use crate::containers::{Attachment, Config, Containers, NetworkConfig};
 use crate::image::ContainerConfig;
@@ -31,8 +32,8 @@ pub fn config(args: &ContainerArgs, image: &ContainerConfig) -> Result<NetworkCo
     if flags.publish_all {
         publish.extend(all(&exposed, &publish)?);
     }
-    if mode == "host" && !publish.is_empty() {
-        super::super::output::talk("WARNING: Published ports are discarded when using host network mode");
+    if mode == "host" {
+        // The user is told: see `discards_ports`.
         publish.clear();
     }
     let mut extra = Vec::new();
@@ -46,7 +47,7 @@ pub fn config(args: &ContainerArgs, image: &ContainerConfig) -> Result<NetworkCo
         }
     }
     Ok(NetworkConfig {
-        attachments: attachments(flags, &mode)?,
+        attachments: attachments(flags, &args.given.endpoints, &mode)?,
         mode,
         exposed,
         publish,
@@ -58,29 +59,66 @@ pub fn config(args: &ContainerArgs, image: &ContainerConfig) -> Result<NetworkCo
     })
 }
 
+/// Whether ports are to be published that the host's network makes pointless.
+pub fn discards_ports(args: &ContainerArgs) -> bool {
+    let flags = &args.network;
+    (!flags.publish.is_empty() || flags.publish_all) && flags.mode().is_ok_and(|mode| mode == "host")
+}
+
 /// Looks up the containers that the flags name, and checks that the networks are there.
+///
+/// A client elsewhere learns of a missing network when the container starts.
 ///
 /// # Errors
 /// One is not there.
-pub fn resolve(config: &mut Config, args: &NetworkArgs, containers: &Containers) -> Result<(), CliError> {
+pub fn resolve(
+    config: &mut Config,
+    args: &NetworkArgs,
+    remote: bool,
+    containers: &Containers,
+) -> Result<(), CliError> {
     let engine = |e: &dyn std::error::Error| CliError::engine(e);
     if let Some(name) = config.network.mode.strip_prefix("container:") {
-        let other = containers.find(name).map_err(|e| engine(&e))?;
+        if name.is_empty() {
+            let why = "invalid network mode: invalid container format container:<name|id>";
+            return Err(CliError::new(format!("Error response from daemon: {why}")));
+        }
+        let other = containers.find(name).map_err(|e| {
+            CliError::new(format!("Error response from daemon: joining network namespace of container: {e}"))
+        })?;
         config.network.mode = format!("container:{}", other.config.id);
         config.hostname = other.config.hostname;
         config.domainname = other.config.domainname;
     }
     for text in &args.link {
         let (name, alias) = text.split_once(':').unwrap_or((text, text.trim_start_matches('/')));
-        let other = containers
-            .find(name)
-            .map_err(|e| CliError::new(format!("could not get container for {name}: {e}")))?;
-        config.network.links.push((other.config.id, alias.to_owned()));
+        let other = containers.find(name).map_err(|e| {
+            CliError::new(format!("Error response from daemon: could not get container for {name}: {e}"))
+        })?;
+        // Networks that know names know this one as well; on the default network it is a line of `/etc/hosts`.
+        match config.network.attachments.first_mut().filter(|first| first.network != net::DEFAULT) {
+            Some(first) => {
+                let link = (other.config.name, alias.to_owned());
+                if !first.links.contains(&link) {
+                    first.links.push(link);
+                }
+            }
+            None => config.network.links.push((other.config.id, alias.to_owned())),
+        }
     }
     if config.network.attachments.iter().any(|attachment| attachment.network != net::DEFAULT) {
         let networks = net::Networks::open(containers.store().name()).map_err(|e| engine(&e))?;
         for attachment in &mut config.network.attachments {
-            let network = networks.find(&attachment.network).map_err(|e| engine(&e))?;
+            let network = match networks.find(&attachment.network) {
+                // It may yet come to be.
+                Err(net::NetError::NotFound(_)) if remote => continue,
+                Err(error @ net::NetError::NotFound(_)) => {
+                    return Err(CliError::new(format!(
+                        "Error response from daemon: failed to set up container networking: {error}"
+                    )));
+                }
+                other => other.map_err(|e| engine(&e))?,
+            };
             attachment.fits(&network).map_err(|why| invalid(&network.name, why))?;
             attachment.network = network.name;
         }
@@ -111,7 +149,9 @@ impl NetworkArgs {
     }
 }
 
-fn attachments(flags: &NetworkArgs, mode: &str) -> Result<Vec<Attachment>, CliError> {
+fn attachments(flags: &NetworkArgs, given: &[Attachment], mode: &str) -> Result<Vec<Attachment>, CliError> {
+    let local = flags.link_local_ip.iter().map(|text| link_local(text).map_err(|_| local(mode, text)));
+    let local = local.collect::<Result<Vec<_>, _>>()?;
     if ALONE.contains(&mode) || mode.starts_with("container:") {
         return Ok(Vec::new());
     }
@@ -121,22 +161,26 @@ fn attachments(flags: &NetworkArgs, mode: &str) -> Result<Vec<Attachment>, CliEr
         first.aliases.extend(flags.network_alias.iter().cloned());
         first.address = first.address.or(flags.ip);
         first.address6 = first.address6.or(flags.ip6);
+        first.link_local.extend(local);
         if let Some(mac) = &flags.mac_address {
             first.mac = Some(checked_mac(mac)?);
         }
     }
+    for endpoint in given {
+        match all.iter_mut().find(|one| one.network == endpoint.network) {
+            Some(known) => *known = endpoint.clone(),
+            None => all.push(endpoint.clone()),
+        }
+    }
     if all.iter().any(|one| one.network == net::DEFAULT && !one.aliases.is_empty()) {
-        return Err(CliError::new(
-            "Error response from daemon: network-scoped alias is supported only for containers in user defined networks",
-        ));
+        return Err(CliError::new("network-scoped aliases are only supported for user-defined networks"));
     }
     Ok(all)
 }
 
-/// Reads `NAME`, or `name=NAME,alias=..,ip=..,ip6=..,mac-address=..,gw-priority=..`.
+/// Reads `NAME`, or `name=NAME,alias=..,ip=..,ip6=..,mac-address=..,link-local-ip=..,driver-opt=..,gw-priority=..`.
 pub fn attachment(text: &str) -> Result<Attachment, CliError> {
-    let bad =
-        |why: String| CliError::new(format!("invalid argument \"{text}\" for \"--network\" flag: {why}"));
+    let bad = |why: String| CliError::flag("--network", text, why);
     let named = |name: &str| if name == "default" { net::DEFAULT.to_owned() } else { name.to_owned() };
     if !text.contains('=') {
         return Ok(Attachment { network: named(text), ..Attachment::default() });
@@ -158,8 +202,14 @@ pub fn attachment(text: &str) -> Result<Attachment, CliError> {
                 found.address6 =
                     Some(value.parse().map_err(|_| bad(format!("invalid IPv6 address {value}")))?);
             }
-            "link-local-ip" | "driver-opt" => {
-                return Err(bad(format!("{key} is not available in this version")));
+            "link-local-ip" => {
+                found.link_local.push(link_local(value).map_err(|_| local(&found.network, value))?);
+            }
+            "driver-opt" => {
+                let (key, value) = value
+                    .split_once('=')
+                    .ok_or_else(|| bad("invalid key value pair format in driver options".to_owned()))?;
+                found.options.insert(key.trim().to_owned(), value.trim().to_owned());
             }
             _ => return Err(bad(format!("invalid field key {key}"))),
         }
@@ -176,6 +226,10 @@ fn invalid(network: &str, why: impl std::fmt::Display) -> CliError {
     ))
 }
 
+fn local(network: &str, text: &str) -> CliError {
+    invalid(network, format!("invalid link-local IP address: {text}"))
+}
+
 fn checked_mac(text: &str) -> Result<String, CliError> {
     let mac =
         net::mac_from(text).ok_or_else(|| CliError::new(format!("{text} is not a valid mac address")))?;
@@ -188,7 +242,12 @@ fn conflicts(flags: &NetworkArgs, mode: &str) -> Result<(), CliError> {
     if chosen && (ALONE.contains(&mode) || mode == net::DEFAULT) {
         return Err(invalid(mode, "user specified IP address is supported on user defined networks only"));
     }
-    if !mode.starts_with("container:") {
+    let shared = mode.starts_with("container:");
+    if let Some(text) = flags.link_local_ip.first().filter(|_| shared || ALONE.contains(&mode)) {
+        link_local(text).map_err(|_| local(mode, text))?;
+        return Err(invalid(mode, "link-local addresses are for containers with an interface in a network"));
+    }
+    if !shared {
         return Ok(());
     }
     for (given, what) in [

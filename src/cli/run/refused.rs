@@ -10,34 +10,8 @@ pub type Refused = refused::Refused<OfRun>;
 pub struct OfRun;
 
 impl Unavailable for OfRun {
-    const WITHOUT_EFFECT: &'static [(&'static str, &'static [&'static str])] = &[
-        ("isolation", &["default"]),
-        ("userns", &["host"]),
-        ("volume-driver", &["local"]),
-        ("runtime", &["runc"]),
-        ("disable-content-trust", &["true", "false"]),
-        ("oom-kill-disable", &["false"]),
-        ("use-api-socket", &["false"]),
-    ];
-    const BOOLEAN: &'static [&'static str] = &["oom-kill-disable", "disable-content-trust", "use-api-socket"];
-    const ALWAYS: &'static [(&'static str, &'static str)] = &[
-        ("annotation", ""),
-        ("blkio-weight", ""),
-        ("blkio-weight-device", ""),
-        ("cpu-count", ""),
-        ("cpu-percent", ""),
-        ("cpu-rt-period", ""),
-        ("cpu-rt-runtime", ""),
-        ("device-read-bps", ""),
-        ("device-read-iops", ""),
-        ("device-write-bps", ""),
-        ("device-write-iops", ""),
-        ("gpus", ""),
-        ("io-maxbandwidth", ""),
-        ("io-maxiops", ""),
-        ("kernel-memory", ""),
-        ("link-local-ip", ""),
-        ("memory-swappiness", ""),
-        ("storage-opt", ""),
-    ];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static [&'static str])] = &[];
+    const BOOLEAN: &'static [&'static str] = &[];
+    const WINDOWS: &'static [&'static str] = &["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"];
+    const ALWAYS: &'static [(&'static str, &'static str)] = &[];
 }

@@ -1,12 +1,12 @@
 //! With a container in the foreground: what it writes is shown, what is typed is handed on, until it ends or is left.
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::error::CliError;
 use super::super::global::Global;
-use super::super::output;
+use super::super::output::{self, Shown};
 use super::Attached;
 use super::attach::RawMode;
 use super::signals::Proxy;
@@ -21,6 +21,8 @@ pub enum Outcome {
     Detached,
     /// Its monitor is gone.
     Lost,
+    /// What it writes can't be shown any more, and why was said; the container goes on.
+    Unshown,
 }
 
 /// What it means that no more input comes.
@@ -34,18 +36,41 @@ pub enum End {
     Attachment,
 }
 
-/// The sending side of a session, for several threads.
-#[derive(Clone)]
-pub struct Sender(Arc<Mutex<Remote>>);
-
-impl Sender {
+/// What frames for a container go to.
+pub trait Sink: Send + Sync {
     /// Sends a frame; a container that has ended needs none.
-    pub fn send(&self, kind: Kind, bytes: &[u8]) {
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(kind, bytes);
+    fn send(&self, kind: Kind, bytes: &[u8]);
+    /// Leaves the container.
+    fn hang_up(&self);
+}
+
+impl Sink for Mutex<Remote> {
+    fn send(&self, kind: Kind, bytes: &[u8]) {
+        let _ = self.lock().unwrap_or_else(PoisonError::into_inner).send(kind, bytes);
     }
 
     fn hang_up(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).hang_up();
+        self.lock().unwrap_or_else(PoisonError::into_inner).hang_up();
+    }
+}
+
+/// The sending side of a session, for several threads.
+#[derive(Clone)]
+pub struct Sender(Arc<dyn Sink>);
+
+impl Sender {
+    /// Sends to what is given.
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        Self(sink)
+    }
+
+    /// Sends a frame; a container that has ended needs none.
+    pub fn send(&self, kind: Kind, bytes: &[u8]) {
+        self.0.send(kind, bytes);
+    }
+
+    fn hang_up(&self) {
+        self.0.hang_up();
     }
 }
 
@@ -78,7 +103,7 @@ impl Session {
     /// The terminal can't be set up, or the monitor says what means nothing.
     pub fn run(mut self, proxy: Option<&Proxy>) -> Result<Outcome, CliError> {
         let sending = self.remote.try_clone().map_err(|e| CliError::engine(&e))?;
-        let sender = Sender(Arc::new(Mutex::new(sending)));
+        let sender = Sender::new(Arc::new(Mutex::new(sending)));
         let raw = match self.tty && self.stdin && std::io::stdin().is_terminal() {
             true => Some(RawMode::enter()?),
             false => None,
@@ -108,28 +133,35 @@ impl Session {
         }
         let outcome = self.show(&left);
         drop(raw);
-        outcome
+        let (outcome, unshown) = outcome?;
+        if let Some(error) = unshown {
+            output::talk(&error.to_string());
+        }
+        Ok(outcome)
     }
 
-    fn show(&mut self, left: &AtomicBool) -> Result<Outcome, CliError> {
+    fn show(&mut self, left: &AtomicBool) -> Result<(Outcome, Option<std::io::Error>), CliError> {
         loop {
             match self.remote.reply() {
+                // Where nothing can be shown, the session ends, and the container goes on without it.
                 Ok(Some(Reply::Stdout(bytes))) => {
-                    let mut out = std::io::stdout().lock();
-                    // Whoever read us is gone; the container must not stand still for it.
-                    let _ = out.write_all(&bytes).and_then(|()| out.flush());
+                    if let Err(error) = Shown::Stdout.show(&bytes) {
+                        return Ok((Outcome::Unshown, Some(error)));
+                    }
                 }
                 Ok(Some(Reply::Stderr(bytes))) => {
-                    let _ = std::io::stderr().lock().write_all(&bytes);
+                    if let Err(error) = Shown::Stderr.show(&bytes) {
+                        return Ok((Outcome::Unshown, Some(error)));
+                    }
                 }
-                Ok(Some(Reply::Exit(code))) => return Ok(Outcome::Exited(code)),
+                Ok(Some(Reply::Exit(code))) => return Ok((Outcome::Exited(code), None)),
                 Ok(Some(Reply::Failed(failure))) => {
                     return Err(CliError::new(format!("Error response from daemon: {}", failure.text)));
                 }
                 Ok(Some(Reply::Warning(text))) => output::talk(&format!("WARNING: {text}")),
                 Ok(Some(Reply::Done)) => {}
-                _ if left.load(Ordering::Acquire) => return Ok(Outcome::Detached),
-                Ok(None) => return Ok(Outcome::Lost),
+                _ if left.load(Ordering::Acquire) => return Ok((Outcome::Detached, None)),
+                Ok(None) => return Ok((Outcome::Lost, None)),
                 Err(error) => return Err(CliError::engine(&error)),
             }
         }
@@ -188,7 +220,11 @@ impl DetachKeys {
         Self::parse(flag.or(configured.as_deref()).filter(|text| !text.is_empty()).unwrap_or("ctrl-p,ctrl-q"))
     }
 
-    fn parse(text: &str) -> Result<Self, CliError> {
+    /// Reads keys with commas between them.
+    ///
+    /// # Errors
+    /// A word names no key.
+    pub fn parse(text: &str) -> Result<Self, CliError> {
         let bad = || CliError::new(format!("invalid detach keys ({text}) provided"));
         let key = |word: &str| match (word.as_bytes(), word.strip_prefix("ctrl-").map(str::as_bytes)) {
             ([one], _) => Ok(*one),

@@ -4,23 +4,37 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::remote::mount;
 use super::Attached;
 use super::args::ContainerArgs;
 use super::life;
 use crate::containers::Config;
 use crate::image::ContainerConfig;
-use crate::run::{MASKED_PATHS, READ_ONLY_PATHS};
+use crate::net::Wanted;
+use crate::run::{DeviceValue, MASKED_PATHS, READ_ONLY_PATHS};
+
+fn named(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
 
 /// Returns the `Config` part.
 pub fn config(defined: &Config, args: &ContainerArgs, image: &ContainerConfig, attached: Attached) -> Value {
     let (process, life) = (&args.process, &args.life);
-    let env: Vec<String> = defined.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let entrypoint = match process.entrypoint.as_deref() {
-        Some("") => None,
-        Some(path) => Some(vec![path.to_owned()]),
+    // What every container gets of its own accord nobody asked for, and no image made of it shall have it.
+    let asked = |key: &str| image.env.iter().chain(&process.env).any(|pair| named(pair) == key);
+    let own = |key: &str, value: &str| match key {
+        "HOSTNAME" => !asked(key) && defined.hostname.as_deref().unwrap_or(value) == value,
+        "TERM" => !asked(key) && defined.tty && value == "xterm",
+        _ => false,
+    };
+    let pairs = defined.env.iter().filter(|(key, value)| !own(key, value));
+    let env: Vec<String> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
+    let other = super::process::entrypoint(args);
+    let entrypoint = match &other {
+        Some(words) => Some(words.clone()).filter(|words| !words.is_empty()),
         None => image.entrypoint.clone(),
     };
-    let cmd = match (args.command.is_empty(), &process.entrypoint) {
+    let cmd = match (args.command.is_empty(), &other) {
         (false, _) => Some(args.command.clone()),
         (true, Some(_)) => None,
         (true, None) => image.cmd.clone(),
@@ -57,7 +71,7 @@ pub fn config(defined: &Config, args: &ContainerArgs, image: &ContainerConfig, a
         map.shift_remove("ExposedPorts");
     }
     // It was read before without a mistake.
-    if let Ok(Some(health)) = life::shown_health(life, image) {
+    if let Ok(Some(health)) = life::shown_health(life, args.given.health.as_ref(), image) {
         shown["Healthcheck"] = json!(health);
     }
     let signal = life.stop_signal.clone().unwrap_or_else(|| image.stop_signal.clone());
@@ -77,6 +91,7 @@ pub fn config(defined: &Config, args: &ContainerArgs, image: &ContainerConfig, a
 pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
     let list = |texts: &[String]| if texts.is_empty() { Value::Null } else { json!(texts) };
     let (files, security, network, resources) = (&args.files, &args.security, &args.network, &args.resources);
+    let kept = &args.kept;
     let limits = &defined.limits;
     let (policy, count) = defined.restart.shown();
     let tmpfs: BTreeMap<&str, &str> =
@@ -109,10 +124,10 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
         "ContainerIDFile": args.process.cidfile.as_ref().map_or(String::new(), |p| p.display().to_string()),
         "LogConfig": { "Type": defined.log.driver, "Config": defined.log.options },
         "NetworkMode": defined.network.mode,
-        "PortBindings": bindings(defined),
+        "PortBindings": bindings(&defined.network.publish),
         "RestartPolicy": { "Name": policy, "MaximumRetryCount": count },
         "AutoRemove": defined.auto_remove,
-        "VolumeDriver": "",
+        "VolumeDriver": kept.volume_driver.clone().unwrap_or_default(),
         "VolumesFrom": list(&files.volumes_from),
         "ConsoleSize": [0, 0],
         "CapAdd": list(&security.cap_add),
@@ -123,7 +138,7 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
         "DnsSearch": network.dns_search,
         "ExtraHosts": list(&network.add_host),
         "GroupAdd": list(&args.process.group_add),
-        "IpcMode": security.ipc.clone().unwrap_or_else(|| "private".to_owned()),
+        "IpcMode": security.ipc.clone().filter(|mode| !mode.is_empty()).unwrap_or_else(|| "private".to_owned()),
         "Cgroup": "",
         "Links": list(&network.link),
         "OomScoreAdj": defined.oom_score_adj.unwrap_or(0),
@@ -133,35 +148,35 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
         "ReadonlyRootfs": defined.read_only,
         "SecurityOpt": list(&security.security_opt),
         "UTSMode": security.uts.clone().unwrap_or_default(),
-        "UsernsMode": "",
+        "UsernsMode": security.userns.clone().unwrap_or_default(),
         "ShmSize": defined.shm_size,
-        "Runtime": "runc",
-        "Isolation": "",
+        "Runtime": kept.runtime.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "runc".to_owned()),
+        "Isolation": kept.isolation.clone().unwrap_or_default(),
     });
     let limited = json!({
         "CpuShares": limits.cpu_shares.unwrap_or(0),
         "Memory": limits.memory.unwrap_or(0),
-        "NanoCpus": resources.cpus.map_or(0, |cpus| (cpus * 1e9) as u64),
+        "NanoCpus": resources.limits.cpus.map_or(0, |cpus| (cpus * 1e9) as u64),
         "CgroupParent": limits.parent.as_ref().map_or(String::new(), |p| p.display().to_string()),
-        "BlkioWeight": 0,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
-        "CpuPeriod": resources.cpu_period.unwrap_or(0),
-        "CpuQuota": resources.cpu_quota.unwrap_or(0),
-        "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0,
+        "BlkioWeight": limits.io.weight.unwrap_or(0),
+        "BlkioWeightDevice": device_values(&limits.io.weights, "Weight"),
+        "BlkioDeviceReadBps": device_values(&limits.io.read_bps, "Rate"),
+        "BlkioDeviceWriteBps": device_values(&limits.io.write_bps, "Rate"),
+        "BlkioDeviceReadIOps": device_values(&limits.io.read_iops, "Rate"),
+        "BlkioDeviceWriteIOps": device_values(&limits.io.write_iops, "Rate"),
+        "CpuPeriod": resources.limits.cpu_period.unwrap_or(0),
+        "CpuQuota": resources.limits.cpu_quota.unwrap_or(0),
+        "CpuRealtimePeriod": limits.cpu_rt_period.unwrap_or(0),
+        "CpuRealtimeRuntime": limits.cpu_rt_runtime.unwrap_or(0),
         "CpusetCpus": limits.cpuset_cpus.clone().unwrap_or_default(),
         "CpusetMems": limits.cpuset_mems.clone().unwrap_or_default(),
         "Devices": devices,
         "DeviceCgroupRules": list(&limits.device_rules),
-        "DeviceRequests": Value::Null,
+        "DeviceRequests": Some(&defined.device_requests).filter(|list| !list.is_empty()),
         "MemoryReservation": limits.memory_reservation.unwrap_or(0),
         "MemorySwap": swap,
-        "MemorySwappiness": Value::Null,
-        "OomKillDisable": Value::Null,
+        "MemorySwappiness": limits.swappiness,
+        "OomKillDisable": limits.oom_kill_disable.then_some(true),
         "PidsLimit": limits.pids,
         "Ulimits": ulimits,
         "CpuCount": 0,
@@ -174,11 +189,18 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
     if let (Value::Object(all), Value::Object(more)) = (&mut shown, limited) {
         all.extend(more);
     }
+    if !files.mount.is_empty() {
+        // They were read before without a mistake.
+        shown["Mounts"] = files.mount.iter().filter_map(|text| mount(text).ok()).collect();
+    }
     if !tmpfs.is_empty() {
         shown["Tmpfs"] = json!(tmpfs);
     }
     if !sysctls.is_empty() {
         shown["Sysctls"] = json!(sysctls);
+    }
+    if !defined.annotations.is_empty() {
+        shown["Annotations"] = json!(defined.annotations);
     }
     if defined.init {
         shown["Init"] = json!(true);
@@ -186,10 +208,15 @@ pub fn host(defined: &Config, args: &ContainerArgs) -> Value {
     shown
 }
 
+/// Returns devices with their weights or rates, in docker's shape.
+pub fn device_values(list: &[DeviceValue], key: &str) -> Value {
+    list.iter().map(|one| json!({ "Path": one.path, key: one.value })).collect()
+}
+
 /// Returns the ports to publish, in docker's shape.
-fn bindings(defined: &Config) -> Value {
+pub fn bindings(publish: &[Wanted]) -> Value {
     let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for wanted in &defined.network.publish {
+    for wanted in publish {
         let address = wanted.address.map_or(String::new(), |address| address.to_string());
         let port = match wanted.host {
             None => String::new(),

@@ -17,16 +17,17 @@ use crate::containers::{Containers, volumes};
 pub struct LsArgs {
     /// Provide filter values: dangling, driver, label, name
     #[arg(short, long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Format output: table, table TEMPLATE, json, or a template
     #[arg(long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
     /// Only display volume names
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
-const COLUMNS: &[Column] = &[
+/// The fields of a row.
+pub const COLUMNS: &[Column] = &[
     Column { field: "Name", title: "VOLUME NAME" },
     Column { field: "Driver", title: "DRIVER" },
     Column { field: "Scope", title: "SCOPE" },
@@ -40,25 +41,13 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What docker's old format `raw` shows.
-const RAW: &str = "name: {{.Name}}\ndriver: {{.Driver}}\n";
+pub const RAW: &str = "name: {{.Name}}\ndriver: {{.Driver}}\n";
 
 /// Runs the command.
 pub fn ls(args: &LsArgs, global: &Global) -> Result<(), CliError> {
-    let filters = Filters::parse(&args.filter, &["dangling", "driver", "label", "name"])?;
     let containers = all(global)?;
-    let dangling = filters.boolean("dangling")?;
     let uses = volumes::uses(&containers)?;
-    let any = |key: &str, fits: &dyn Fn(&str) -> bool| {
-        let values = filters.values(key);
-        values.is_empty() || values.iter().any(|value| fits(value))
-    };
-    let mut found = volumes::list(&containers)?;
-    found.retain(|volume| {
-        any("name", &|part| volume.name.contains(part))
-            && any("driver", &|driver| driver == "local")
-            && filters.values("label").iter().all(|label| has_label(&volume.labels, label))
-            && dangling.is_none_or(|wanted| wanted != uses.contains_key(&volume.name))
-    });
+    let found = found(&args.filter, &containers)?;
     if args.quiet {
         if args.format.is_some() {
             output::talk("WARNING: Ignoring custom format, because both --format and --quiet are set.");
@@ -76,6 +65,28 @@ pub fn ls(args: &LsArgs, global: &Global) -> Result<(), CliError> {
     let list = List { columns: COLUMNS, default: &["Driver", "Name"], rows };
     let format = format.map(|format| if format.trim() == "raw" { RAW.to_owned() } else { format });
     output::data(&list.render_labelled(format.as_deref(), &labels)?)
+}
+
+/// Returns the volumes that fit filters.
+///
+/// # Errors
+/// A filter is none, or the volumes can't be read.
+pub fn found(filters: &[String], containers: &Containers) -> Result<Vec<volumes::Volume>, CliError> {
+    let filters = Filters::parse(filters, &["dangling", "driver", "label", "name"])?;
+    let dangling = filters.boolean("dangling")?;
+    let uses = volumes::uses(containers)?;
+    let any = |key: &str, fits: &dyn Fn(&str) -> bool| {
+        let values = filters.values(key);
+        values.is_empty() || values.iter().any(|value| fits(value))
+    };
+    let mut found = volumes::list(containers)?;
+    found.retain(|volume| {
+        any("name", &|part| volume.name.contains(part))
+            && any("driver", &|driver| driver == "local")
+            && filters.values("label").iter().all(|label| has_label(&volume.labels, label))
+            && dangling.is_none_or(|wanted| wanted != uses.contains_key(&volume.name))
+    });
+    Ok(found)
 }
 
 /// Returns a row; who uses it and its size only where that was counted.

@@ -1,6 +1,6 @@
 //! `volume create`, `ls`, `inspect`, `rm`, `prune`
 
-mod ls;
+pub(super) mod ls;
 mod prune;
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use super::inspect::Shown;
 use super::output;
 use crate::containers::{Containers, volumes};
 
-pub use ls::LsArgs;
-pub use prune::{PruneArgs, remove_unused};
+pub use ls::{LsArgs, found};
+pub use prune::{PruneArgs, prune_step, remove_unused};
 
 /// `volume ...`
 #[derive(Debug, Subcommand)]
@@ -42,15 +42,33 @@ pub struct CreateArgs {
     /// Name; without, the volume is anonymous
     #[arg(value_name = "VOLUME")]
     name: Option<String>,
+    /// The name, as it was given once
+    #[arg(long = "name", value_name = "VOLUME", hide = true)]
+    old_name: Option<String>,
     /// Volume driver: local
     #[arg(short, long, value_name = "DRIVER", default_value = "local")]
-    driver: String,
+    pub driver: String,
     /// Set metadata for a volume
     #[arg(long, value_name = "KEY=VALUE")]
-    label: Vec<String>,
+    pub label: Vec<String>,
     /// Set driver specific options: type, device, o
     #[arg(short, long, value_name = "KEY=VALUE")]
-    opt: Vec<String>,
+    pub opt: Vec<String>,
+}
+
+impl CreateArgs {
+    /// Returns the name.
+    ///
+    /// # Errors
+    /// It is given in both ways.
+    pub fn name(&self) -> Result<Option<&String>, CliError> {
+        if self.name.is_some() && self.old_name.is_some() {
+            return Err(CliError::new(
+                "conflicting options: cannot specify a volume-name through both --name and as a positional arg",
+            ));
+        }
+        Ok(self.name.as_ref().or(self.old_name.as_ref()))
+    }
 }
 
 /// Display detailed information on one or more volumes
@@ -58,10 +76,10 @@ pub struct CreateArgs {
 pub struct InspectArgs {
     /// Volumes
     #[arg(required = true, value_name = "VOLUME")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Format output: json, or a template
     #[arg(short, long, value_name = "STRING")]
-    format: Option<String>,
+    pub format: Option<String>,
 }
 
 /// Remove one or more volumes
@@ -69,10 +87,10 @@ pub struct InspectArgs {
 pub struct RmArgs {
     /// Volumes
     #[arg(required = true, value_name = "VOLUME")]
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// A volume that is not there is no mistake
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
 }
 
 /// Runs a command of the group.
@@ -90,7 +108,8 @@ pub fn run(command: &VolumeCommand, global: &Global) -> Result<ExitCode, CliErro
     Ok(ExitCode::SUCCESS)
 }
 
-fn pairs(texts: &[String]) -> BTreeMap<String, String> {
+/// Takes `key=value`s apart; what has no `=` has an empty value.
+pub fn pairs(texts: &[String]) -> BTreeMap<String, String> {
     let pair = |text: &String| {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         (key.to_owned(), value.to_owned())
@@ -98,27 +117,50 @@ fn pairs(texts: &[String]) -> BTreeMap<String, String> {
     texts.iter().map(pair).collect()
 }
 
+/// Takes labels of volumes and networks apart.
+///
+/// # Errors
+/// One has no name.
+pub fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+    match texts.iter().find(|text| text.starts_with('=')) {
+        Some(text) => Err(CliError::flag("--label", text, format!("invalid label '{text}': empty name"))),
+        None => Ok(pairs(texts)),
+    }
+}
+
 fn create(args: &CreateArgs, global: &Global) -> Result<(), CliError> {
+    let name = args.name()?.map_or("", String::as_str);
+    output::line(&make(name, &args.driver, labels(&args.label)?, &pairs(&args.opt), global)?)
+}
+
+/// Makes a volume unless there is one of the name, and returns its name; without one it is anonymous.
+///
+/// # Errors
+/// The name or an option is none, or there is no such driver.
+pub fn make(
+    name: &str,
+    driver: &str,
+    mut labels: BTreeMap<String, String>,
+    options: &BTreeMap<String, String>,
+    global: &Global,
+) -> Result<String, CliError> {
     let containers = all(global)?;
-    let mut labels = pairs(&args.label);
-    let name = match args.name.as_deref().filter(|name| !name.is_empty()) {
+    let name = match Some(name).filter(|name| !name.is_empty()) {
         Some(name) => name.to_owned(),
         None => {
             labels.insert(volumes::ANONYMOUS.to_owned(), String::new());
             super::run::random_id()?
         }
     };
-    if args.driver != "local" {
-        let driver = &args.driver;
+    if driver != "local" {
         return Err(CliError::new(format!(
             "Error response from daemon: create {name}: error looking up volume plugin {driver}: plugin \
              \"{driver}\" not found"
         )));
     }
-    let options = pairs(&args.opt);
-    volumes::check_options(&name, &options)?;
-    volumes::create(&containers, &name, &labels, &options)?;
-    output::line(&name)
+    volumes::check_options(&name, options)?;
+    volumes::create(&containers, &name, &labels, options)?;
+    Ok(name)
 }
 
 /// Returns the document of a volume, if there is one.

@@ -16,16 +16,16 @@ use crate::containers::{ContainerError, volumes};
 pub struct PruneArgs {
     /// Remove all unused volumes, not just anonymous ones
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    force: bool,
+    pub force: bool,
     /// Provide filter values: label, all
     #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    pub filter: Vec<String>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 }
 
 /// Runs the command.
@@ -38,7 +38,7 @@ pub fn prune(args: &PruneArgs, global: &Global) -> Result<(), CliError> {
     if !args.dry_run && !confirmed(args.force, &question)? {
         return Ok(());
     }
-    let freed = remove_unused(global, every, &filters, args.dry_run)?;
+    let freed = prune_step(global, every, &filters, args.dry_run)?;
     let total = if args.dry_run { "Total reclaimable space" } else { "Total reclaimed space" };
     output::line(&format!("{total}: {}", human::size(freed)))
 }
@@ -47,12 +47,24 @@ pub fn prune(args: &PruneArgs, global: &Global) -> Result<(), CliError> {
 ///
 /// # Errors
 /// One can't be removed.
+pub fn prune_step(global: &Global, every: bool, filters: &Filters, dry_run: bool) -> Result<u64, CliError> {
+    let (names, freed) = remove_unused(global, every, filters, dry_run)?;
+    if !names.is_empty() {
+        output::data(&format!("Deleted Volumes:\n{}\n\n", names.join("\n")))?;
+    }
+    Ok(freed)
+}
+
+/// Removes volumes that no container uses, and returns their names and the bytes that they took.
+///
+/// # Errors
+/// One can't be removed.
 pub fn remove_unused(
     global: &Global,
     every: bool,
     filters: &Filters,
     dry_run: bool,
-) -> Result<u64, CliError> {
+) -> Result<(Vec<String>, u64), CliError> {
     let containers = all(global)?;
     let uses = volumes::uses(&containers)?;
     let (mut names, mut freed) = (Vec::new(), 0);
@@ -75,8 +87,5 @@ pub fn remove_unused(
             Err(error) => return Err(CliError::engine(&error)),
         }
     }
-    if !names.is_empty() {
-        output::data(&format!("Deleted Volumes:\n{}\n\n", names.join("\n")))?;
-    }
-    Ok(freed)
+    Ok((names, freed))
 }

@@ -8,8 +8,10 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::tls::{TlsOptions, TlsStream};
+
 /// How long a connection may take to be made.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between attempts to connect anew.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long is waited at the end for what is not sent yet.
@@ -22,6 +24,7 @@ pub(super) const WAITING: usize = 1 << 20;
 pub(super) enum Address {
     Udp(String),
     Tcp(String),
+    Tls(String, TlsOptions),
     /// Either a stream or datagrams, whatever listens.
     Unix(PathBuf),
     Datagrams(PathBuf),
@@ -31,6 +34,7 @@ pub(super) enum Address {
 enum Socket {
     Udp(UdpSocket),
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     Unix(UnixStream),
     Datagrams(UnixDatagram),
 }
@@ -57,6 +61,9 @@ impl Socket {
                 Self::Udp(socket)
             }
             Address::Tcp(host) => Self::Tcp(TcpStream::connect_timeout(&resolve(host)?, PATIENCE)?),
+            Address::Tls(host, options) => {
+                Self::Tls(Box::new(TlsStream::connect(host, resolve(host)?, options, PATIENCE)?))
+            }
             Address::Datagrams(path) => datagrams(path)?,
             Address::Unix(path) => match UnixStream::connect(path) {
                 Ok(stream) => Self::Unix(stream),
@@ -68,6 +75,8 @@ impl Socket {
         match &socket {
             Self::Udp(socket) => socket.set_nonblocking(true),
             Self::Tcp(socket) => socket.set_nonblocking(true),
+            // It is since its handshake.
+            Self::Tls(_) => Ok(()),
             Self::Unix(socket) => socket.set_nonblocking(true),
             Self::Datagrams(socket) => socket.set_nonblocking(true),
         }?;
@@ -78,6 +87,7 @@ impl Socket {
         match self {
             Self::Udp(socket) => socket.as_fd(),
             Self::Tcp(socket) => socket.as_fd(),
+            Self::Tls(stream) => stream.fd(),
             Self::Unix(socket) => socket.as_fd(),
             Self::Datagrams(socket) => socket.as_fd(),
         }
@@ -87,8 +97,22 @@ impl Socket {
         match self {
             Self::Udp(socket) => socket.send(bytes),
             Self::Tcp(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
             Self::Unix(socket) => socket.write(bytes),
             Self::Datagrams(socket) => socket.send(bytes),
+        }
+    }
+
+    /// Whether something was taken that is not sent yet.
+    fn is_pending(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.is_pending())
+    }
+
+    /// Sends what was taken.
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tls(stream) => stream.flush(),
+            _ => Ok(()),
         }
     }
 }
@@ -132,7 +156,7 @@ impl Link {
 
     /// Returns what can be waited for until more can be written.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().filter(|_| !self.waiting.is_empty()).map(Socket::fd)
+        self.socket.as_ref().filter(|socket| !self.waiting.is_empty() || socket.is_pending()).map(Socket::fd)
     }
 
     /// Returns when it is tried to connect anew.
@@ -145,6 +169,13 @@ impl Link {
         if self.socket.is_none() && !self.waiting.is_empty() && self.tried.elapsed() >= AGAIN {
             self.socket = Socket::connect(&self.address).ok();
             self.tried = Instant::now();
+        }
+        if let Some(socket) = &mut self.socket {
+            match socket.flush() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => self.reconnect(),
+                Ok(()) => {}
+            }
         }
         while let (Some(socket), Some(message)) = (&mut self.socket, self.waiting.front_mut()) {
             match socket.write(message) {
@@ -167,6 +198,11 @@ impl Link {
         }
     }
 
+    /// Whether something is not sent yet.
+    fn has_more(&self) -> bool {
+        !self.waiting.is_empty() || self.socket.as_ref().is_some_and(Socket::is_pending)
+    }
+
     fn taken(&mut self) {
         self.size -= self.waiting.pop_front().map_or(0, |message| message.len());
     }
@@ -181,9 +217,7 @@ impl Link {
     /// Writes what waits, at most for a while.
     pub fn finish(&mut self) {
         let limit = Instant::now() + LAST;
-        while let Some(left) =
-            limit.checked_duration_since(Instant::now()).filter(|_| !self.waiting.is_empty())
-        {
+        while let Some(left) = limit.checked_duration_since(Instant::now()).filter(|_| self.has_more()) {
             self.write();
             let Some(fd) = self.fd() else {
                 if self.socket.is_none() && !self.waiting.is_empty() {

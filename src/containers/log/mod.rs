@@ -15,6 +15,7 @@ mod options;
 mod output;
 mod read;
 mod syslog;
+mod tls;
 mod write;
 
 pub use lines::Stream;

@@ -148,7 +148,7 @@ fn first(addresses: &[Address], config: &super::Config) -> Result<Link, Containe
 fn dialled(address: &Address, error: &io::Error) -> String {
     let (kind, to) = match address {
         Address::Udp(host) => ("udp", host.clone()),
-        Address::Tcp(host) => ("tcp", host.clone()),
+        Address::Tcp(host) | Address::Tls(host, _) => ("tcp", host.clone()),
         Address::Unix(path) => ("unix", path.display().to_string()),
         Address::Datagrams(path) => ("unixgram", path.display().to_string()),
     };

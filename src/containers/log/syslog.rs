@@ -9,6 +9,7 @@ use super::super::config::LogConfig;
 use super::super::error::ContainerError;
 use super::lines::Stream;
 use super::link::Address;
+use super::tls::TlsOptions;
 
 /// Names of facilities, in the order of their numbers (RFC 5424, 6.2.1); some have none.
 const FACILITIES: [&str; 24] = [
@@ -67,14 +68,21 @@ impl Settings {
         };
         let addresses = match option("syslog-address") {
             "" => OWN.map(|path| Address::Unix(PathBuf::from(path))).to_vec(),
-            text => vec![address(text)?],
+            text => vec![address(text, config)?],
         };
+        let secure = matches!(addresses[..], [Address::Tls(..)]);
         match config.options.keys().find(|key| key.starts_with("syslog-tls-")) {
-            Some(key) => {
-                refuse(format!("log opt '{key}' is only for tcp+tls, which is not available in this version"))
+            Some(key) if !secure => {
+                refuse(format!("log opt '{key}' is only for syslog-address=tcp+tls://HOST"))
             }
-            None => Ok(Self { addresses, facility, form }),
+            _ => Ok(Self { addresses, facility, form }),
         }
+    }
+
+    /// Whether messages are counted on the stream rather than lines (RFC 5425, 4.3), as docker does it.
+    fn counts(&self) -> bool {
+        let modern = matches!(self.form, Form::Rfc5424 | Form::Rfc5424Micro);
+        modern && matches!(self.addresses[..], [Address::Tls(..)])
     }
 
     /// Returns a line as a message.
@@ -96,12 +104,13 @@ impl Settings {
                 format!("<{priority}>1 {}{zone} {host} {tag} {pid} {tag} - ", now.strftime(format))
             }
         };
-        [head.as_bytes(), line, b"\n"].concat()
+        let message = [head.as_bytes(), line, b"\n"].concat();
+        if self.counts() { [message.len().to_string().as_bytes(), b" ", &message].concat() } else { message }
     }
 }
 
 /// Reads docker's `syslog-address`.
-fn address(text: &str) -> Result<Address, ContainerError> {
+fn address(text: &str, config: &LogConfig) -> Result<Address, ContainerError> {
     let refuse = |text: String| Err(ContainerError::Refused(text));
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let host = |rest: &str| {
@@ -119,9 +128,25 @@ fn address(text: &str) -> Result<Address, ContainerError> {
             }
             Ok(if scheme == "unix" { Address::Unix(path) } else { Address::Datagrams(path) })
         }
-        "tcp+tls" => refuse("syslog-address: tcp+tls is not available in this version".to_owned()),
+        "tcp+tls" => Ok(Address::Tls(host(rest), tls(config)?)),
         other => refuse(format!("unsupported scheme: '{other}'")),
     }
+}
+
+/// Reads the options of TLS.
+fn tls(config: &LogConfig) -> Result<TlsOptions, ContainerError> {
+    let file = |key: &str| config.options.get(key).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let identity = match (file("syslog-tls-cert"), file("syslog-tls-key")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            let text = "syslog-tls-cert and syslog-tls-key go together".to_owned();
+            return Err(ContainerError::Refused(text));
+        }
+    };
+    // Docker looks whether the option is there, not at its value.
+    let skip_verify = config.options.contains_key("syslog-tls-skip-verify");
+    Ok(TlsOptions { authority: file("syslog-tls-ca-cert"), identity, skip_verify })
 }
 
 #[cfg(test)]
@@ -139,9 +164,10 @@ mod tests {
             ("udp://10.0.0.1", Address::Udp("10.0.0.1:514".to_owned())),
             ("udp://[::1]", Address::Udp("[::1]:514".to_owned())),
             ("tcp://log.example:601/", Address::Tcp("log.example:601".to_owned())),
+            ("tcp+tls://h:6514", Address::Tls("h:6514".to_owned(), TlsOptions::default())),
             ("unixgram:///", Address::Datagrams("/".into())),
         ] {
-            assert_eq!(address(text).expect("an address"), expected, "{text}");
+            assert_eq!(address(text, &LogConfig::default()).expect("an address"), expected, "{text}");
         }
     }
 

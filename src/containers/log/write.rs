@@ -52,9 +52,6 @@ impl Limits {
                 _ => {}
             }
         }
-        if config.driver == "json-file" && limits.size.is_none() && limits.files > 1 {
-            return Err(ContainerError::Refused("cannot set max-file without setting max-size".to_owned()));
-        }
         Ok(limits)
     }
 }

@@ -117,8 +117,13 @@ impl Client {
 
     /// Sends a frame with a descriptor; to be used before anything else waits.
     pub fn send_descriptor(&mut self, kind: Kind, fd: BorrowedFd<'_>) {
+        self.send_descriptors(kind, &[fd]);
+    }
+
+    /// Sends a frame with descriptors; to be used before anything else waits.
+    pub fn send_descriptors(&mut self, kind: Kind, fds: &[BorrowedFd<'_>]) {
         let frame = Frame::encode(kind, b"");
-        match descriptors::send(&self.stream, &frame, &[fd]) {
+        match descriptors::send(&self.stream, &frame, fds) {
             Ok(count) if count == frame.len() && self.output.is_empty() => {}
             _ => self.gone = true,
         }

@@ -13,6 +13,7 @@ use super::super::protocol::{Exec, Kind};
 use super::super::remote::Failure;
 use super::super::start::guest;
 use super::super::state::Status;
+use super::super::volumes;
 use super::client::Role;
 use super::{Monitor, failure};
 use crate::run::{CapSet, Exit, Input, Io, Joined, NamespaceExecutor, Output, Running, process_root};
@@ -96,6 +97,9 @@ impl Monitor {
             _ if !running => return Err(refused(format!("container {id} is not running"))),
             _ => {}
         }
+        if let Some(record) = &request.id {
+            self.container.begin_exec(record).map_err(|error| failure(&error))?;
+        }
         let mut next = || if fds.is_empty() { None } else { Some(fds.remove(0)) };
         let stdin = if request.stdin && !request.tty { next() } else { None };
         let stdin = stdin.map_or(Input::Null, Input::Fd);
@@ -109,6 +113,9 @@ impl Monitor {
             }
         };
         let started = self.start_guest(request, Io { stdin, output }, outputs);
+        if let (Ok(guest), Some(record)) = (&started, &request.id) {
+            self.container.note_exec(record, |record| record.pid = guest.process.pid());
+        }
         started.map_err(|error| {
             let Failure { code, text } = failure(&error);
             let code = match &error {
@@ -116,6 +123,9 @@ impl Monitor {
                 ContainerError::Start(_) => code,
                 _ => 1,
             };
+            if let Some(record) = &request.id {
+                self.container.note_exec(record, |record| record.exit_code = Some(i32::from(code)));
+            }
             // What was found out before the process was made is not the runtime's fault.
             let text = match &error {
                 ContainerError::Start(_) => {
@@ -147,9 +157,15 @@ impl Monitor {
         };
         let root = joined.root().map_err(|_| gone())?;
         let spec = guest(&self.container, request, &root)?;
-        let id = random_id()?;
         let command = request.args.join(" ");
-        self.container.event(&format!("exec_create: {command}"), &[("execID", &id)]);
+        let id = match &request.id {
+            Some(id) => id.clone(),
+            None => {
+                let id = random_id()?;
+                self.container.event(&format!("exec_create: {command}"), &[("execID", &id)]);
+                id
+            }
+        };
         let process = self.join(&joined, &spec, io)?;
         if let Some(terminal) = process.terminal() {
             let copy = terminal.try_clone_to_owned();
@@ -180,6 +196,19 @@ impl Monitor {
         client.role = Role::Answered;
     }
 
+    /// Gives the file system of a volume to another container's monitor.
+    pub(super) fn give_volume(&mut self, number: usize, name: &str) {
+        let running = self.run.as_ref().filter(|run| run.ended.is_none());
+        let place = volumes::path(self.container.all(), name);
+        let parts = running.and_then(|run| run.volumes.get(name)).and_then(|shared| shared.parts(&place));
+        let client = &mut self.clients[number];
+        match &parts {
+            Some((mount, namespace)) => client.send_descriptors(Kind::Done, &[mount.as_fd(), *namespace]),
+            None => client.send(Kind::Done, b""),
+        }
+        client.role = Role::Answered;
+    }
+
     /// Whether a guest's client is there.
     pub(super) fn has_client(&self, guest: &Guest) -> bool {
         self.clients.iter().any(|client| !client.gone && client.guest.as_ref() == Some(&guest.id))
@@ -200,11 +229,21 @@ impl Monitor {
 
     fn guest_ended(&mut self, mut guest: Guest) {
         let code = guest.process.wait().map_or(137, Exit::code);
+        self.container.note_exec(&guest.id, |record| record.exit_code = Some(code));
         for client in self.clients.iter_mut().filter(|client| client.guest.as_ref() == Some(&guest.id)) {
             client.send(Kind::Exit, &code.to_le_bytes());
             (client.role, client.guest) = (Role::Answered, None);
         }
         self.container.event("exec_die", &[("execID", &guest.id), ("exitCode", &code.to_string())]);
+    }
+
+    /// Gives the terminal of a guest another size.
+    pub(super) fn resize_guest(&self, id: &str, rows: u16, columns: u16) -> Result<(), String> {
+        let guest = self.guests.iter().find(|guest| guest.id == id);
+        let guest = guest.ok_or_else(|| format!("Exec process {id} is not running"))?;
+        // Without a terminal there is nothing to resize.
+        let _ = guest.process.resize(rows, columns);
+        Ok(())
     }
 
     /// Ends the guests of a run that has ended.

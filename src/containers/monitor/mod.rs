@@ -28,7 +28,9 @@ use super::protocol::{Frame, Kind, Request};
 use super::remote::{Failure, SOCKET, socket_path};
 use super::start::Layers;
 use super::state::{State, Status};
+use super::{exec_record, waiting};
 use crate::fs::Root;
+use crate::net::stay;
 use crate::run::NamespaceExecutor;
 use crate::store::{Store, StoreOptions};
 use client::Client;
@@ -38,8 +40,8 @@ use process::Run;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long after a start, or a guest's, a monitor gives back the memory that this needed.
 const REST: Duration = Duration::from_millis(300);
-/// How often, 5 ms apart, a lock is tried that a reader may hold for a look.
-const LOCK_TRIES: u32 = 40;
+/// How long a lock is tried that a reader may hold for a look, or the last monitor while it leaves.
+const LEAVING: Duration = Duration::from_secs(30);
 
 /// What a monitor is told.
 #[derive(Debug)]
@@ -118,17 +120,7 @@ fn tell(stream: &mut UnixStream, kind: Kind, bytes: &[u8]) -> Result<(), Contain
 
 /// Puts an error in words, with its causes.
 fn failure(error: &ContainerError) -> Failure {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    Failure { code: error.exit_code(), text }
+    Failure { code: error.exit_code(), text: crate::causes::chain(error) }
 }
 
 /// What a beginning monitor found.
@@ -151,10 +143,17 @@ impl Monitor {
             // The last one was killed, and nobody has looked since.
             before = container.settle(before)?;
         }
+        exec_record::forget(container.dir());
         let store = Store::open(&options.root, &options.store)?;
         let lease = store.lease()?;
         lease.keep_layers(&container.config.layers)?;
+        for layers in container.config.mounted_images() {
+            lease.keep_layers(layers)?;
+        }
         let layers = Layers::show(&container, &store)?;
+        if layers.in_user_namespace() {
+            stay(containers.store().name()).map_err(ContainerError::Network)?;
+        }
         let log = Log::open(&container, &options.tag)?;
         let state = State { status: before.status, finished: before.finished, ..State::default() };
         // What is shown stays shown: a mounted layer can't go, and containers keep their image from collection.
@@ -190,8 +189,25 @@ impl Monitor {
         let listener = UnixListener::bind(path).map_err(|e| ContainerError::io("listen", e))?;
         listener.set_nonblocking(true).map_err(|e| ContainerError::io("listen", e))?;
         self.listener = Some(listener);
-        let size = attach.map_or((0, 0), |a| (a.rows, a.columns));
+        self.take_waiting()?;
+        let sizes = self.clients.iter().map(|client| (client.attach.rows, client.attach.columns));
+        let waiting = sizes.max().unwrap_or((0, 0));
+        let size = attach.map_or((0, 0), |a| (a.rows, a.columns)).max(waiting);
         self.start(size)?;
+        Ok(())
+    }
+
+    /// Takes those who are there before the process is, so that they miss nothing.
+    fn take_waiting(&mut self) -> Result<(), ContainerError> {
+        for (stream, request) in waiting::take(self.container.dir()) {
+            let mut client = Client::new(stream)?;
+            match request {
+                Request::Attach(attach) => client.begin(Some(attach)),
+                Request::Wait => client.role = client::Role::Waiter,
+                _ => continue,
+            }
+            self.clients.push(client);
+        }
         Ok(())
     }
 
@@ -229,7 +245,8 @@ impl Monitor {
 }
 
 fn take_lock(container: &Container) -> Result<Option<Root>, ContainerError> {
-    for attempt in 0..LOCK_TRIES {
+    let limit = Instant::now() + LEAVING;
+    for attempt in 0.. {
         if let Some(lock) = container.try_lock()? {
             return Ok(Some(lock));
         }
@@ -237,7 +254,10 @@ fn take_lock(container: &Container) -> Result<Option<Root>, ContainerError> {
         if attempt > 2 && container.written_state()?.status.has_monitor() {
             return Ok(None);
         }
+        if Instant::now() > limit {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(None)
+    Err(ContainerError::Refused(format!("container {} is held by another process", container.config.id)))
 }

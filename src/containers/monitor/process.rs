@@ -1,7 +1,7 @@
 //! One run of the container's process, and the pipes or the terminal between it and the monitor.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -9,14 +9,21 @@ use rustix::pipe::PipeFlags;
 
 use super::super::error::ContainerError;
 use super::super::log::Stream;
+use super::super::volumes::Mounted;
 use crate::run::{Input, Io, Output, Running};
 
 /// Bytes that may wait for standard input before a client is not read any more.
 const FULL: usize = 256 << 10;
+/// How long output is read after the end, when others than the container's own processes hold it open and nothing comes.
+const DRAIN: Duration = Duration::from_secs(1);
+/// More than the container itself can have left behind: what comes then is others'.
+const LEFT: usize = 1 << 20;
 
 /// A run.
 pub(super) struct Run {
     pub process: Box<dyn Running>,
+    /// The file systems of its volumes.
+    pub volumes: Mounted,
     pub began: Instant,
     /// Our ends of what it writes, until it ends.
     outputs: Vec<(Stream, OwnedFd)>,
@@ -28,6 +35,10 @@ pub(super) struct Run {
     tty: bool,
     /// When it was seen to have ended.
     pub ended: Option<Instant>,
+    /// When something of it was read last since then.
+    stirred: Option<Instant>,
+    /// Bytes that were read since its end.
+    left: usize,
 }
 
 /// Our ends, and the process's.
@@ -84,7 +95,12 @@ pub(super) struct OurEnds {
 
 impl Run {
     /// Joins a process with our ends of its pipes, or of its terminal.
-    pub fn new(process: Box<dyn Running>, ends: OurEnds, tty: bool) -> Result<Self, ContainerError> {
+    pub fn new(
+        process: Box<dyn Running>,
+        ends: OurEnds,
+        tty: bool,
+        volumes: Mounted,
+    ) -> Result<Self, ContainerError> {
         let OurEnds { mut outputs, mut stdin } = ends;
         if let Some(terminal) = process.terminal() {
             let copy =
@@ -95,7 +111,8 @@ impl Run {
             outputs = vec![(Stream::Stdout, ours)];
         }
         let (began, waiting) = (Instant::now(), Vec::new());
-        Ok(Self { process, began, outputs, stdin, waiting, ends: false, tty, ended: None })
+        let (ended, stirred, left) = (None, None, 0);
+        Ok(Self { process, volumes, began, outputs, stdin, waiting, ends: false, tty, ended, stirred, left })
     }
 
     pub fn outputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -105,6 +122,16 @@ impl Run {
     /// Whether all was read that it wrote.
     pub fn is_drained(&self) -> bool {
         self.outputs.is_empty()
+    }
+
+    /// Returns when no more is read of one that has ended, though others hold its output open.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.ended.map(|at| self.stirred.unwrap_or(at).max(at) + DRAIN)
+    }
+
+    /// Whether it has ended and what it left is still being read.
+    pub fn leaves(&self) -> bool {
+        self.ended.is_some() && self.left < LEFT
     }
 
     /// Where what waits for it can be written.
@@ -152,15 +179,23 @@ impl Run {
     /// Reads what it wrote, once from each.
     pub fn read(&mut self, mut take: impl FnMut(Stream, &[u8])) {
         let mut buffer = [0; 32 << 10];
+        let mut total = 0;
         self.outputs.retain(|(stream, fd)| match rustix::io::read(fd, &mut buffer[..]) {
             Ok(0) => false,
             Ok(count) => {
+                total += count;
                 take(*stream, &buffer[..count]);
                 true
             }
             // A terminal whose other side is closed fails with EIO: that is its end.
             Err(errno) => matches!(errno, Errno::AGAIN | Errno::INTR),
         });
+        if self.ended.is_some() && total > 0 {
+            self.left += total;
+            if self.left < LEFT {
+                self.stirred = Some(Instant::now());
+            }
+        }
     }
 
     /// Closes its terminal, so that a shell on it reads its end.

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::error::ContainerError;
 use super::super::protocol::{Frame, Kind, Request, number};
 use super::super::remote::Failure;
+use super::super::start::cgroup_name;
 use super::super::state::Status;
 use super::Monitor;
 use super::client::Role;
-use crate::run::{freeze_cgroup, thaw_cgroup};
+use crate::run::{Limits, freeze_cgroup, thaw_cgroup};
 
 impl Monitor {
     /// Reads what a client says, and does it.
@@ -79,6 +81,7 @@ impl Monitor {
                 return;
             }
             Request::Root => return self.give_root(number),
+            Request::Volume(name) => return self.give_volume(number, &name),
             Request::Exec(request) => return self.exec(number, &request),
             Request::Execs => {
                 let ids: Vec<&str> = self.guests.iter().map(|guest| guest.id.as_str()).collect();
@@ -100,10 +103,14 @@ impl Monitor {
             Request::Pause => self.freeze(true).map(|()| true),
             Request::Unpause => self.freeze(false).map(|()| true),
             Request::Reload => self.reload().map(|()| true),
+            Request::Limits(limits) => self.extend(*limits).map(|()| true),
             Request::Networks => self.change_networks().map(|()| true),
-            Request::Resize { rows, columns } => {
+            Request::Resize { rows, columns, exec: None } => {
                 self.resize(&[rows.to_le_bytes(), columns.to_le_bytes()].concat());
                 Ok(true)
+            }
+            Request::Resize { rows, columns, exec: Some(id) } => {
+                self.resize_guest(&id, rows, columns).map(|()| true)
             }
         };
         let Some(client) = self.clients.get_mut(number) else { return };
@@ -161,7 +168,7 @@ impl Monitor {
     fn freeze(&mut self, freeze: bool) -> Result<(), String> {
         let id = &self.container.config.id;
         match (freeze, self.state.status) {
-            (true, Status::Paused) => return Err(format!("container {id} is already paused")),
+            (true, Status::Paused) => return Err(format!("Container {id} is already paused")),
             (true, Status::Running) | (false, Status::Paused) => {}
             (true, Status::Restarting) => {
                 return Err(format!("container {id} is restarting, wait until the container is running"));
@@ -174,6 +181,23 @@ impl Monitor {
         self.state.status = if freeze { Status::Paused } else { Status::Running };
         self.container.event(if freeze { "pause" } else { "unpause" }, &[]);
         self.container.write_state(&self.state).map_err(|e| e.to_string())
+    }
+
+    /// Makes cgroups for limits that the container was started without.
+    fn extend(&mut self, mut limits: Limits) -> Result<(), String> {
+        limits.parent.clone_from(&self.container.config.limits.parent);
+        let name = cgroup_name(&self.container);
+        let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) else {
+            return Err(format!("container {} is not running", self.container.config.id));
+        };
+        // Should this process be killed before they are done, others know where to look.
+        let missing = run.process.missing_cgroups(&limits, &name).map_err(|e| e.to_string())?;
+        self.state.cgroups.extend(missing);
+        self.container.write_state(&self.state).map_err(|e| e.to_string())?;
+        let done = run.process.extend(&limits, &name);
+        self.state.cgroups = run.process.cgroups();
+        self.container.write_state(&self.state).map_err(|e| e.to_string())?;
+        done.map(drop).map_err(|error| super::failure(&ContainerError::Run(error)).text)
     }
 
     fn change_networks(&mut self) -> Result<(), String> {

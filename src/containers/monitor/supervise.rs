@@ -8,17 +8,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::super::config::RestartPolicy;
 use super::super::error::ContainerError;
+use super::super::hooks;
 use super::super::protocol::Kind;
 use super::super::settle::start_time;
-use super::super::start::prepare;
+use super::super::share::share;
+use super::super::start::{Prepared, prepare};
 use super::super::state::Status;
 use super::client::{Client, Role};
 use super::process::{Pipes, Run};
 use super::{Monitor, failure};
 use crate::run::{Executor as _, Exit};
 
-/// How long output is read after the end, when others than the container's own processes hold it open.
-const DRAIN: Duration = Duration::from_secs(1);
 /// The first wait before a restart; each next one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest wait before a restart.
@@ -31,6 +31,7 @@ const LONG_RUN: Duration = Duration::from_secs(10);
 enum Token {
     Listener,
     Terminate,
+    Holder,
     Process,
     Output,
     Log,
@@ -55,6 +56,7 @@ impl Monitor {
         self.state.endpoints = self.connections.endpoints();
         let started = self.start_process(network, size);
         if started.is_err() {
+            self.run_poststop();
             self.connections.end();
             self.state.endpoints.clear();
             self.state.starting = None;
@@ -74,7 +76,14 @@ impl Monitor {
         network: Option<std::sync::Arc<std::os::fd::OwnedFd>>,
         size: (u16, u16),
     ) -> Result<(), ContainerError> {
-        let (spec, rootfs) = prepare(&self.container, &self.layers, network)?;
+        let Prepared { mut spec, rootfs, volumes, hooks } = prepare(&self.container, &self.layers, network)?;
+        share(&self.container, &mut spec)?;
+        if !hooks.is_empty() {
+            // From here on some may run, and what they did has to be undone however this ends.
+            self.state.poststop = hooks.iter().filter(|hook| hook.when == "poststop").cloned().collect();
+            self.container.write_state(&self.state)?;
+            spec.hooks = Some(hooks::around(&self.container, hooks.clone(), &spec)?);
+        }
         let config = &self.container.config;
         let (ends, io) = Pipes::new(config.tty, config.open_stdin, size)?.split();
         let process = self.executor.start(&spec, rootfs, io).map_err(ContainerError::Start)?;
@@ -89,16 +98,39 @@ impl Monitor {
         state.pid = process.pid();
         state.pid_start = start_time(state.pid).unwrap_or(0);
         state.cgroups = process.cgroups();
+        state.mounts = match state.cgroups.is_empty() && !config.own_pids {
+            true => crate::run::mounts_id(state.pid),
+            false => None,
+        };
         state.started = Some(Timestamp::now());
         state.error.clear();
         state.oom_killed = false;
         state.exit_code = 0;
-        self.run = Some(Run::new(process, ends, config.tty)?);
+        self.run = Some(Run::new(process, ends, config.tty, volumes)?);
         self.rest_at = Some(Instant::now() + super::REST);
         self.begin_health();
         self.container.write_state(&self.state)?;
+        self.run.iter_mut().for_each(|run| run.volumes.unlock());
         self.container.event("start", &[]);
+        if !hooks.is_empty() {
+            let failures = hooks::started(&self.container, &hooks, self.state.pid);
+            self.warn(&failures);
+        }
         Ok(())
+    }
+
+    /// Runs what devices want to be run after the end.
+    fn run_poststop(&mut self) {
+        if !self.state.poststop.is_empty() {
+            let failures = hooks::stopped(&self.container, &mut self.state);
+            self.warn(&failures);
+        }
+    }
+
+    fn warn(&mut self, texts: &[String]) {
+        for text in texts {
+            self.clients.iter_mut().for_each(|client| client.send(Kind::Warning, text.as_bytes()));
+        }
     }
 
     /// Goes on until the container has ended for good.
@@ -137,7 +169,7 @@ impl Monitor {
         }
         self.guests_turn();
         self.health_turn();
-        let drained = |run: &Run| run.ended.is_some_and(|at| run.is_drained() || at.elapsed() >= DRAIN);
+        let drained = |run: &Run| run.deadline().is_some_and(|at| run.is_drained() || at <= Instant::now());
         if self.run.as_ref().is_some_and(drained) {
             self.ended()?;
         }
@@ -147,7 +179,7 @@ impl Monitor {
     /// Returns how long nothing can have to be done.
     fn timeout(&self) -> Option<Duration> {
         let run = self.run.as_ref();
-        let draining = run.and_then(|run| run.ended).map(|at| at + DRAIN);
+        let draining = run.and_then(Run::deadline);
         let patience = self.clients.iter().any(Client::is_waited_for);
         let patience = patience.then(|| Instant::now() + super::PATIENCE / 4);
         let health = self.health.as_ref().and_then(super::health::Checks::next);
@@ -156,6 +188,13 @@ impl Monitor {
             .flatten()
             .min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether nothing more is to be read of the container now.
+    fn is_held_up(&self) -> bool {
+        // What one that has ended left is little, and its end waits for nobody.
+        let leaves = self.run.as_ref().is_some_and(Run::leaves);
+        !leaves && (self.log.is_full() || self.clients.iter().any(Client::holds_up))
     }
 
     /// Returns what is ready, after at most `timeout`.
@@ -167,7 +206,11 @@ impl Monitor {
             tokens.push(Token::Listener);
             fds.push(PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN));
         }
-        let held_up = self.log.is_full() || self.clients.iter().any(Client::holds_up);
+        if let Some(fd) = self.connections.holder() {
+            tokens.push(Token::Holder);
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        let held_up = self.is_held_up();
         if let Some(fd) = self.log.fd() {
             tokens.push(Token::Log);
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
@@ -242,6 +285,7 @@ impl Monitor {
                     self.terminated = true;
                 }
             }
+            Token::Holder => self.connections.hold_again(),
             Token::Process => self.process_ended()?,
             Token::Output => self.output()?,
             Token::Log => self.log.send(),
@@ -302,6 +346,7 @@ impl Monitor {
         run.stop_reading();
         let lasted = run.began.elapsed();
         drop(run);
+        self.run_poststop();
         let _ = self.log.flush();
         self.end_health();
         self.end_guests();
@@ -310,6 +355,7 @@ impl Monitor {
         self.state.pid = 0;
         self.state.pid_start = 0;
         self.state.cgroups.clear();
+        self.state.mounts = None;
         self.kill_at = None;
         let code = self.state.exit_code.to_string();
         let seconds = lasted.as_secs().to_string();

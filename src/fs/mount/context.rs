@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -11,13 +12,14 @@ use super::MountError;
 /// A mount being configured: `fsopen` to `fsmount`.
 pub(super) struct Context {
     fd: OwnedFd,
-    kind: &'static str,
+    kind: Cow<'static, str>,
 }
 
 impl Context {
     /// Opens a context for the file system `kind`.
-    pub(super) fn open(kind: &'static str) -> Result<Context, MountError> {
-        match fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC) {
+    pub(super) fn open(kind: impl Into<Cow<'static, str>>) -> Result<Context, MountError> {
+        let kind = kind.into();
+        match fsopen(&*kind, FsOpenFlags::FSOPEN_CLOEXEC) {
             Ok(fd) => Ok(Context { fd, kind }),
             Err(errno) => Err(MountError::new(format!("mount {kind}"), &[], errno)),
         }

@@ -18,6 +18,7 @@
 //! | 6.13 | overlay directories by descriptor; before it by `/proc/self/fd` |
 //! | 6.15 | a detached mount as an overlay's lower directory |
 
+mod any;
 mod context;
 mod error;
 mod kernel;
@@ -30,6 +31,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
+pub use any::{FilesystemOptions, bind, filesystem};
 use context::Context;
 pub use error::MountError;
 pub use kernel::{STACKS_ON_DETACHED, kernel_version, running_kernel};

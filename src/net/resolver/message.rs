@@ -26,7 +26,7 @@ pub struct Question {
 
 /// Something to answer.
 #[derive(Debug, Clone)]
-pub enum Known {
+pub enum Answer {
     /// An address.
     Address(IpAddr),
     /// A name.
@@ -86,13 +86,13 @@ fn begin(query: &[u8], end: usize, code: u8, count: u16) -> Vec<u8> {
 }
 
 /// Answers a question with what is known; another kind of record of a known name is said not to be there.
-pub fn answer(query: &[u8], question: &Question, known: &[Known]) -> Vec<u8> {
+pub fn answer(query: &[u8], question: &Question, known: &[Answer]) -> Vec<u8> {
     let mut records = Vec::new();
     for one in known {
         let (kind, data) = match one {
-            Known::Address(IpAddr::V4(address)) => (A, address.octets().to_vec()),
-            Known::Address(IpAddr::V6(address)) => (AAAA, address.octets().to_vec()),
-            Known::Name(name) => {
+            Answer::Address(IpAddr::V4(address)) => (A, address.octets().to_vec()),
+            Answer::Address(IpAddr::V6(address)) => (AAAA, address.octets().to_vec()),
+            Answer::Name(name) => {
                 let mut data = Vec::new();
                 for label in name.split('.') {
                     let label = &label.as_bytes()[..label.len().min(63)];
@@ -165,14 +165,14 @@ mod tests {
 
     #[test]
     fn answers_name_all_addresses_and_no_other_kind() {
-        let known = [2, 3].map(|last| Known::Address(IpAddr::from([10, 0, 0, last])));
+        let known = [2, 3].map(|last| Answer::Address(IpAddr::from([10, 0, 0, last])));
         let bytes = query("web", A);
         let found = answer(&bytes, &Question::read(&bytes).expect("a question"), &known);
         assert_eq!(&found[..2], &[0xab, 0xcd]);
         assert_eq!((&found[2..4], &found[6..8]), (&[0x81, 0x80][..], &[0, 2][..]));
         assert!(found.ends_with(&[0, 4, 10, 0, 0, 3]));
         let six: Ipv6Addr = "fd00::2".parse().expect("an address");
-        let both = [known.as_slice(), &[Known::Address(six.into())]].concat();
+        let both = [known.as_slice(), &[Answer::Address(six.into())]].concat();
         let asked = query("web", AAAA);
         let found = answer(&asked, &Question::read(&asked).expect("a question"), &both);
         assert_eq!((found[7], &found[found.len() - 16..]), (1, &six.octets()[..]));

@@ -135,7 +135,7 @@ impl CredentialFiles {
     }
 }
 
-fn keys(file: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn keys(file: &Value) -> impl Iterator<Item = &str> {
     file["auths"].as_object().into_iter().flat_map(|auths| auths.keys().map(String::as_str))
 }
 
@@ -214,7 +214,7 @@ fn credential_of(entry: &Value) -> Result<Option<Credential>, &'static str> {
     })
 }
 
-fn entry_of(credential: &Credential) -> Value {
+pub(super) fn entry_of(credential: &Credential) -> Value {
     let basic = |user: &str, password: &str| STANDARD.encode(format!("{user}:{password}"));
     match credential {
         Credential::Basic { username, password } => {
@@ -227,7 +227,7 @@ fn entry_of(credential: &Credential) -> Value {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Value, CredentialError> {
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Value, CredentialError> {
     // The parser's words may quote a secret: only the place is told.
     serde_json::from_slice(bytes).map_err(|e| CredentialError::Syntax {
         path: path.to_owned(),
@@ -241,7 +241,7 @@ fn split(path: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// Reads a file's object; one that is not there is empty.
-fn read(path: &Path) -> Result<Map<String, Value>, CredentialError> {
+pub(super) fn read(path: &Path) -> Result<Map<String, Value>, CredentialError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     match crate::fs::open_for_reading(path) {
@@ -261,8 +261,11 @@ fn read(path: &Path) -> Result<Map<String, Value>, CredentialError> {
     }
 }
 
-/// Changes a file's object; two who do so at once take turns.
-fn change(path: &Path, edit: impl FnOnce(&mut Map<String, Value>)) -> Result<(), CredentialError> {
+/// Changes the object in a JSON file that programs share; two who do so at once take turns.
+///
+/// # Errors
+/// The file is no object, or can't be written.
+pub fn change(path: &Path, edit: impl FnOnce(&mut Map<String, Value>)) -> Result<(), CredentialError> {
     // A link, as dotfile managers make it, stays; the file behind it changes.
     let path = if crate::fs::is_there(path) { crate::fs::canonical(path)? } else { path.to_owned() };
     let (parent, name) = split(&path);

@@ -4,6 +4,7 @@
 //! `token` asks a token server and reads its answer. `credential` is what a
 //! user has, `file` and `helper` are where it is kept.
 
+mod all;
 pub mod challenge;
 mod credential;
 pub mod file;

@@ -57,7 +57,7 @@ impl RegistryClient {
     /// Tells that a mirror failed, if it was one; its error matters to nobody else.
     pub(super) fn mirror_failed(&self, endpoint: &Endpoint, error: &RegistryError) {
         if endpoint.mirror && !error.is_not_found() {
-            let reason = super::texts::chain(error);
+            let reason = crate::causes::chain(error);
             (self.inner.options.notices)(super::Notice::MirrorFailed { host: endpoint.name.clone(), reason });
         }
     }

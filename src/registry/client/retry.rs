@@ -29,7 +29,7 @@ impl RegistryClient {
             url: texts::place(&error),
             wait,
             attempt: *attempt,
-            reason: texts::chain(&error),
+            reason: crate::causes::chain(&error),
         });
         tokio::time::sleep(wait).await;
         Ok(())

@@ -1,5 +1,6 @@
 //! Errors in words.
 
+use crate::causes::chain;
 use crate::image::Reference;
 use crate::registry::{ApiError, RegistryError};
 
@@ -16,20 +17,6 @@ pub(crate) fn response(method: &str, url: &str, status: u16, errors: &[ApiError]
         (true, false) => format!("{method} {url}: {status}: {body}"),
         (true, true) => format!("{method} {url}: {status}"),
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// Returns where an error happened; empty if it is no matter of one URL.

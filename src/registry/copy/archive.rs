@@ -154,13 +154,7 @@ impl Writer {
     }
 
     fn failed(&self, error: &dyn std::error::Error) -> TransferError {
-        let mut text = format!("{}: {error}", self.place);
-        let mut source = error.source();
-        while let Some(error) = source {
-            text.push_str(&format!(": {error}"));
-            source = error.source();
-        }
-        TransferError::Refused(text)
+        TransferError::Refused(format!("{}: {}", self.place, crate::causes::chain(error)))
     }
 
     /// Ends the archive with its index, and docker's list if it is for docker.

@@ -4,13 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use super::HostsError;
 use super::endpoint::authority;
-use crate::fs::{FsError, Root};
+use crate::fs::Root;
+use crate::tls::{self, Identity};
 
 /// Largest certificate file.
 const MAX_FILE: usize = 1 << 20;
@@ -21,7 +21,7 @@ pub(super) struct Given {
     /// Roots beside the system's.
     pub roots: Vec<CertificateDer<'static>>,
     /// Certificate chain and key to show.
-    pub client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    pub client: Option<Identity>,
 }
 
 /// Returns the names under which a host's folder may stand.
@@ -67,7 +67,7 @@ fn read_folder(dir: &Root, path: &Path, given: &mut Given) -> Result<(), HostsEr
     for file in &files {
         let here = path.join(file);
         if file.ends_with(".crt") {
-            given.roots.extend(certificates(dir, file, &here)?);
+            given.roots.extend(tls::certificates(here.display(), &dir.read(file, MAX_FILE)?)?);
         } else if let Some(stem) = file.strip_suffix(".cert") {
             let key = format!("{stem}.key");
             if !files.contains(&key) {
@@ -75,10 +75,9 @@ fn read_folder(dir: &Root, path: &Path, given: &mut Given) -> Result<(), HostsEr
                     "missing key {key} for client certificate {file}. CA certificates must use the extension .crt"
                 )));
             }
-            let bytes = dir.read(&key, MAX_FILE)?;
-            let secret = PrivateKeyDer::from_pem_slice(&bytes)
-                .map_err(|_| wrong(&path.join(&key), "it holds no private key in PEM form"))?;
-            given.client.get_or_insert((certificates(dir, file, &here)?, secret));
+            let (chain, private) = (dir.read(file, MAX_FILE)?, dir.read(&key, MAX_FILE)?);
+            let pair = Identity::parse((here.display(), &chain), (path.join(&key).display(), &private))?;
+            given.client.get_or_insert(pair);
         } else if let Some(stem) = file.strip_suffix(".key") {
             let cert = format!("{stem}.cert");
             if !files.contains(&cert) {
@@ -89,19 +88,6 @@ fn read_folder(dir: &Root, path: &Path, given: &mut Given) -> Result<(), HostsEr
         }
     }
     Ok(())
-}
-
-fn wrong(path: &Path, what: &str) -> HostsError {
-    HostsError::Certificate { path: path.to_owned(), what: what.to_owned() }
-}
-
-fn certificates(dir: &Root, file: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, HostsError> {
-    let bytes = dir.read(file, MAX_FILE).map_err(|e: FsError| HostsError::Fs(e))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(wrong(path, "it holds no certificate in PEM form")),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! What can be wrong with the description of hosts.
 
-use std::path::PathBuf;
-
 use crate::fs::FsError;
+use crate::tls::TlsError;
 
 /// The description of a host is wrong or can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -16,14 +15,9 @@ pub enum HostsError {
     /// A client certificate without its key, or the reverse; the text is docker's.
     #[error("{0}")]
     HalfPair(String),
-    /// A certificate or key can't be used.
-    #[error("{}: {what}", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
+    /// TLS can't be spoken with the certificates that are given.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A proxy's URL is wrong.
     #[error("invalid proxy URL {0}")]
     Proxy(String),

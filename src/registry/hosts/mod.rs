@@ -5,7 +5,6 @@ mod endpoint;
 mod error;
 mod insecure;
 mod pool;
-mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use reqwest::{Client, NoProxy, Proxy};
 use url::Url;
 
-use super::certificates::{self, Given};
+use super::certificates;
 use super::endpoint::{Endpoint, authority};
-use super::{HostsConfig, HostsError, verify};
+use super::{HostsConfig, HostsError};
 use crate::registry::client::redacted_text;
+use crate::tls::{Trust, client_config};
 
 /// Time to make a connection.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -109,13 +110,18 @@ impl Pool {
         for proxy in self.proxies()? {
             builder = builder.proxy(proxy);
         }
-        let tls = if url.scheme() == "http" {
+        let mut tls = if url.scheme() == "http" {
             // Never used; reading the machine's roots for it would cost milliseconds.
-            verify::config(Given::default(), false)?
+            client_config(Trust::Anybody, None)?
         } else {
             let given = certificates::read(&self.config.certificates, url)?;
-            verify::config(given, !self.config.is_unverified(url))?
+            let unverified = self.config.is_unverified(url);
+            client_config(
+                if unverified { Trust::Anybody } else { Trust::MachineAnd(given.roots) },
+                given.client,
+            )?
         };
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         builder.tls_backend_preconfigured(tls).build().map_err(|e| HostsError::Setup(e.to_string()))
     }
 

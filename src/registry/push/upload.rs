@@ -201,7 +201,9 @@ impl Push<'_> {
             // A token may run out between two requests; the bytes that went with it can't be sent again
             // from where they came, but they can be read again.
             let renewed = error.status() == Some(401) && refused_at != Some(offset);
-            if !error.is_temporary() && !renewed {
+            // What a killed process still had on its way may arrive after the registry was asked where it stands.
+            let moved_on = error.status() == Some(416);
+            if !error.is_temporary() && !renewed && !moved_on {
                 return Err(TransferError::push(error));
             }
             if renewed {

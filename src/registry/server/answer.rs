@@ -7,6 +7,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::storage::{BlobBytes, StorageError};
+use crate::causes::chain;
 
 /// A response's body.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -174,14 +175,3 @@ impl From<StorageError> for Failure {
 /// What only the log says of an answer.
 #[derive(Debug, Clone)]
 pub struct LogText(pub String);
-
-/// Returns an error with what caused it.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}

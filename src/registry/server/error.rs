@@ -23,14 +23,6 @@ pub enum ServerError {
         #[source]
         source: std::io::Error,
     },
-    /// A certificate or key is wrong.
-    #[error("cannot use {path} for TLS: {reason}")]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
     /// A line of a file of users is wrong.
     #[error("{path}, line {line}: expected USER:HASH with a bcrypt hash, as `htpasswd -B` writes it")]
     Htpasswd {

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,6 @@ use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -20,7 +17,6 @@ use super::answer::{Body, LogText};
 use super::error::ServerError;
 use super::handle;
 use super::registry::Registry;
-use crate::fs::{FsError, open_for_reading};
 
 /// Told each line of the log; called from any thread.
 pub type Log = Arc<dyn Fn(String) + Send + Sync>;
@@ -162,33 +158,4 @@ fn log_line(peer: SocketAddr, line: &str, response: &Response<Body>, took: Durat
     let size = length.map(str::to_owned).or_else(exact).unwrap_or_else(|| "-".to_owned());
     let more = response.extensions().get::<LogText>().map_or(String::new(), |text| format!(": {}", text.0));
     format!("{peer} {line} {} {size} {}ms{more}", response.status().as_u16(), took.as_millis())
-}
-
-/// Reads a certificate chain and its key for a server.
-///
-/// # Errors
-/// A file can't be read, or they are none or do not fit together.
-pub fn tls_acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServerError> {
-    let bad = |path: &Path, reason: String| ServerError::Tls { path: path.to_owned(), reason };
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| bad(certificate, e.to_string()))?;
-    if chain.is_empty() {
-        return Err(bad(certificate, "no certificate in it".to_owned()));
-    }
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| bad(key, e.to_string()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|e| bad(key, e.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    open_for_reading(path)?.read_to_end(&mut bytes).map_err(|e| FsError::new("read", path, e))?;
-    Ok(bytes)
 }

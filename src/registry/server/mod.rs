@@ -34,7 +34,7 @@ pub use auth::Users;
 pub use collect::{CollectOptions, Collected, collect};
 pub use digest::{Algorithm, BadDigest, BlobDigest};
 pub use error::ServerError;
-pub use listen::{Log, Server, tls_acceptor};
+pub use listen::{Log, Server};
 pub use registry::{Registry, Rules};
 pub use storage::{Directory, Storage, StorageError};
 pub use upstream::Upstream;

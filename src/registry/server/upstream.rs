@@ -265,7 +265,7 @@ fn gateway(code: &'static str, error: &RegistryError) -> Failure {
         Some(401 | 403) => (StatusCode::NOT_FOUND, code),
         _ => (StatusCode::BAD_GATEWAY, UNAVAILABLE),
     };
-    Failure::new(status, code, format!("the registry behind failed: {}", super::answer::chain(error)))
+    Failure::new(status, code, format!("the registry behind failed: {}", crate::causes::chain(error)))
 }
 
 fn image_digest(digest: &BlobDigest) -> Result<Digest, Failure> {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::super::error::{RunError, Warning};
 use super::super::spec::Limits;
 use super::find::Hierarchies;
-use super::{Controller, kill, open_to_write, v1, v2, write};
+use super::{Controller, open_to_write, v1, v2, write};
 use crate::fs::{Follow, Root};
 
 /// How long processes may take to freeze.
@@ -21,17 +21,7 @@ pub fn remove_cgroup(path: &Path, limit: Instant) {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
     let Ok(parent) = Root::open(parent) else { return };
     let Ok(root) = parent.dir(name) else { return };
-    // Frozen processes of v1 would not die.
-    let _ = write(&root, "freezer.state", "THAWED");
-    loop {
-        kill(&root);
-        match parent.remove_dir(name) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < limit => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            _ => return,
-        }
-    }
+    super::remove(&parent, name, &root, limit);
 }
 
 /// Returns in which cgroups this process is, as [`left_cgroups`] wants it.
@@ -115,6 +105,21 @@ fn set(paths: &[PathBuf], freeze: bool) -> io::Result<()> {
     ))
 }
 
+/// Returns a file that a cgroup has if it has the controller; `old` are those of v1.
+pub(super) fn limits_file(controller: Controller, old: bool) -> &'static str {
+    match (controller, old) {
+        (Controller::Memory, true) => "memory.limit_in_bytes",
+        (Controller::Memory, false) => "memory.max",
+        (Controller::Cpu, true) => "cpu.shares",
+        (Controller::Cpu, false) => "cpu.weight",
+        (Controller::Cpuset, _) => "cpuset.cpus",
+        (Controller::Pids, _) => "pids.max",
+        (Controller::Io, true) => "blkio.reset_stats",
+        (Controller::Io, false) => "io.stat",
+        (Controller::Devices, _) => "devices.allow",
+    }
+}
+
 /// Changes the limits of a container that runs; what is not given stays.
 ///
 /// # Errors
@@ -122,19 +127,10 @@ fn set(paths: &[PathBuf], freeze: bool) -> io::Result<()> {
 pub fn update_cgroup(paths: &[PathBuf], limits: &Limits) -> Result<Vec<Warning>, RunError> {
     let mut warnings = Vec::new();
     for controller in Controller::needed(limits) {
-        let file = |old: bool| match (controller, old) {
-            (Controller::Memory, true) => "memory.limit_in_bytes",
-            (Controller::Memory, false) => "memory.max",
-            (Controller::Cpu, true) => "cpu.shares",
-            (Controller::Cpu, false) => "cpu.weight",
-            (Controller::Cpuset, _) => "cpuset.cpus",
-            (Controller::Pids, _) => "pids.max",
-            (Controller::Devices, _) => "devices.allow",
-        };
         let mut set = false;
         for root in paths.iter().filter_map(|path| Root::open(path).ok()) {
             let old = matches!(root.stat("tasks", Follow::No), Ok(Some(_)));
-            if matches!(root.stat(file(old), Follow::No), Ok(Some(_))) {
+            if matches!(root.stat(limits_file(controller, old), Follow::No), Ok(Some(_))) {
                 match old {
                     true => v1::change(&root, controller, limits, &mut warnings)?,
                     false => v2::set(&root, controller, limits, &mut warnings)?,

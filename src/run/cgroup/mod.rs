@@ -13,15 +13,20 @@
 //! into a cgroup is among the dearest steps of its start. The child moves itself, so nothing of it runs outside.
 //! A leaf goes when it is dropped.
 
+mod extend;
 mod find;
+mod io;
+mod kinds;
 mod members;
 mod usage;
 mod v1;
 mod v2;
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -30,15 +35,18 @@ use super::error::{RunError, Warning};
 use super::spec::{Device, Limits};
 use crate::fs::{FileKind, Root, stat_fd};
 
+pub use extend::lacks_cgroups;
 pub(super) use find::is_unified;
+pub(super) use io::device_number;
+pub use kinds::LimitKinds;
 pub use members::{
     cgroup_processes, freeze_cgroup, join_cgroup, left_cgroups, own_cgroups, remove_cgroup, thaw_cgroup,
     update_cgroup,
 };
 pub use usage::CgroupUsage;
 
-/// How often a leaf is tried to remove, a millisecond apart, while the last of its processes vanish.
-const REMOVALS: usize = 20;
+/// How long the last processes of a leaf may take to vanish; a machine that is busy lets them wait.
+const VANISHING: Duration = Duration::from_secs(10);
 
 /// Device files that every container may use: type, numbers, access. Making any is allowed, opening is not.
 pub(super) const DEVICE_RULES: [&str; 11] = [
@@ -170,19 +178,34 @@ impl Leaf {
 
 impl Drop for Leaf {
     fn drop(&mut self) {
+        let limit = Instant::now() + VANISHING;
         for group in &self.groups {
-            for attempt in 0..REMOVALS {
-                match group.parent.remove_dir(&group.name) {
-                    Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                        kill(&group.root);
-                        if attempt > 0 {
-                            std::thread::sleep(Duration::from_millis(1));
-                        }
-                    }
-                    _ => break,
-                }
+            remove(&group.parent, group.name.as_ref(), &group.root, limit);
+        }
+    }
+}
+
+/// Removes a cgroup, with what still runs in it and the cgroups that were made there; what can't be removed before `limit` stays.
+fn remove(parent: &Root, name: &OsStr, root: &Root, limit: Instant) {
+    let mut again = false;
+    while let Err(error) = parent.remove_dir(name) {
+        if error.kind() != std::io::ErrorKind::ResourceBusy || Instant::now() > limit {
+            return;
+        }
+        // Frozen processes of v1 would not die.
+        let _ = write(root, "freezer.state", "THAWED");
+        kill(root);
+        let below = root.entries(".").unwrap_or_default();
+        for entry in below.iter().filter(|entry| entry.kind == Some(FileKind::Directory)) {
+            let name = OsStr::from_bytes(&entry.name);
+            if let Ok(inner) = root.dir(name) {
+                remove(root, name, &inner, limit);
             }
         }
+        if again {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        again = true;
     }
 }
 
@@ -256,28 +279,51 @@ enum Controller {
     Cpu,
     Cpuset,
     Pids,
+    Io,
     Devices,
 }
 
 impl Controller {
+    /// Returns its name in the v2 hierarchy.
     fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Cpuset => "cpuset",
             Self::Pids => "pids",
+            Self::Io => "io",
             Self::Devices => "devices",
         }
+    }
+
+    /// Returns the name of its v1 hierarchy.
+    fn old_name(self) -> &'static str {
+        if self == Self::Io { "blkio" } else { self.name() }
     }
 
     /// Returns those that the limits need.
     fn needed(limits: &Limits) -> Vec<Self> {
         let l = limits;
         [
-            (l.memory.is_some() || l.memory_swap.is_some() || l.memory_reservation.is_some(), Self::Memory),
-            (l.cpu_quota.is_some() || l.cpu_period.is_some() || l.cpu_shares.is_some(), Self::Cpu),
+            (
+                l.memory.is_some()
+                    || l.memory_swap.is_some()
+                    || l.memory_reservation.is_some()
+                    || l.swappiness.is_some()
+                    || l.oom_kill_disable,
+                Self::Memory,
+            ),
+            (
+                l.cpu_quota.is_some()
+                    || l.cpu_period.is_some()
+                    || l.cpu_shares.is_some()
+                    || l.cpu_rt_period.is_some()
+                    || l.cpu_rt_runtime.is_some(),
+                Self::Cpu,
+            ),
             (l.cpuset_cpus.is_some() || l.cpuset_mems.is_some(), Self::Cpuset),
             (l.pids.is_some(), Self::Pids),
+            (!l.io.is_empty(), Self::Io),
             (l.devices || !l.device_rules.is_empty(), Self::Devices),
         ]
         .into_iter()

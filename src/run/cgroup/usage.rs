@@ -17,6 +17,12 @@ pub struct CgroupUsage {
     pub block: Option<(u64, u64)>,
     /// Number of tasks.
     pub tasks: Option<u64>,
+    /// Nanoseconds on processors in programs, and in the kernel for them.
+    pub cpu_parts: Option<(u64, u64)>,
+    /// Bytes of memory that `memory` leaves out.
+    pub inactive: u64,
+    /// Periods of the processor limit, those of them in which all had to stand still, and for how many nanoseconds.
+    pub throttled: (u64, u64, u64),
 }
 
 impl CgroupUsage {
@@ -42,6 +48,21 @@ impl CgroupUsage {
         };
         let micros = || field("cpu.stat", "usage_usec").map(|micros| micros.saturating_mul(1000));
         self.cpu = number("cpuacct.usage").or_else(micros).or(self.cpu);
+        let parts = || {
+            let micros = |key| field("cpu.stat", key).map(|micros| micros.saturating_mul(1000));
+            micros("user_usec").zip(micros("system_usec"))
+        };
+        let ticks = || {
+            let one = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+            let nanos = |key| field("cpuacct.stat", key).map(|ticks| ticks.saturating_mul(one));
+            nanos("user").zip(nanos("system"))
+        };
+        self.cpu_parts = parts().or_else(ticks).or(self.cpu_parts);
+        if let Some(periods) = field("cpu.stat", "nr_periods") {
+            let time = field("cpu.stat", "throttled_time");
+            let time = time.or_else(|| Some(field("cpu.stat", "throttled_usec")?.saturating_mul(1000)));
+            self.throttled = (periods, field("cpu.stat", "nr_throttled").unwrap_or(0), time.unwrap_or(0));
+        }
         let new = number("memory.current").map(|used| (used, field("memory.stat", "inactive_file")));
         let old = || {
             number("memory.usage_in_bytes").map(|used| (used, field("memory.stat", "total_inactive_file")))
@@ -49,6 +70,7 @@ impl CgroupUsage {
         if let Some((used, inactive)) = new.or_else(old) {
             let inactive = inactive.filter(|inactive| *inactive < used).unwrap_or(0);
             self.memory = Some(used - inactive);
+            self.inactive = inactive;
             self.memory_limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"));
         }
         let old = || text("blkio.throttle.io_service_bytes_recursive");
@@ -114,7 +136,10 @@ mod tests {
                 memory: Some(4000),
                 memory_limit: None,
                 block,
-                tasks: Some(7)
+                tasks: Some(7),
+                cpu_parts: Some((1_000_000, 500_000)),
+                inactive: 1000,
+                throttled: (0, 0, 0),
             }
         );
     }
@@ -137,7 +162,14 @@ mod tests {
         let (memory, block) = (Some(5000), Some((3, 4)));
         assert_eq!(
             usage,
-            CgroupUsage { cpu: Some(77), memory, memory_limit: Some(67_108_864), block, tasks: Some(2) }
+            CgroupUsage {
+                cpu: Some(77),
+                memory,
+                memory_limit: Some(67_108_864),
+                block,
+                tasks: Some(2),
+                ..CgroupUsage::default()
+            }
         );
         assert_eq!(taken(&[&[]]), CgroupUsage::default());
     }

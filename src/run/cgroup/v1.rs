@@ -3,7 +3,7 @@
 use super::super::error::{RunError, Warning};
 use super::super::spec::{Device, Limits};
 use super::find::Hierarchies;
-use super::{Controller, Leaf, device_rules, limit, memory_and_swap, write};
+use super::{Controller, Leaf, device_rules, io, limit, memory_and_swap, write};
 use crate::fs::Root;
 
 /// Applies what v1 controllers can; returns the controllers that are not there.
@@ -17,7 +17,7 @@ pub(super) fn apply(
 ) -> Result<Vec<Controller>, RunError> {
     let mut rest = Vec::new();
     for controller in Controller::needed(limits) {
-        let hierarchy = found.v1.iter().find(|(known, ..)| known == controller.name());
+        let hierarchy = found.v1.iter().find(|(known, ..)| known == controller.old_name());
         let Some((_, point, own)) = hierarchy else {
             rest.push(controller);
             continue;
@@ -55,6 +55,7 @@ pub(super) fn apply(
                     limit(&root, "pids.max", &pids.to_string(), "number of processes", warnings)?;
                 }
             }
+            Controller::Io => io::set_old(&root, &limits.io, warnings)?,
             Controller::Devices => {
                 leaf.devices = allow_devices(&root, &device_rules(limits, devices)?, warnings)?;
             }
@@ -121,6 +122,7 @@ pub(super) fn change(
             Some(pids) => limit(root, "pids.max", &pids.to_string(), "number of processes", warnings),
             None => Ok(()),
         },
+        Controller::Io => io::set_old(root, &limits.io, warnings),
         Controller::Devices => Ok(()),
     }
 }
@@ -136,18 +138,31 @@ fn memory(root: &Root, limits: &Limits, warnings: &mut Vec<Warning>) -> Result<(
     if let Some(low) = limits.memory_reservation {
         limit(root, "memory.soft_limit_in_bytes", &low.to_string(), "memory reservation", warnings)?;
     }
+    if let Some(swappiness) = limits.swappiness {
+        limit(root, "memory.swappiness", &swappiness.to_string(), "memory swappiness", warnings)?;
+    }
+    if limits.oom_kill_disable {
+        limit(root, "memory.oom_control", "1", "killing for lack of memory", warnings)?;
+    }
     Ok(())
 }
 
 fn cpu(root: &Root, limits: &Limits, warnings: &mut Vec<Warning>) -> Result<(), RunError> {
+    if let (Some(_), Some(runtime)) = (limits.cpu_rt_period, limits.cpu_rt_runtime) {
+        // A period is never shorter than the time in it: where it would be, the time has to come first.
+        let _ = write(root, "cpu.rt_runtime_us", &runtime.to_string());
+    }
+    let text = |value: Option<u64>| value.map(|value| value.to_string());
     let values = [
-        (limits.cpu_period, "cpu.cfs_period_us", "CPU period"),
-        (limits.cpu_quota, "cpu.cfs_quota_us", "CPU quota"),
-        (limits.cpu_shares, "cpu.shares", "CPU shares"),
+        (text(limits.cpu_rt_period), "cpu.rt_period_us", "real-time period"),
+        (limits.cpu_rt_runtime.map(|value| value.to_string()), "cpu.rt_runtime_us", "real-time runtime"),
+        (text(limits.cpu_period), "cpu.cfs_period_us", "CPU period"),
+        (text(limits.cpu_quota), "cpu.cfs_quota_us", "CPU quota"),
+        (text(limits.cpu_shares), "cpu.shares", "CPU shares"),
     ];
     for (value, file, what) in values {
         if let Some(value) = value {
-            limit(root, file, &value.to_string(), what, warnings)?;
+            limit(root, file, &value, what, warnings)?;
         }
     }
     Ok(())

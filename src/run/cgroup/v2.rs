@@ -7,7 +7,7 @@ use rustix::fs::{Access, AtFlags};
 use super::super::error::{RunError, Warning};
 use super::super::spec::Limits;
 use super::find::Hierarchies;
-use super::{Controller, Leaf, limit, memory_and_swap, write};
+use super::{Controller, Leaf, io, limit, memory_and_swap, write};
 use crate::fs::Root;
 
 /// Applies what v1 had no controllers for; what v2 has none for either becomes a warning.
@@ -242,6 +242,7 @@ pub(super) fn set(
                 write("pids.max", pids.to_string(), "number of processes")?;
             }
         }
+        Controller::Io => io::set(root, &limits.io, warnings)?,
         Controller::Devices => {}
     }
     Ok(())

@@ -110,7 +110,7 @@ fn processes_that_outlive_the_first_are_killed_with_the_cgroup() {
     let (mut reader, io) = piped(Input::Null);
     let limits = Limits { pids: Some(100), ..Limits::default() };
     let mut spec = ProcessSpec { limits, ..shell("sleep 1000 & echo started") };
-    spec.namespaces.pid = false;
+    spec.namespaces.pid = Namespace::Caller;
     let mut running = rig.executor.start(&spec, rig.rootfs(), io).expect("it starts");
     let mut text = [0; 8];
     std::io::Read::read_exact(&mut reader, &mut text).expect("read");

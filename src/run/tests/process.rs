@@ -1,7 +1,6 @@
 //! Starting, ending, environment, directories, users, terminals.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
 
 use super::super::*;
 use super::support::*;
@@ -221,7 +220,10 @@ fn an_init_reaps_and_forwards() {
     assert_eq!(rig.run(&with("kill -9 $$"), rig.rootfs()).0, Exit::Code(137));
     let text = rig.ok(&with("cat /proc/1/comm; readlink /proc/1/exe; test $$ -ne 1 && echo not first"));
     assert!(text.starts_with("skiff-init\n/memfd:skiff-init (deleted)\nnot first\n"), "{text}");
-    let zombies = "sh -c '(sleep 0.05; exit 3) & exit 0'; sleep 0.2; ps -o stat,comm | grep -c '^Z'";
+    // Until only the shell itself is left, and no other one.
+    let zombies = "sh -c '(sleep 0.05; exit 3) & exit 0'; for i in $(seq 300); do ps -o stat,comm >/list; \
+        [ $(grep -c ' sh$' /list) -gt 1 ] || grep -Eq '^Z|sleep' /list || break; usleep 100000; done; \
+        grep -Ec '^Z|sleep' /list";
     assert_eq!(rig.run(&with(zombies), rig.rootfs()).1, "0\n");
     assert_eq!(rig.run(&shell(zombies), rig.rootfs()).1, "0\n", "a shell as process 1 reaps as well");
     let spec = with("trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.01; done");
@@ -234,9 +236,10 @@ fn an_init_reaps_and_forwards() {
     reader.read_to_string(&mut text).expect("read");
     assert_eq!((running.wait().expect("it ends"), text.as_str()), (Exit::Code(5), "caught\n"));
     // Signals reach a program that does not handle them, which process 1 would ignore.
-    let (_reader, io) = piped(Input::Null);
-    let mut running = rig.executor.start(&with("exec sleep 1000"), rig.rootfs(), io).expect("it starts");
-    std::thread::sleep(Duration::from_millis(50));
+    let (mut reader, io) = piped(Input::Null);
+    let spec = with("echo ready; exec sleep 1000");
+    let mut running = rig.executor.start(&spec, rig.rootfs(), io).expect("it starts");
+    reader.read_exact(&mut ready).expect("read");
     running.kill(libc::SIGTERM).expect("sent");
     assert_eq!(running.wait().expect("it ends"), Exit::Code(143));
 }
@@ -305,8 +308,13 @@ fn mounts() -> String {
     std::fs::read_to_string("/proc/self/mounts").expect("proc is mounted")
 }
 
+/// Cgroups of processes; those of containers, which others on this machine may run, have longer names.
 fn cgroups() -> Vec<String> {
-    names(std::path::Path::new("/sys/fs/cgroup")).into_iter().filter(|n| n.contains("skiff")).collect()
+    let random = |name: &String| {
+        let name = name.rsplit('/').next().and_then(|name| name.strip_prefix("skiff-"));
+        name.is_some_and(|digits| digits.len() == 16)
+    };
+    names(std::path::Path::new("/sys/fs/cgroup")).into_iter().filter(random).collect()
 }
 
 /// Numbers of this process's children, zombies included.

@@ -127,7 +127,7 @@ fn namespaces_of_its_own() {
     // Shared on demand.
     let mut spec = shell("for n in ipc net pid uts; do readlink /proc/self/ns/$n; done");
     spec.network = Network::Host;
-    spec.namespaces = Namespaces { pid: false, ipc: false, cgroup: true };
+    spec.namespaces = Namespaces { pid: Namespace::Caller, ipc: Namespace::Caller, cgroup: true };
     for (line, name) in rig.ok(&spec).lines().zip(["ipc", "net", "pid", "uts"]) {
         let ours = std::fs::read_link(format!("/proc/self/ns/{name}")).expect("proc is mounted");
         assert_eq!(line, ours.to_string_lossy(), "{name}");

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use super::super::*;
+pub use crate::causes::chain;
 use crate::fs::Root;
 
 /// Whether these tests can run here; says why not.
@@ -134,16 +135,6 @@ pub fn args(args: &[&str]) -> Vec<Vec<u8>> {
     args.iter().map(|a| a.as_bytes().to_vec()).collect()
 }
 
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 /// Number of open descriptors of this process.
 pub fn open_descriptors() -> usize {
     let directory = File::open("/proc/self/fd").expect("proc is mounted");
@@ -157,8 +148,10 @@ pub fn alone(test: &str) -> bool {
     if std::env::var_os("SKIFF_TEST_ALONE").is_some() {
         return true;
     }
-    let mut command = std::process::Command::new(std::env::current_exe().expect("known"));
-    let output = command
+    // Mounts that others on this machine make meanwhile are not seen there.
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation", "private"])
+        .arg(std::env::current_exe().expect("known"))
         .args(["--exact", test, "--nocapture"])
         .env("SKIFF_TEST_ALONE", "1")
         .output()

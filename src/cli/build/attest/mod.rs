@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use flags::AttestOptions;
 
-use super::super::error::{CliError, chain};
+use super::super::error::CliError;
 use super::args::BuildArgs;
 use crate::attest::{
     Dependency, Layers, Package, Provenance, ProvenanceMode, SPDX_PREDICATE, SpdxInput, Subject, image_purl,
@@ -22,6 +22,7 @@ use crate::attest::{
 };
 use crate::builder::export::{Extra, Statement, WrittenImage};
 use crate::builder::{BuildOptions, NetworkMode, Solved};
+use crate::causes::chain;
 use crate::fs::Root;
 use crate::fs::walk::{Visit, walk};
 use crate::image::{Digest, Platform, Reference};

@@ -320,7 +320,7 @@ async fn push(
         let transfer = Transfer { client: client.clone(), store, reporter: Arc::clone(&reporter) };
         let (from, target) = (Place::Registry(part.clone()), Place::Registry(target));
         let copied = copy(&transfer, &from, &target, None).await;
-        copied.map_err(|error| CliError::new(format!("ERROR: {}", crate::cli::error::chain(&error))))?;
+        copied.map_err(|error| CliError::new(format!("ERROR: {}", crate::causes::chain(&error))))?;
     }
     let bytes = joined.bytes.clone().into();
     let sent = client.put_manifest(&to, &TagOrDigest::of(tag), &joined.media_type, bytes).await;

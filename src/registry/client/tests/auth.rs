@@ -6,7 +6,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 
 use super::server::{Asked, Reply, Server};
-use super::{PASSWORD, anonymous, options, repo, run, with_user};
+use super::{PASSWORD, SOON, anonymous, options, repo, run, with_user, with_user_and};
 use crate::image::Digest;
 use crate::registry::hosts::HostsConfig;
 use crate::registry::{
@@ -374,9 +374,13 @@ fn token_servers_that_fail_or_talk_too_much() {
                 }
             })
             .await;
-            let client = with_user(&server.host, HostsConfig::default()).client;
+            let mut given = options();
+            if expected == "no data" {
+                given.0.stall = SOON;
+            }
+            let client = with_user_and(given, &server.host, HostsConfig::default()).client;
             let error = client.manifest(&repo(&server.host, "a"), &tag()).await.unwrap_err();
-            let text = super::super::texts::chain(&error);
+            let text = crate::causes::chain(&error);
             assert!(text.contains(expected), "{text}");
             assert!(text.starts_with(&format!("failed to fetch a token for {}: ", server.host)), "{text}");
             assert!(!text.contains(PASSWORD), "{text}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::server::{Reply, Server};
-use super::{anonymous, repo, run};
+use super::{anonymous, impatient, repo, run};
 use crate::image::{Descriptor, Digest};
 use crate::registry::{Notice, RegistryClient, RegistryError, Repository, TagOrDigest};
 
@@ -209,14 +209,14 @@ fn servers_that_stall_or_drip() {
             _ => Reply { drip: Some(Duration::from_millis(20)), ..Reply::new(200).body(vec![7; 5000]) },
         })
         .await;
-        let (client, began) = (anonymous().client, Instant::now());
+        let (client, began) = (impatient(), Instant::now());
         let error = client.manifest(&repo(&server.host, "a"), &tag()).await.unwrap_err();
         assert!(matches!(error, RegistryError::Stalled { .. }), "{error}");
         let error = client.manifest(&repo(&server.host, "b"), &tag()).await.unwrap_err();
         assert!(matches!(error, RegistryError::Stalled { .. }), "{error}");
         let error = whole(&client, &repo(&server.host, "c"), &Digest::of(b"")).await.unwrap_err();
         assert!(matches!(error, RegistryError::Stalled { .. }), "{error}");
-        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(90), "{:?}", began.elapsed());
     });
 }
 
@@ -289,7 +289,7 @@ fn uploads_that_nobody_takes_stall() {
             _ => Reply { hang: true, ..Reply::default() },
         })
         .await;
-        let client = anonymous().client;
+        let client = impatient();
         let mut upload = client.begin_upload(&repo(&server.host, "a")).await.unwrap();
         let body = crate::registry::UploadBody::bytes(&b"x"[..]);
         let error = upload.put_stream(&Digest::of(b"x"), body).await.unwrap_err();

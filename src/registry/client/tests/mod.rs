@@ -30,7 +30,10 @@ impl CredentialSource for OneUser {
     }
 }
 
-/// A client that is quick to give up, with what it told.
+/// How long nothing may come where that is tried; elsewhere a busy machine may take its time.
+pub(super) const SOON: Duration = Duration::from_millis(400);
+
+/// A client that tries little, with what it told.
 pub(super) struct Trial {
     pub client: RegistryClient,
     pub notices: Arc<Mutex<Vec<Notice>>>,
@@ -41,11 +44,17 @@ pub(super) fn options() -> (ClientOptions, Arc<Mutex<Vec<Notice>>>) {
     let kept = Arc::clone(&notices);
     let options = ClientOptions {
         retry: RetryPolicy { attempts: 3, base: Duration::from_millis(1), cap: Duration::from_millis(1500) },
-        stall: Duration::from_millis(400),
+        stall: Duration::from_secs(60),
         notices: Arc::new(move |notice| kept.lock().unwrap().push(notice)),
         ..ClientOptions::default()
     };
     (options, notices)
+}
+
+pub(super) fn impatient() -> RegistryClient {
+    let (mut options, _) = options();
+    options.stall = SOON;
+    RegistryClient::new(options)
 }
 
 pub(super) fn anonymous() -> Trial {
@@ -55,7 +64,14 @@ pub(super) fn anonymous() -> Trial {
 
 /// A client that knows a user for one registry.
 pub(super) fn with_user(registry: &str, hosts: HostsConfig) -> Trial {
-    let (mut options, notices) = options();
+    with_user_and(options(), registry, hosts)
+}
+
+pub(super) fn with_user_and(
+    (mut options, notices): (ClientOptions, Arc<Mutex<Vec<Notice>>>),
+    registry: &str,
+    hosts: HostsConfig,
+) -> Trial {
     options.credentials = Arc::new(OneUser(vec![registry.to_owned()], Mutex::default()));
     options.hosts = Arc::new(hosts);
     Trial { client: RegistryClient::new(options), notices }
@@ -68,6 +84,6 @@ pub(super) fn repo(domain: &str, path: &str) -> Repository {
 pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(30), future).await.expect("no test takes that long")
+        tokio::time::timeout(Duration::from_secs(120), future).await.expect("no test takes that long")
     })
 }

@@ -1,7 +1,16 @@
 //! Volumes: `volumes/<name>/_data` below the store's directory, with what is known of them beside it.
+//!
+//! A volume with options has a file system of its own, or is a directory of the host (`filesystem`). Its `_data` stays
+//! empty: it is mounted while containers use it, and only for them (`mounting`).
+
+mod filesystem;
+mod mounting;
+mod network;
+mod options;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +22,12 @@ use super::config::MountSource;
 use super::error::ContainerError;
 use super::events;
 use super::files::{Containers, lock};
-use crate::fs::{Follow, Root, Stat, write_atomic};
+use crate::fs::{Follow, Root, Stat};
 use crate::layers::{ChownPolicy, copy_tree};
+
+use filesystem::Filesystem;
+pub use mounting::Mounted;
+pub use options::check_options;
 
 const ALL: &str = "volumes";
 const DATA: &str = "_data";
@@ -96,14 +109,19 @@ pub struct Filling<'a> {
 /// Makes a volume if it is missing, and fills it if it is empty and the image has something there.
 ///
 /// # Errors
-/// The name is none, or the volume can't be made.
+/// The name or an option is none, or the volume can't be made.
 pub fn ensure(
     containers: &Containers,
     name: &str,
     labels: &BTreeMap<String, String>,
+    options: &BTreeMap<String, String>,
     filling: Option<Filling<'_>>,
-) -> Result<Root, ContainerError> {
-    make(containers, name, (labels, &BTreeMap::new()), filling)
+) -> Result<(), ContainerError> {
+    if Filesystem::of(options).is_some() || !options.is_empty() {
+        check_options(name, options)?;
+        make(containers, name, (labels, options), None)?;
+    }
+    make(containers, name, (labels, options), filling).map(drop)
 }
 
 /// Makes a volume if it is missing, with options for where its files are (see [`check_options`]).
@@ -119,59 +137,6 @@ pub fn create(
     make(containers, name, (labels, options), None).map(drop)
 }
 
-/// Checks the options of a volume: files in memory (`type=tmpfs`, `o=size=...,mode=...`), or those of a directory
-/// (`o=bind`, `device=PATH`).
-///
-/// # Errors
-/// An option is not known, or not available.
-pub fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<(), ContainerError> {
-    let refuse = |text: String| Err(ContainerError::Refused(format!("create {name}: {text}")));
-    if let Some(key) = options.keys().find(|key| !["type", "device", "o"].contains(&key.as_str())) {
-        return refuse(format!("invalid option: {key:?}"));
-    }
-    if options.is_empty() || mounted(options).is_some() {
-        return Ok(());
-    }
-    let kind = options.get("type").map_or("", String::as_str);
-    refuse(format!("volumes of type {kind:?} are not available in this version (tmpfs and binds are)"))
-}
-
-/// Returns what a volume with options shows in the place of files of its own.
-pub fn mounted(options: &BTreeMap<String, String>) -> Option<MountSource> {
-    let word = |key: &str| options.get(key).map_or("", String::as_str);
-    let flags: Vec<&str> = word("o").split(',').filter(|flag| !flag.is_empty()).collect();
-    if flags.iter().any(|flag| ["bind", "rbind"].contains(flag)) && word("device").starts_with('/') {
-        let recursive = flags.contains(&"rbind");
-        return Some(MountSource::Bind { path: word("device").to_owned(), create: false, recursive });
-    }
-    if word("type") != "tmpfs" {
-        return None;
-    }
-    let (mut size, mut mode) = (None, 0o1777);
-    for flag in &flags {
-        match flag.split_once('=') {
-            Some(("size", text)) => size = Some(bytes(text)?),
-            Some(("mode", text)) => mode = u32::from_str_radix(text, 8).ok()?,
-            _ => return None,
-        }
-    }
-    Some(MountSource::Tmpfs { size, mode, noexec: false, nosuid: false, nodev: false })
-}
-
-/// Reads a size as tmpfs(5) does: a number with `k`, `m` or `g`.
-fn bytes(text: &str) -> Option<u64> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(['k', 'm', 'g']);
-    let shift = match &lower[digits.len()..] {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
 fn make(
     containers: &Containers,
     name: &str,
@@ -185,10 +150,16 @@ fn make(
         Some((filling, stat))
     });
     let there = existing(&all, name)?;
-    if let Some(volume) = there
-        && (image.is_none() || !volume.entries(".")?.is_empty())
-    {
-        return Ok(volume);
+    if let Some(volume) = there {
+        let Some((filling, _)) =
+            image.as_ref().filter(|_| volume.entries(".").is_ok_and(|all| all.is_empty()))
+        else {
+            return Ok(volume);
+        };
+        if Filesystem::of(&find(containers, name)?.options).is_some() {
+            fill_mounted(containers, name, *filling)?;
+            return Ok(volume);
+        }
     }
     // One process makes and fills volumes at a time; the others find them made.
     let alone = all.dir(".")?;
@@ -201,6 +172,26 @@ fn make(
             volume.make(there, image)
         }
     }
+}
+
+/// Returns the type, the device and the options of a volume's file system as an OCI runtime mounts it; none if its files
+/// are its own.
+pub fn filesystem_of(options: &BTreeMap<String, String>) -> Option<(String, String, Vec<String>)> {
+    Filesystem::of(options).map(Filesystem::parts)
+}
+
+/// Fills a volume's file system if it is empty.
+fn fill_mounted(containers: &Containers, name: &str, filling: Filling<'_>) -> Result<(), ContainerError> {
+    let mut mounted = Mounted::default();
+    mounted.add(containers, name, None)?;
+    let Some(shared) = mounted.get(name) else { return Ok(()) };
+    let volume = Root::named(shared.once(None, &path(containers, name))?, path(containers, name));
+    if !volume.entries(".")?.is_empty() {
+        return Ok(());
+    }
+    copy_tree(&filling.view.dir(filling.target)?, &volume, filling.chown)
+        .map(drop)
+        .map_err(|source| ContainerError::Fill { name: name.to_owned(), source: source.into() })
 }
 
 struct Making<'a> {
@@ -221,7 +212,7 @@ impl Making<'_> {
         }
         all.create_dir(&fresh, 0o711)?;
         let outer = all.dir(&fresh)?;
-        outer.create_dir(DATA, 0o755)?;
+        outer.create_exact_dir(DATA, 0o755)?;
         let made = outer.dir(DATA)?;
         if let Some((filling, _)) = &image {
             copy_tree(&filling.view.dir(filling.target)?, &made, filling.chown)
@@ -232,7 +223,9 @@ impl Making<'_> {
                 let (created, options) = (Timestamp::now(), self.options.clone());
                 let facts = Volume { name: String::new(), created, labels: self.labels.clone(), options };
                 let bytes = serde_json::to_vec(&facts).expect("facts serialise");
-                write_atomic(&outer, FACTS, &bytes, false)?;
+                // An option may be a password.
+                let written = outer.create_file(FACTS, 0o600)?.write_all(&bytes);
+                written.map_err(|e| ContainerError::io("write what is known of the volume", e))?;
                 if all.stat(name, Follow::No)?.is_some() {
                     // Without data it is what a removal left.
                     all.remove_tree(name)?;
