@@ -103,11 +103,13 @@ struct Allowance {
     began: Instant,
     /// Bytes that came, reported or not.
     size: u64,
+    /// Whether the last of them were left out, which has been said.
+    clipping: bool,
 }
 
 impl Allowance {
     fn new(limits: LogLimits) -> Self {
-        Self { limits, began: Instant::now(), size: 0 }
+        Self { limits, began: Instant::now(), size: 0, clipping: false }
     }
 
     /// Returns how many of `count` bytes are reported, and the limit that was met just now.
@@ -123,7 +125,8 @@ impl Allowance {
             (None, None) => (u64::MAX, false),
         };
         let allowed = most.saturating_sub(before).min(count);
-        let met = allowed < count && before < most;
+        let clipped = std::mem::replace(&mut self.clipping, allowed < count);
+        let met = self.clipping && !clipped;
         let limit = met.then(|| match fast {
             true => format!("{}/s", bytes_text(self.limits.speed.unwrap_or(0))),
             false => bytes_text(most),
@@ -281,6 +284,11 @@ mod tests {
         assert_eq!(allowance.take(1, second * 1000), (0, None));
         let mut endless = Allowance::new(LogLimits { size: None, speed: None });
         assert_eq!(endless.take(1 << 40, second), (1 << 40, None));
+        // What ends exactly at the limit leaves the word to what comes next.
+        let mut exact = Allowance::new(LogLimits { size: Some(100), speed: None });
+        assert_eq!(exact.take(100, second), (100, None));
+        assert_eq!(exact.take(1, second), (0, Some("100B".to_owned())));
+        assert_eq!(exact.take(1, second), (0, None));
     }
 
     #[test]
