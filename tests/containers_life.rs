@@ -167,6 +167,13 @@ fn volumes_go_or_stay_as_they_were_named() {
     assert_eq!(volumes(), 2);
     env.ok(&["rm", "-v", "owner"]);
     assert_eq!(volumes(), 1, "the named one stays");
+    let once = ["--network", "none", "busybox", "true"];
+    env.ok(&[&["run", "--name", "first", "-v", "/data"][..], &once].concat());
+    env.ok(&[&["run", "--name", "second", "--volumes-from", "first"][..], &once].concat());
+    env.ok(&["rm", "-v", "first"]);
+    assert_eq!(volumes(), 2, "another one has it");
+    env.ok(&["rm", "-v", "second"]);
+    assert_eq!(volumes(), 1, "the last one takes it along");
     detached(&env, &["--rm", "--name", "brief", "-v", "/data", "busybox", "sleep", "0.1"]);
     wait_until("the end", LONG, || env.ok(&["ps", "-aq"]).is_empty());
     wait_until("the volume's end", LONG, || volumes() == 1);

@@ -324,6 +324,8 @@ fn what_a_container_is_told_is_shown_and_handed_on() {
         "d=e=f",
         "--label",
         "l=m",
+        "--label-file",
+        "labels",
         "--isolation",
         "default",
         "--runtime",
@@ -333,7 +335,10 @@ fn what_a_container_is_told_is_shown_and_handed_on() {
         "--disable-content-trust=false",
         "--disable-content-trust",
     ];
+    env.write("labels", "# of a file\nof=file=x\nnothing\n");
     env.ok(&[&flags[..], &["busybox", "true"]].concat());
+    let labels = &inspect(&env, "told")["Config"]["Labels"];
+    assert_eq!(labels, &serde_json::json!({ "l": "m", "of": "file=x" }));
     let host = inspect(&env, "told")["HostConfig"].clone();
     assert_eq!(host["Annotations"], serde_json::json!({ "a": "b", "c": "", "d": "e=f" }));
     assert_eq!((host["Isolation"].as_str(), host["Runtime"].as_str()), (Some("default"), Some("runc")));
@@ -341,7 +346,10 @@ fn what_a_container_is_told_is_shown_and_handed_on() {
     env.ok(&["container", "bundle", "told", "bundle"]);
     let bundle = std::fs::read(env.work().join("bundle/config.json")).expect("a bundle");
     let bundle: Value = serde_json::from_slice(&bundle).expect("JSON");
-    assert_eq!(bundle["annotations"], serde_json::json!({ "a": "b", "c": "", "d": "e=f", "l": "m" }));
+    assert_eq!(
+        bundle["annotations"],
+        serde_json::json!({ "a": "b", "c": "", "d": "e=f", "l": "m", "of": "file=x" })
+    );
     for (flag, value, said) in [
         (
             "--storage-opt",

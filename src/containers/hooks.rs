@@ -22,8 +22,8 @@ use super::start::{cgroup_name, process};
 use super::state::State;
 use crate::fs::Follow;
 use crate::run::{
-    CapSet, Exit, Hook, Hooks, Input, Io, Joined, NamespaceExecutor, Output, ProcessSpec, RunError, ends_by,
-    in_namespaces, left_cgroups, oci_of_any, own_cgroups, process_root, read_all, told,
+    CapSet, Hook, Hooks, Input, Io, Joined, NamespaceExecutor, Output, ProcessSpec, RunError, ends_by,
+    in_namespaces, left_cgroups, oci_of_any, own_cgroups, process_root, read_all, verdict,
 };
 
 /// The bundle in the container's directory.
@@ -169,11 +169,7 @@ impl OfDevices {
             // Dropped, it is killed.
             return Err(hook.too_late());
         }
-        match process.wait().map_err(|e| words(&e))? {
-            Exit::Code(0) => Ok(()),
-            Exit::Code(code) => Err(told(&format!("exit status {code}"), &said[0], &said[1])),
-            Exit::Signal(signal) => Err(told(&format!("signal: {signal}"), &said[0], &said[1])),
-        }
+        verdict(process.wait().map_err(|e| words(&e))?, &said[0], &said[1])
     }
 }
 

@@ -21,6 +21,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
+use super::executor::Exit;
 use super::shared::aside;
 use super::sys;
 
@@ -153,7 +154,7 @@ impl Hook {
         if !in_time {
             return Err(self.too_late());
         }
-        verdict(status, &said[0], &said[1])
+        verdict(status.into(), &said[0], &said[1])
     }
 
     /// Returns when it has to have ended.
@@ -171,20 +172,14 @@ impl Hook {
 ///
 /// # Errors
 /// It failed; in runc's words.
-fn verdict(status: std::process::ExitStatus, stdout: &[u8], stderr: &[u8]) -> Result<(), String> {
-    use std::os::unix::process::ExitStatusExt as _;
-    let how = match (status.code(), status.signal()) {
-        (Some(0), _) => return Ok(()),
-        (Some(code), _) => format!("exit status {code}"),
-        (None, signal) => format!("signal: {}", signal.unwrap_or(0)),
+pub fn verdict(exit: Exit, stdout: &[u8], stderr: &[u8]) -> Result<(), String> {
+    let how = match exit {
+        Exit::Code(0) => return Ok(()),
+        Exit::Code(code) => format!("exit status {code}"),
+        Exit::Signal(signal) => format!("signal: {signal}"),
     };
-    Err(told(&how, stdout, stderr))
-}
-
-/// Puts into runc's words how a hook failed.
-pub fn told(how: &str, stdout: &[u8], stderr: &[u8]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    format!("{how}, stdout: {}, stderr: {}", text(stdout), text(stderr))
+    Err(format!("{how}, stdout: {}, stderr: {}", text(stdout), text(stderr)))
 }
 
 fn words(error: &std::io::Error) -> String {

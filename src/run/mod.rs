@@ -65,7 +65,7 @@ pub use cgroup::{
 };
 pub use error::{RunError, Warning};
 pub use executor::{Executor, Exit, NamespaceExecutor, Running, signal};
-pub use hooks::{Hook, Hooks, ends_by, in_namespaces, read_all, told};
+pub use hooks::{Hook, Hooks, ends_by, in_namespaces, read_all, verdict};
 pub use join::{Joined, process_root};
 pub use memory::Program;
 pub use oci::{oci, oci_of_any};

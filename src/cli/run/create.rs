@@ -114,7 +114,7 @@ impl Plan {
             api_socket::add(&mut config, &mut wanted, secrets.is_some(), global)?;
         }
         let lease = look_up_images(&mut wanted, store)?;
-        inherit(&containers, &args.files.volumes_from, &mut wanted)?;
+        inherit(&containers, &args.files.volumes_from, &mut config, &mut wanted)?;
         Ok(Self { config, warnings, wanted, view, containers, secrets, _lease: lease })
     }
 
@@ -185,8 +185,14 @@ fn look_up_images(wanted: &mut [Wanted], store: &Store) -> Result<Option<Lease>,
     Ok(kept)
 }
 
-/// Adds the mounts of other containers where no flag has the place; an image's volumes yield to them.
-fn inherit(containers: &Containers, from: &[String], wanted: &mut Vec<Wanted>) -> Result<(), CliError> {
+/// Adds the mounts of other containers where no flag has the place; an image's volumes yield to them. Volumes that
+/// nobody named go with the last container that has them.
+fn inherit(
+    containers: &Containers,
+    from: &[String],
+    config: &mut Config,
+    wanted: &mut Vec<Wanted>,
+) -> Result<(), CliError> {
     for text in from {
         let (name, mode) = text.split_once(':').unwrap_or((text, ""));
         let read_only = match mode {
@@ -207,6 +213,11 @@ fn inherit(containers: &Containers, from: &[String], wanted: &mut Vec<Wanted>) -
             wanted.retain(|one| one.target != mount.target || !of_image(one));
             if wanted.iter().all(|one| one.target != mount.target) {
                 let read_only = mount.read_only || read_only;
+                if let Source::Volume { name: Some(name), .. } = &mount.source
+                    && other.config.anonymous_volumes.contains(name)
+                {
+                    config.anonymous_volumes.push(name.clone());
+                }
                 wanted.push(Wanted { read_only, ..mount.clone() });
             }
         }
@@ -223,21 +234,21 @@ fn make_volumes(
     chown: ChownPolicy,
 ) -> Result<(), CliError> {
     let failed = |e: ContainerError| CliError::engine(&e);
+    let mut fresh = Vec::new();
     for mount in &mut wanted {
         if let Source::Volume { name: name @ None, .. } = &mut mount.source {
-            let fresh = random_id()?;
-            config.anonymous_volumes.push(fresh.clone());
-            *name = Some(fresh);
+            fresh.push(random_id()?);
+            *name = fresh.last().cloned();
         }
     }
-    if !config.anonymous_volumes.is_empty() {
-        draft.note_volumes(&config.anonymous_volumes).map_err(failed)?;
+    if !fresh.is_empty() {
+        draft.note_volumes(&fresh).map_err(failed)?;
     }
     for mount in &mut wanted {
         if let Source::Volume { name: Some(name), copy_up, below, made_with } = &mut mount.source {
             // What is said of a volume has been said when it is made.
             let VolumeWish { mut labels, options } = std::mem::take(made_with);
-            if config.anonymous_volumes.contains(name) {
+            if fresh.contains(name) {
                 labels.insert(volumes::ANONYMOUS.to_owned(), String::new());
             }
             let fills = *copy_up && below.is_none();
@@ -246,6 +257,7 @@ fn make_volumes(
             made.map_err(failed)?;
         }
     }
+    config.anonymous_volumes.append(&mut fresh);
     config.mounts = wanted;
     Ok(())
 }

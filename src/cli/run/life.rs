@@ -100,8 +100,9 @@ pub fn labels(args: &ProcessArgs, image: &ContainerConfig) -> Result<BTreeMap<St
         let mut text = String::new();
         let read = files::open_input(Some(path))?.read_to_string(&mut text);
         read.map_err(|e| CliError::new(format!("cannot read {}: {e}", path.display())))?;
+        // As with docker, a line that gives no value is none.
         let lines =
-            text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            text.lines().map(str::trim_start).filter(|line| line.contains('=') && !line.starts_with('#'));
         lines.for_each(&mut add);
     }
     for text in &args.label {
