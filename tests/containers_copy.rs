@@ -11,6 +11,8 @@ fn files_are_copied_in_and_out() {
     let env = TestEnv::new().with_busybox();
     env.write("file", "hello\n");
     env.write("dir/sub/x", "x\n");
+    // No layer is copied, so this hides nothing.
+    env.write("dir/sub/.wh.x", "");
     std::os::unix::fs::symlink("x", env.work().join("dir/sub/link")).expect("a link");
     env.ok(&["create", "--network", "none", "-v", "data:/data", "--name", "web", "busybox", "sleep", "1000"]);
     for state in ["stopped", "running"] {
@@ -76,6 +78,8 @@ fn files_are_copied_in_and_out() {
         "cat /stopped /data/stopped /home/dir/sub/x; stat -c %u /running",
     ]);
     assert_eq!(all, "hello\nhello\nx\n0\n");
+    let listed = env.ok(&["exec", "web", "ls", "-A", "/tmp/dir/sub", "/home/dir/sub"]);
+    assert_eq!(listed, "/home/dir/sub:\n.wh.x\nlink\nx\n\n/tmp/dir/sub:\n.wh.x\nlink\nx\n");
     env.ok(&["stop", "-t", "0", "web"]);
     assert_eq!(env.ok(&["start", "web"]), "web\n", "what was copied hinders no start");
 }

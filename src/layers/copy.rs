@@ -17,7 +17,7 @@ pub fn copy_tree(from: &Root, to: &Root, chown: ChownPolicy) -> Result<(), Layer
         // The writing end goes with the closure, and the end of the tar with it.
         let packing = scope.spawn(move || pack_tree(from, &mut writer, &PackOptions::default()));
         let mut reader = BufReader::with_capacity(256 << 10, reader);
-        let unpacked = unpack(&mut reader, to, &UnpackOptions { chown, ..UnpackOptions::default() });
+        let unpacked = unpack(&mut reader, to, &UnpackOptions::plain(chown));
         drop(reader);
         let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // When unpacking fails, packing does so for want of a reader.

@@ -48,6 +48,15 @@ pub struct UnpackOptions {
     pub limits: TarLimits,
     /// Whether a directory never gives way to something else, nor something else to a directory.
     pub keep_kinds: bool,
+    /// Whether names such as `.wh.x` are ordinary files and no whiteouts.
+    pub raw_whiteouts: bool,
+}
+
+impl UnpackOptions {
+    /// For a tar that is no layer.
+    pub fn plain(chown: ChownPolicy) -> Self {
+        Self { chown, raw_whiteouts: true, ..Self::default() }
+    }
 }
 
 /// What was unpacked.
@@ -65,6 +74,9 @@ pub struct UnpackStats {
 /// The tar is damaged or goes over a limit, or the file system refuses something.
 pub fn unpack(tar: &mut dyn Read, into: &Root, options: &UnpackOptions) -> Result<UnpackStats, LayerError> {
     let mut reader = TarReader::with_limits(tar, options.limits);
+    if options.raw_whiteouts {
+        reader = reader.raw_whiteouts();
+    }
     let mut unpacking =
         Unpacking { into, options, directories: BTreeMap::new(), stats: UnpackStats::default() };
     while let Some((entry, _)) = reader.next_entry()? {

@@ -172,7 +172,7 @@ pub fn cp(args: &CpArgs, global: &Global) -> Result<(), CliError> {
                 return Err(CliError::new(format!("destination \"{name}:{to}\" must be a directory")));
             }
             let chown = owners(&container, opened.root(), args.archive, global)?;
-            let options = UnpackOptions { chown, ..UnpackOptions::default() };
+            let options = UnpackOptions::plain(chown);
             let into = opened.root().dir(relative(to))?;
             let (_, mut tar) = crate::layers::decompress(files::open_input(None)?).map_err(|e| failed(&e))?;
             unpack(&mut tar, &into, &options).map_err(|e| failed(&e))?;
@@ -306,7 +306,7 @@ impl Source {
         let (mut reader, writer) = std::io::pipe()?;
         std::thread::scope(|scope| {
             let writing = scope.spawn(|| self.write(writer, &place.name));
-            let options = UnpackOptions { chown, ..UnpackOptions::default() };
+            let options = UnpackOptions::plain(chown);
             let unpacked = unpack(&mut reader, &place.dir, &options).map_err(|e| failed(&e));
             drop(reader);
             let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -127,7 +127,7 @@ fn from(
     let folder = TemporaryFolder::new()?;
     let root = folder.root()?;
     let chown = if args.archive { ChownPolicy::Exact } else { ChownPolicy::Ignore };
-    let options = UnpackOptions { chown, ..UnpackOptions::default() };
+    let options = UnpackOptions::plain(chown);
     unpack(&mut response, &root, &options).map_err(|e| CliError::new(chain(&e)))?;
     let only = root.entries(".")?;
     let inner = match only.as_slice() {

@@ -112,7 +112,7 @@ pub fn put(service: &Service, id: &str, mut request: Request) -> Result<Answer, 
         }
         let into = root.dir(relative(&path))?;
         let chown = owners(&container, root, archive, &service.global)?;
-        extract(&mut *body, &into, &UnpackOptions { keep_kinds, chown, ..UnpackOptions::default() })
+        extract(&mut *body, &into, &UnpackOptions { keep_kinds, ..UnpackOptions::plain(chown) })
     });
     if let Err(error) = put {
         // A client that still sends would not see why it was refused.
