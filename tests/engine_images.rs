@@ -287,6 +287,8 @@ fn builds_are_told_step_by_step() {
     let empty = build(&engine, "", &[]).is(500).message();
     assert_eq!(empty, "Cannot locate specified Dockerfile: Dockerfile");
     build(&engine, "remote=/etc", &files).is(400);
+    // Said at once, and heard also by a client that has far more to send.
+    engine.send("POST", "/build?remote=/etc", &[], &vec![0; 8 << 20]).is(400);
     for (path, word) in [
         ("/build?version=2", "version=2"),
         ("/session", "session"),
