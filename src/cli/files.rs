@@ -67,6 +67,22 @@ impl Replacement {
         }
         Ok(())
     }
+
+    /// Gives the file its name unless that is taken; says whether it did.
+    ///
+    /// # Errors
+    /// The name can't be given.
+    pub fn commit_new(mut self) -> Result<bool, CliError> {
+        let given = self.dir.rename_new(&self.temporary, &self.dir, &self.name);
+        match given {
+            Err(error) if error.is_exists() => Ok(false),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.file = None;
+                Ok(true)
+            }
+        }
+    }
 }
 
 impl Drop for Replacement {

@@ -14,7 +14,6 @@ const BAD_FLAG: u8 = 125;
 /// Commands of docker that belong to later versions, and the groups in which they stand.
 pub const LATER: &[(&str, &[&str])] = &[
     ("", &["compose", "node", "plugin", "secret", "service", "stack", "swarm", "trust"]),
-    ("context", &["export", "import"]),
     ("builder", &["dap", "debug", "dial-stdio", "history", "policy"]),
     ("buildx", &["dap", "debug", "dial-stdio", "history", "policy"]),
 ];

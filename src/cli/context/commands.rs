@@ -1,4 +1,4 @@
-//! `context ls|use|show|inspect|create|rm|update`
+//! `context ls|use|show|inspect|create|rm|update|export|import`
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::disk::{names_in, remove_below, write_private};
+use super::transfer::{ExportArgs, ImportArgs, export, import};
 use super::{Context, DEFAULT, folder, id, load};
 use crate::causes::chain;
 use crate::cli::endpoint::{Chosen, choose, context_name, file, variable};
@@ -23,6 +24,10 @@ use crate::registry::auth::file::change;
 pub enum ContextCommand {
     /// Create a context
     Create(Later<CreateArgs>),
+    /// Export a context to a tar archive FILE or a tar stream on STDOUT
+    Export(Later<ExportArgs>),
+    /// Import a context from a tar or zip file
+    Import(Later<ImportArgs>),
     /// Display detailed information on one or more contexts
     Inspect(Later<InspectArgs>),
     /// List contexts
@@ -129,6 +134,8 @@ pub fn run(command: &ContextCommand, global: &Global) -> Result<(), CliError> {
     let args = &global.args;
     match command {
         ContextCommand::Create(given) => create(given, args),
+        ContextCommand::Export(given) => export(given, args),
+        ContextCommand::Import(given) => import(given, args),
         ContextCommand::Inspect(given) => inspect(given, args),
         ContextCommand::Ls(given) => ls(given, args),
         ContextCommand::Rm(given) => rm(given, args),
@@ -138,8 +145,8 @@ pub fn run(command: &ContextCommand, global: &Global) -> Result<(), CliError> {
     }
 }
 
-/// What the context `default` is just now.
-fn default_host(args: &GlobalArgs) -> Result<String, CliError> {
+/// Returns what the context `default` is just now; empty for the local store.
+pub(super) fn default_host(args: &GlobalArgs) -> Result<String, CliError> {
     let plain = GlobalArgs { context: None, ..args.clone() };
     if plain.host.is_none() && variable("DOCKER_HOST").is_none() {
         return Ok(String::new());
@@ -148,7 +155,7 @@ fn default_host(args: &GlobalArgs) -> Result<String, CliError> {
     Ok(chosen.map_or(String::new(), |chosen| chosen.endpoint.url()))
 }
 
-fn home(args: &GlobalArgs) -> Result<PathBuf, CliError> {
+pub(super) fn home(args: &GlobalArgs) -> Result<PathBuf, CliError> {
     folder(args).ok_or_else(|| CliError::new("neither DOCKER_CONFIG nor HOME is set"))
 }
 
@@ -224,10 +231,9 @@ fn inspect(given: &InspectArgs, args: &GlobalArgs) -> Result<(), CliError> {
         };
         let mut tls = json!({});
         if name != DEFAULT {
-            let folder = home(args)?.join("contexts/tls").join(id(name)).join("docker");
-            let files = names_in(&folder)?;
-            if !files.is_empty() {
-                tls["docker"] = json!(files);
+            let folder = home(args)?.join("contexts/tls").join(id(name));
+            for endpoint in names_in(&folder)? {
+                tls[&endpoint] = json!(names_in(&folder.join(&endpoint))?);
             }
         }
         document["TLSMaterial"] = tls;
@@ -422,7 +428,7 @@ fn write(document: &Value, material: &Files, args: &GlobalArgs) -> Result<(), Cl
     write_private(&contexts.join("meta").join(&id).join("meta.json"), document.to_string().as_bytes())
 }
 
-fn check_name(name: &str) -> Result<(), CliError> {
+pub(super) fn check_name(name: &str) -> Result<(), CliError> {
     let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if name == DEFAULT {
         return Err(CliError::new("\"default\" is a reserved context name"));

@@ -8,8 +8,11 @@
 //!
 //! The context `default` is not on disk: it is the local store, or what `DOCKER_HOST` names.
 
+mod bundle;
 mod commands;
 mod disk;
+mod transfer;
+mod unzip;
 
 use std::path::PathBuf;
 
