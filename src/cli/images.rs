@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::filter::Filters;
 use super::format::{Column, List};
 use super::global::Global;
-use super::{human, output};
+use super::{human, output, tree};
 use crate::image::Reference;
 use crate::store::{ImageRecord, RefRecord, Store};
 
@@ -35,6 +35,39 @@ pub struct ImagesArgs {
     /// Only show image IDs
     #[arg(short, long)]
     pub quiet: bool,
+    /// List multi-platform images as a tree
+    #[arg(long)]
+    pub tree: bool,
+}
+
+impl ImagesArgs {
+    /// Returns the filters; the name that was given is one more, where an engine or a tree takes it.
+    pub fn filters(&self) -> Vec<String> {
+        let name = self.reference.iter().map(|pattern| format!("reference={pattern}"));
+        self.filter.iter().cloned().chain(name).collect()
+    }
+
+    /// Whether images are wanted that have no name.
+    pub fn wants_unnamed(&self) -> bool {
+        self.all || self.filter.iter().any(|filter| filter.trim_start().starts_with("dangling"))
+    }
+
+    /// Refuses flags that say how a table looks.
+    ///
+    /// # Errors
+    /// One stands beside `--tree`.
+    pub fn check_tree(&self) -> Result<(), CliError> {
+        let given = [
+            ("quiet", self.quiet),
+            ("no-trunc", self.no_trunc),
+            ("digests", self.digests),
+            ("format", self.format.as_ref().is_some_and(|format| !format.is_empty())),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(CliError::new(format!("--{flag} is not yet supported with --tree"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The fields of a row.
@@ -68,6 +101,9 @@ pub struct Row {
 
 /// Runs the command.
 pub fn run(args: &ImagesArgs, global: &Global) -> Result<(), CliError> {
+    if args.tree {
+        return as_tree(args, global);
+    }
     let store = global.store()?;
     let filters = Filters::parse(&args.filter, FILTERS)?;
     let mut rows = listed(store, &filters)?;
@@ -93,6 +129,15 @@ pub fn run(args: &ImagesArgs, global: &Global) -> Result<(), CliError> {
         _ => format,
     });
     output::data(&List { columns: COLUMNS, default, rows }.render(format.as_deref())?)
+}
+
+fn as_tree(args: &ImagesArgs, global: &Global) -> Result<(), CliError> {
+    args.check_tree()?;
+    let filters = Filters::parse(&args.filters(), FILTERS)?;
+    let entries =
+        super::service::images_with_manifests(global, &filters).map_err(|error| CliError::engine(&error))?;
+    let images = entries.iter().filter_map(|entry| tree::Image::of(entry, args.wants_unnamed()));
+    tree::show(&images.collect::<Vec<_>>())
 }
 
 /// Returns the images that filters leave, under every name that they leave, newest first.

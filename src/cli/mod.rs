@@ -58,6 +58,7 @@ mod signals;
 mod table;
 mod tag;
 mod tags;
+mod tree;
 mod usage;
 mod volume;
 mod words;

@@ -78,6 +78,17 @@ impl<'a> Engine<'a> {
         Ok(self.client.document(request)?)
     }
 
+    /// Refuses a flag that engines know only since a version of their API.
+    fn needs(&self, flag: &str, least: &str) -> Result<(), CliError> {
+        if self.client.speaks(least)? {
+            return Ok(());
+        }
+        let spoken = self.client.version()?;
+        Err(CliError::new(format!(
+            "\"{flag}\" requires API version {least}, but the Docker daemon API version is {spoken}"
+        )))
+    }
+
     /// Sends a request.
     fn send(&self, request: Request) -> Result<Response, CliError> {
         Ok(self.client.send(request)?)

@@ -20,6 +20,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use images::with_manifests as images_with_manifests;
 pub use options::{ServiceArgs, default_socket};
 
 use super::error::CliError;

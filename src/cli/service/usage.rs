@@ -1,12 +1,10 @@
 //! `GET /system/df`: what takes how much place.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
 
 use super::super::filter::Filters;
 use super::super::{buildx, container, containers as commands, volume};
-use super::images::{Known, entry, listed};
+use super::images::{Known, entry, listed, users};
 use super::{Service, containers};
 use crate::engine::ApiError;
 use crate::engine::server::{Answer, Request};
@@ -37,18 +35,15 @@ pub fn usage(service: &Service, request: &Request) -> Result<Answer, ApiError> {
             "Volumes" => volumes(service)?,
             "BuildCache" => buildx::entries(&usage).iter().map(cache).collect(),
             _ => {
-                let mut known = Known { shared: Some(HashMap::new()), ..Known::default() };
-                for one in &usage.image_list {
-                    known.containers.insert(one.image.id, one.containers);
-                    known.shared.get_or_insert_default().insert(one.image.id, one.shared);
-                }
+                let shared = usage.image_list.iter().map(|one| (one.image.id, one.shared)).collect();
+                let known = Known { shared: Some(shared), containers: users(global)?, ..Known::default() };
                 told.insert("LayersSize".to_owned(), json!(usage.images.size));
                 let all = listed(store, &Filters::default())?;
                 let mut images = Vec::new();
                 for one in &all {
                     let mut shown = entry(store, one, &known, request.version)?;
                     // Lists of old versions do not tell it.
-                    shown["Containers"] = json!(known.containers.get(&one.image.id).copied().unwrap_or(0));
+                    shown["Containers"] = json!(known.containers.get(&one.image.id).map_or(0, Vec::len));
                     images.push(shown);
                 }
                 images.into()

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::super::global::Global;
 use super::super::super::inspect::document;
+use super::list::Users;
 use crate::engine::ApiError;
 use crate::engine::server::{Answer, Request};
 use crate::image::manifest::{Descriptor, Document};
@@ -45,7 +46,7 @@ pub fn answer(global: &Global, request: &Request, name: &str) -> Result<Answer, 
         map.insert("ContainerConfig".to_owned(), json!({}));
     }
     if with_manifests {
-        map.insert("Manifests".to_owned(), manifests(store, found.target)?);
+        map.insert("Manifests".to_owned(), manifests(store, found.target, &super::list::users(global)?)?);
     }
     Ok(Answer::json(Value::Object(map)))
 }
@@ -94,26 +95,28 @@ pub fn descriptor(store: &Store, target: ManifestDigest) -> Result<Value, ApiErr
 ///
 /// # Errors
 /// The store can't be read.
-pub fn manifests(store: &Store, target: ManifestDigest) -> Result<Value, ApiError> {
+pub fn manifests(store: &Store, target: ManifestDigest, users: &Users) -> Result<Value, ApiError> {
     let (document, bytes) = store.document(target)?;
     let own = |media_type: &str| Descriptor::new(media_type, target.as_digest(), bytes.len() as u64);
     match document {
-        Document::Manifest(_) => Ok(json!([manifest(store, &own(""))?])),
-        Document::Index(index) => index.manifests.iter().map(|child| manifest(store, child)).collect(),
+        Document::Manifest(_) => Ok(json!([manifest(store, &own(""), users)?])),
+        Document::Index(index) => index.manifests.iter().map(|child| manifest(store, child, users)).collect(),
     }
 }
 
-fn manifest(store: &Store, child: &Descriptor) -> Result<Value, ApiError> {
+fn manifest(store: &Store, child: &Descriptor, users: &Users) -> Result<Value, ApiError> {
     let image = store.image_by_manifest(ManifestDigest::from_bytes(*child.digest.as_bytes()))?;
     let annotation = |key: &str| child.annotations.as_ref().and_then(|all| all.get(key)).cloned();
     let attests = annotation(KIND).is_some_and(|kind| kind == "attestation-manifest");
-    let size = image.as_ref().map_or(0, |image| image.size);
+    let size = image.as_ref().map_or(0, |image| child.size + image.size);
+    let here = image.is_some();
+    let containers = image.as_ref().and_then(|image| users.get(&image.id)).cloned().unwrap_or_default();
     let mut map = Map::new();
     for (key, value) in [
         ("ID", json!(child.digest.to_string())),
         ("Descriptor", json!(child)),
-        ("Available", json!(image.is_some())),
-        ("Size", json!({ "Content": child.size, "Total": child.size + size })),
+        ("Available", json!(here)),
+        ("Size", json!({ "Content": if here { moved(store, child)? } else { 0 }, "Total": size })),
         ("Kind", json!(if attests { "attestation" } else { "image" })),
     ] {
         map.insert(key.to_owned(), value);
@@ -122,9 +125,23 @@ fn manifest(store: &Store, child: &Descriptor) -> Result<Value, ApiError> {
         let subject = annotation(SUBJECT).unwrap_or_default();
         map.insert("AttestationData".to_owned(), json!({ "For": subject }));
     } else {
+        let unpacked = image.as_ref().map_or(0, |image| image.size);
         let platform = image.map(|image| image.platform).or_else(|| child.platform.clone());
-        let data = json!({ "Platform": platform, "Containers": [], "Size": { "Unpacked": size } });
+        let data =
+            json!({ "Platform": platform, "Containers": containers, "Size": { "Unpacked": unpacked } });
         map.insert("ImageData".to_owned(), data);
     }
     Ok(Value::Object(map))
+}
+
+/// The bytes of a manifest and of all that it names, as they are moved.
+fn moved(store: &Store, child: &Descriptor) -> Result<u64, ApiError> {
+    let (document, _) = store.document(ManifestDigest::from_bytes(*child.digest.as_bytes()))?;
+    let named = match &document {
+        Document::Manifest(manifest) => {
+            manifest.config.size + manifest.layers.iter().map(|layer| layer.size).sum::<u64>()
+        }
+        Document::Index(_) => 0,
+    };
+    Ok(child.size + named)
 }

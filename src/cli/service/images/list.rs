@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
+use super::super::super::error::CliError;
 use super::super::super::filter::Filters;
 use super::super::super::global::Global;
 use super::super::super::{containers, images};
 use crate::engine::server::{Answer, Request};
 use crate::engine::{ApiError, ApiVersion};
-use crate::image::{ImageId, Reference};
+use crate::image::{ImageId, ManifestDigest, Reference};
 use crate::store::{ImageRecord, Store};
 
 /// One image with all of its names.
@@ -20,13 +21,28 @@ pub struct Listed {
     pub names: Vec<Reference>,
 }
 
+/// The ids of the containers that use an image.
+pub type Users = HashMap<ImageId, Vec<String>>;
+
+/// Returns which containers use which image.
+///
+/// # Errors
+/// The containers can't be listed.
+pub fn users(global: &Global) -> Result<Users, CliError> {
+    let mut users = Users::new();
+    for one in containers::image_uses(global)? {
+        users.entry(one.image).or_default().push(one.container);
+    }
+    Ok(users)
+}
+
 /// What is known of images besides what they are.
 #[derive(Default)]
 pub struct Known {
     /// Bytes that each shares with others; none where nobody asked.
     pub shared: Option<HashMap<ImageId, u64>>,
-    /// How many containers use each.
-    pub containers: HashMap<ImageId, usize>,
+    /// The containers that use each.
+    pub containers: Users,
     /// Whether the manifests of indexes are told as well.
     pub manifests: bool,
 }
@@ -45,18 +61,53 @@ pub fn answer(global: &Global, request: &Request) -> Result<Answer, ApiError> {
     }
     let filters = Filters::of(given, images::FILTERS)?;
     let store = global.store()?;
-    let uses = containers::image_uses(global)?;
-    let mut known = Known { manifests: request.query.flag("manifests"), ..Known::default() };
+    let manifests = request.query.flag("manifests");
+    let mut known = Known { manifests, containers: users(global)?, ..Known::default() };
     if request.query.flag("shared-size") {
-        let usage = store.usage(&uses)?;
+        let usage = store.usage(&containers::image_uses(global)?)?;
         known.shared = Some(usage.image_list.iter().map(|entry| (entry.image.id, entry.shared)).collect());
-    }
-    for one in &uses {
-        *known.containers.entry(one.image).or_default() += 1;
     }
     let all = listed(store, &filters)?;
     let entries = all.iter().map(|one| entry(store, one, &known, request.version));
     Ok(Answer::json(entries.collect::<Result<Value, _>>()?))
+}
+
+/// Returns what the names that filters leave stand for, once each, with its manifests, as the newest clients see it.
+///
+/// # Errors
+/// As [`images::listed`].
+pub fn with_manifests(global: &Global, filters: &Filters) -> Result<Vec<Value>, ApiError> {
+    let store = global.store()?;
+    let known = Known { containers: users(global)?, ..Known::default() };
+    let mut found: Vec<(ManifestDigest, Listed)> = Vec::new();
+    for row in images::listed(store, filters)? {
+        let target = row.name.as_ref().map(|name| store.resolve_tag(name)).transpose()?.flatten();
+        let target = target.unwrap_or(row.image.manifest);
+        match found.iter_mut().find(|(known, _)| *known == target) {
+            Some((_, listed)) => listed.names.extend(row.name),
+            None => found.push((target, Listed { image: row.image, names: row.name.into_iter().collect() })),
+        }
+    }
+    let whole = |(target, listed): &(ManifestDigest, Listed)| {
+        let mut shown = entry(store, listed, &known, ApiVersion::NEWEST)?;
+        add_manifests(&mut shown, store, *target, &known)?;
+        Ok(shown)
+    };
+    found.iter().map(whole).collect()
+}
+
+/// Adds the manifests of what a name stands for, and the size of all that is here of it.
+fn add_manifests(
+    shown: &mut Value,
+    store: &Store,
+    target: ManifestDigest,
+    known: &Known,
+) -> Result<(), ApiError> {
+    let manifests = super::inspect::manifests(store, target, &known.containers)?;
+    let here = manifests.as_array().into_iter().flatten().filter(|one| one["Available"] == true);
+    shown["Size"] = json!(here.filter_map(|one| one["Size"]["Total"].as_u64()).sum::<u64>());
+    shown["Manifests"] = manifests;
+    Ok(())
 }
 
 /// Returns images once each, with the names that filters leave.
@@ -90,7 +141,7 @@ pub fn entry(store: &Store, one: &Listed, known: &Known, version: ApiVersion) ->
         tags.push("<none>:<none>".to_owned());
         digests.push("<none>@<none>".to_owned());
     }
-    let containers = known.containers.get(&image.id).copied().unwrap_or(0);
+    let containers = known.containers.get(&image.id).map_or(0, Vec::len);
     let mut map = Map::new();
     let labels = &config.config.labels;
     for (key, value) in [
@@ -115,8 +166,9 @@ pub fn entry(store: &Store, one: &Listed, known: &Known, version: ApiVersion) ->
     if version.since(48) {
         map.insert("Descriptor".to_owned(), super::inspect::descriptor(store, targets[0])?);
     }
+    let mut shown = Value::Object(map);
     if known.manifests && version.since(47) {
-        map.insert("Manifests".to_owned(), super::inspect::manifests(store, targets[0])?);
+        add_manifests(&mut shown, store, targets[0], known)?;
     }
-    Ok(Value::Object(map))
+    Ok(shown)
 }

@@ -20,7 +20,7 @@ mod said;
 mod search;
 mod transfers;
 
-pub use list::{Known, entry, listed};
+pub use list::{Known, entry, listed, users, with_manifests};
 
 use super::Service;
 use super::route::{not_found, words};
