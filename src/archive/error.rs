@@ -114,11 +114,11 @@ pub enum ArchiveError {
         #[source]
         source: crate::image::ReferenceError,
     },
-    /// No manifest fits the platform.
-    #[error("no image in the archive's index {digest} fits platform {platform}")]
+    /// An image is in the archive, but not for the platform; docker's words.
+    #[error("image {image} doesn't provide the requested platform ({platform})")]
     Platform {
-        /// The index.
-        digest: Digest,
+        /// Its name, or its digest.
+        image: String,
         /// The platform that was asked for.
         platform: String,
     },

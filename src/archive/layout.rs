@@ -61,7 +61,8 @@ pub fn pick(
         let manifest = match document {
             Document::Index(index) => {
                 let parent = descriptor.digest;
-                let none = || ArchiveError::Platform { digest: parent, platform: platform.to_string() };
+                let none =
+                    || ArchiveError::Platform { image: parent.to_string(), platform: platform.to_string() };
                 descriptor = index.select(platform).ok_or_else(none)?.clone();
                 continue;
             }

@@ -41,6 +41,17 @@ pub(super) fn record_all(
     let entries = entries(&contents, platform)?;
     let check = |entry: &Entry| entry.images.iter().map(|image| check(&contents, image)).collect();
     let checked: Vec<Vec<Checked>> = entries.iter().map(check).collect::<Result<_, _>>()?;
+    for (entry, checked) in entries.iter().zip(&checked) {
+        let Some(wanted) = platform else { break };
+        // What a descriptor does not say stands in the config.
+        let said = |image: &Candidate| image.manifest.as_ref().and_then(|(_, named)| named.platform.clone());
+        let mut of = entry.images.iter().zip(checked);
+        if of.any(|(image, checked)| !said(image).as_ref().unwrap_or(&checked.platform).serves(wanted)) {
+            let id = checked.first().map_or_else(String::new, |image| image.id.to_string());
+            let image = entry.names.first().map_or(id, Reference::familiar);
+            return Err(ArchiveError::Platform { image, platform: wanted.to_string() });
+        }
+    }
     let mut loaded = Vec::new();
     for (entry, checked) in entries.iter().zip(&checked) {
         loaded.extend(record(store, &mut contents, entry, checked)?);
@@ -150,8 +161,8 @@ fn children(
         (Some(platform), _) => match index.select(platform) {
             Some(one) => vec![one],
             None => {
-                let (digest, platform) = (parent.digest, platform.to_string());
-                return Err(ArchiveError::Platform { digest, platform });
+                let (image, platform) = (parent.digest.to_string(), platform.to_string());
+                return Err(ArchiveError::Platform { image, platform });
             }
         },
     };

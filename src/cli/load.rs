@@ -31,7 +31,8 @@ pub fn run(args: &LoadArgs, global: &Global) -> Result<(), CliError> {
     if args.input.is_none() && std::io::stdin().is_terminal() {
         return Err(CliError::new("requested load from stdin, but stdin is empty"));
     }
-    let platform = args.platform.as_deref().map(Platform::parse).transpose();
+    let given = args.platform.as_deref().filter(|text| !text.is_empty());
+    let platform = given.map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
     let progress = super::render::transfers(if args.quiet { "" } else { "Loading" });
     let store = global.store()?;

@@ -33,7 +33,8 @@ pub fn run(args: &SaveArgs, global: &Global) -> Result<(), CliError> {
         return Err(CliError::new("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
     }
     let store = global.store()?;
-    let platform = args.platform.as_deref().map(Platform::parse).transpose();
+    let given = args.platform.as_deref().filter(|text| !text.is_empty());
+    let platform = given.map(Platform::parse).transpose();
     let platform = platform.map_err(|e| CliError::new(e.to_string()))?;
     let items = items(store, &args.images, platform.as_ref())?;
     let progress = super::render::transfers("Saving");

@@ -134,6 +134,19 @@ pub enum StoreError {
         /// The platforms that are there.
         actual: String,
     },
+    /// A platform that is to go is not there; docker's text.
+    #[error(
+        "failed to delete platform {platform} for image {target}: image with reference {reference} was found but does \
+         not provide the specified platform ({platform})"
+    )]
+    NoPlatform {
+        /// As typed.
+        reference: String,
+        /// What it means.
+        target: ManifestDigest,
+        /// The platform.
+        platform: String,
+    },
     /// A reference without a tag cannot be written.
     #[error("reference {0} has no tag")]
     Untagged(String),

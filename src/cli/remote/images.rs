@@ -11,7 +11,7 @@ use crate::cli::history::{self, HistoryArgs};
 use crate::cli::images::{COLUMNS, FILTERS, ImagesArgs, RAW};
 use crate::cli::rmi::RmiArgs;
 use crate::cli::tag::TagArgs;
-use crate::cli::{human, output, table};
+use crate::cli::{human, output, table, tree};
 use crate::engine::client::{Request, segment};
 use crate::image::{Platform, Reference};
 
@@ -26,23 +26,33 @@ pub fn path(name: &str, what: &str) -> Result<String, CliError> {
 /// A platform as the API takes it: an object in JSON.
 pub fn platform(given: Option<&str>) -> Result<Option<String>, CliError> {
     let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let platform = Platform::parse(text).map_err(|e| CliError::new(e.to_string()))?;
+    Platform::parse(text).map(|platform| Some(object(&platform))).map_err(|e| CliError::new(e.to_string()))
+}
+
+fn object(platform: &Platform) -> String {
     let mut object = json!({ "os": platform.os, "architecture": platform.architecture });
     if let Some(variant) = &platform.variant {
         object["variant"] = json!(variant);
     }
-    Ok(Some(object.to_string()))
+    object.to_string()
 }
 
 /// Runs `images`.
 pub fn images(args: &ImagesArgs, engine: &Engine<'_>) -> Result<(), CliError> {
-    let mut given = args.filter.clone();
-    given.extend(args.reference.iter().map(|pattern| format!("reference={pattern}")));
-    let request =
-        Request::get("/images/json").flag("all", args.all).maybe("filters", filters(&given, Some(FILTERS))?);
-    let found = engine.document(request)?;
+    if args.tree {
+        args.check_tree()?;
+        engine.needs("--tree", "1.47")?;
+    }
+    let filters = filters(&args.filters(), Some(FILTERS))?;
+    let request = Request::get("/images/json").flag("all", args.all).maybe("filters", filters);
+    let found = engine.document(request.flag("manifests", args.tree))?;
     let mut found: Vec<&Value> = list(&found).iter().collect();
     found.sort_by_key(|image| std::cmp::Reverse(image["Created"].as_i64()));
+    if args.tree {
+        let all = args.wants_unnamed();
+        let images: Vec<_> = found.iter().filter_map(|image| tree::Image::of(image, all)).collect();
+        return tree::show(&images);
+    }
     let rows: Vec<_> = found.iter().flat_map(|image| named(image, args.no_trunc, args.digests)).collect();
     if args.quiet {
         if args.format.is_some() {
@@ -120,10 +130,15 @@ pub fn tag(args: &TagArgs, engine: &Engine<'_>) -> Result<(), CliError> {
 
 /// Runs `rmi`: every image is tried.
 pub fn rmi(args: &RmiArgs, engine: &Engine<'_>) -> Result<(), CliError> {
+    let platforms = args.platforms()?;
+    if !platforms.is_empty() {
+        engine.needs("--platform", "1.50")?;
+    }
     let mut failed = false;
     for image in &args.images {
         let request =
             Request::delete(path(image, "")?).flag("force", args.force).flag("noprune", args.no_prune);
+        let request = platforms.iter().fold(request, |request, one| request.query("platforms", object(one)));
         match engine.client.document(request) {
             Ok(removed) => {
                 for one in list(&removed) {

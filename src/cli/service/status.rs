@@ -19,6 +19,7 @@ const WORDS: &[(&str, StatusCode)] = &[
     ("network not found", StatusCode::NOT_FOUND),
     (" not found", StatusCode::NOT_FOUND),
     ("does not match the specified platform", StatusCode::NOT_FOUND),
+    ("does not provide the specified platform", StatusCode::NOT_FOUND),
     ("repository does not exist", StatusCode::NOT_FOUND),
     ("manifest unknown", StatusCode::NOT_FOUND),
     ("Could not find the file", StatusCode::NOT_FOUND),

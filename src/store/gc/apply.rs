@@ -78,8 +78,9 @@ impl Store {
         let (untagged, gone) = self.inner.meta(|db| {
             db.write("cannot remove images", |t| {
                 let untagged = delete_names(t, plan)?;
-                let kept = still_needed(t, &planned, leased)?;
-                let gone: HashSet<ManifestDigest> = planned.difference(&kept).copied().collect();
+                let (roots, kept) = still_needed(t, &planned, leased)?;
+                let alone = plan.platforms.iter().filter(|digest| !roots.contains(digest));
+                let gone: HashSet<ManifestDigest> = planned.difference(&kept).chain(alone).copied().collect();
                 for digest in &gone {
                     delete_rows(t, *digest)?;
                 }
@@ -124,7 +125,7 @@ impl Store {
     ) -> Result<HashSet<DiffId>, StoreError> {
         let mut moved = HashSet::new();
         for batch in plan.layers.chunks(BATCH) {
-            let (_gc, live) = self.judge()?;
+            let (_gc, live) = self.judge(plan)?;
             for (id, size) in batch.iter().filter(|(id, _)| !live.layers.contains(id)) {
                 if doomed.take(&self.inner.root, &layer::layer_name(*id))? {
                     moved.insert(*id);
@@ -145,7 +146,7 @@ impl Store {
 
     fn move_blobs(&self, plan: &Plan, doomed: &mut Doomed, removed: &mut Removed) -> Result<(), StoreError> {
         for batch in plan.blobs.chunks(BATCH) {
-            let (_gc, live) = self.judge()?;
+            let (_gc, live) = self.judge(plan)?;
             for (digest, size) in batch.iter().filter(|(digest, _)| !live.blobs.contains(digest)) {
                 if doomed.take(&self.inner.root, &blob::blob_name(*digest))? {
                     removed.bytes += size;
@@ -156,11 +157,15 @@ impl Store {
     }
 
     /// Takes the collector's lock and sees what is needed now.
-    fn judge(&self) -> Result<(GcLock, super::view::Live), StoreError> {
+    fn judge(&self, plan: &Plan) -> Result<(GcLock, super::view::Live), StoreError> {
         let gc = GcLock::take(&self.inner.root, true)?;
         let leased = self.inner.leased(&gc)?;
         self.fence()?;
-        let live = View::load(self)?.live(self, &HashSet::new(), &HashSet::new(), &leased);
+        let view = View::load(self)?;
+        // An index still names platforms that went without it; one that came back is an image again.
+        let mut gone: HashSet<ManifestDigest> = plan.platforms.iter().copied().collect();
+        gone.retain(|digest| !view.images.iter().any(|image| image.manifest == *digest));
+        let live = view.live(self, &gone, &HashSet::new(), &leased);
         Ok((gc, live))
     }
 
@@ -232,17 +237,19 @@ fn delete_names(t: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<Vec<String
     Ok(untagged)
 }
 
-/// Which of the planned manifests and indexes a name, another index or a living process needs now.
+/// Which of the planned manifests and indexes a name or a living process needs now, and which something needs at all:
+/// one of these, or an index that stays.
 fn still_needed(
     t: &Transaction<'_>,
     planned: &HashSet<ManifestDigest>,
     leased: &HashSet<Item>,
-) -> rusqlite::Result<HashSet<ManifestDigest>> {
+) -> rusqlite::Result<(HashSet<ManifestDigest>, HashSet<ManifestDigest>)> {
     let indexes = list_indexes(t)?;
     let other = indexes.iter().map(|index| index.digest).filter(|digest| !planned.contains(digest));
     let held = planned.iter().copied().filter(|d| leased.contains(&Item::Blob(d.as_digest())));
     let names = list_refs(t)?.into_iter().map(|r| r.target);
-    let mut todo: Vec<ManifestDigest> = other.chain(held).chain(names).collect();
+    let roots: HashSet<ManifestDigest> = held.chain(names).collect();
+    let mut todo: Vec<ManifestDigest> = other.chain(roots.iter().copied()).collect();
     let mut kept = HashSet::new();
     while let Some(digest) = todo.pop() {
         if kept.insert(digest) {
@@ -250,7 +257,7 @@ fn still_needed(
             todo.extend(index.into_iter().flat_map(|index| index.children.iter().copied()));
         }
     }
-    Ok(kept)
+    Ok((roots, kept))
 }
 
 fn delete_rows(t: &Transaction<'_>, digest: ManifestDigest) -> rusqlite::Result<()> {
@@ -277,6 +284,10 @@ fn describe(plan: &Plan, gone: &HashSet<ManifestDigest>, layers: &HashSet<DiffId
         say(index.to_string());
     }
     for image in plan.images.iter().filter(|image| gone.contains(&image.manifest)) {
+        if plan.platforms.contains(&image.manifest) {
+            say(image.manifest.to_string());
+            continue;
+        }
         say(image.id.to_string());
         for (n, _) in image.layers.iter().enumerate().rev().filter(|(_, id)| layers.contains(id)) {
             if let Some(chain) = ChainId::of(&image.layers[..=n]) {

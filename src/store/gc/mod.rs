@@ -13,6 +13,7 @@
 
 mod apply;
 mod debris;
+mod platforms;
 mod policy;
 mod remove;
 #[cfg(test)]

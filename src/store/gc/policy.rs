@@ -51,6 +51,8 @@ pub struct Plan {
     pub images: Vec<ImageRecord>,
     /// Indexes.
     pub indexes: Vec<ManifestDigest>,
+    /// Those of the images that go although an index that stays names them.
+    pub platforms: Vec<ManifestDigest>,
     /// Cache records.
     pub records: Vec<CacheRecord>,
     /// Cache mounts and their sizes.

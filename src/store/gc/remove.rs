@@ -22,6 +22,8 @@ pub struct ImageUse {
 /// An image or index and all of its names.
 struct Subject {
     id: ImageId,
+    /// The images of an index's other platforms as well.
+    images: HashSet<ImageId>,
     targets: HashSet<ManifestDigest>,
     tags: Vec<RefRecord>,
     digests: Vec<(Reference, ManifestDigest)>,
@@ -38,7 +40,7 @@ impl Store {
         let found = self.find(text)?;
         let (view, leased) = self.look()?;
         let subject = self.subject(&view, found.target)?;
-        let uses: Vec<&ImageUse> = uses.iter().filter(|u| u.image == subject.id).collect();
+        let uses: Vec<&ImageUse> = uses.iter().filter(|u| subject.images.contains(&u.image)).collect();
         let (tags, digests) = match &found.reference {
             Some(reference) => subject.names_of(reference, text, force, &uses)?,
             None => subject.all_names(force, &uses)?,
@@ -71,8 +73,11 @@ impl Store {
         let around = view.indexes.iter().map(|index| index.digest);
         targets
             .extend(around.filter(|index| !view.reached([*index]).is_disjoint(&targets)).collect::<Vec<_>>());
+        let below = view.reached(targets.iter().copied());
+        let images = view.images.iter().filter(|image| below.contains(&image.manifest));
         Ok(Subject {
             id,
+            images: images.map(|image| image.id).collect(),
             tags: view.refs.iter().filter(|r| targets.contains(&r.target)).cloned().collect(),
             digests: view.digests.iter().filter(|(_, t)| targets.contains(t)).cloned().collect(),
             targets,
@@ -158,6 +163,6 @@ impl Subject {
 }
 
 /// Returns the first 12 characters of a container's id.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }

@@ -95,7 +95,8 @@ impl View {
         let known: HashSet<ManifestDigest> = self.images.iter().map(|image| image.manifest).collect();
         for index in self.indexes.iter().filter(|index| !gone.contains(&index.digest)) {
             live.blobs.insert(index.digest.as_digest());
-            for child in index.children.iter().filter(|child| !known.contains(child)) {
+            for child in index.children.iter().filter(|child| !known.contains(child) && !gone.contains(child))
+            {
                 live.add_foreign(store, *child);
             }
         }

@@ -36,18 +36,18 @@ pub fn target(repository: &str, tag: Option<&str>) -> Result<Reference, ApiError
     }
 }
 
-/// Removes a name, and the image with its last one.
+/// Removes a name, and the image with its last one; or only some platforms of the image.
 ///
 /// # Errors
 /// There is no such image, or something needs it.
 pub fn remove(global: &Global, request: &Request, name: &str) -> Result<Answer, ApiError> {
-    if request.query.text("platforms").is_some() {
-        return Err(ApiError::not_implemented(
-            "platforms: an image goes with all of its platforms; remove one of them by its ID",
-        ));
+    let platforms = request.query.all("platforms").map(super::one_platform).collect::<Result<Vec<_>, _>>()?;
+    let force = request.query.flag("force");
+    if !platforms.is_empty() && !force {
+        return Err(ApiError::bad(rmi::NEEDS_FORCE));
     }
     let uses = containers::image_uses(global)?;
-    let removed = match rmi::remove(global, name, request.query.flag("force"), &uses)? {
+    let removed = match rmi::remove(global, name, force, &platforms, &uses)? {
         Err(error @ StoreError::Conflict(_)) => return Err(ApiError::conflict(error.to_string())),
         other => other?,
     };
