@@ -4,7 +4,6 @@ mod support;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use flate2::Crc;
@@ -246,7 +245,6 @@ fn zips_are_read_as_well_and_damaged_ones_are_not() {
         ("tls/", b""),
     ];
     let zip = zip_of(files);
-    // What stands before a zip that makes programs of themselves does not make it another one, nor does a comment.
     env.write("z", &zip);
     import(&env, "zipped", "z").success();
     assert!(shown(&env, "zipped").ends_with(" {\"docker\":[\"ca.pem\"],\"other\":[\"x\"]}\n"));
@@ -257,14 +255,20 @@ fn zips_are_read_as_well_and_damaged_ones_are_not() {
     );
     import(&env, "tarred", "tar").success();
     assert_eq!(shown(&env, "tarred"), shown(&env, "zipped"));
+    // A comment at its end makes it no other zip.
+    let mut noted = zip.clone();
+    let length = noted.len() - 2;
+    noted.splice(length.., [&4u16.to_le_bytes()[..], b"note"].concat());
+    env.write("noted", &noted);
+    import(&env, "noted", "noted").success();
+    assert_eq!(shown(&env, "noted"), shown(&env, "zipped"));
     damaged(&env, &zip);
 }
 
-/// Every byte of a zip in turn is another one, and it ends at every place.
+/// A zip with a wrong byte, and one that ends early, is refused or read, and never more than it was.
 fn damaged(env: &TestEnv, zip: &[u8]) {
-    let expected = shown(env, "zipped");
-    let mut imports = 0;
-    // A process for each of some hundred bytes would take long; every seventh meets every field.
+    let mut refused = 0;
+    // A process for each byte would take long; every seventh meets every field.
     for at in (0..zip.len()).step_by(7) {
         let mut other = zip.to_vec();
         other[at] ^= 0x55;
@@ -272,13 +276,11 @@ fn damaged(env: &TestEnv, zip: &[u8]) {
             env.write("broken", bytes);
             let name = format!("broken-{at}-{n}");
             let ran = import(env, &name, "broken");
+            refused += usize::from(ran.code == Some(1));
             assert!([Some(0), Some(1)].contains(&ran.code), "byte {at}: {ran:?}");
-            if ran.code == Some(0) {
-                imports += 1;
-                // What does not matter may differ: times, versions, what was for other files.
-                assert!(expected.contains("tcp://h:1") && !Path::new("/x").exists());
-            }
+            // What does not matter may differ: times, versions, the names of certificates.
+            assert!(ran.code == Some(1) || shown(env, &name).contains("tcp://h:1"), "byte {at}: {ran:?}");
         }
     }
-    assert!(imports > 0, "some bytes do not matter");
+    assert!(refused > zip.len() / 7, "what is cut off at least");
 }
