@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 
 use rustix::io::Errno;
@@ -167,8 +167,17 @@ impl Executor for NamespaceExecutor {
     }
 }
 
-/// How many children share this process's memory.
+/// How many children share this process's memory, and have copies of its descriptors.
 static SHARING: Mutex<usize> = Mutex::new(0);
+/// Told when there are none.
+static ALONE: Condvar = Condvar::new();
+
+/// Waits until no child has copies of this process's descriptors, and keeps others from being made as long as the
+/// result lives: one with a copy of a descriptor for writing would keep the file from being executed (ETXTBSY).
+pub(super) fn alone() -> MutexGuard<'static, usize> {
+    let sharing = SHARING.lock().expect("nobody panics with this lock");
+    ALONE.wait_while(sharing, |sharing| *sharing > 0).expect("nobody panics with this lock")
+}
 
 fn launch(mut prepared: Prepared, spec: &ProcessSpec) -> Result<Process, RunError> {
     let Some(waits) = prepared.waits.take() else { return launch_alone(prepared, spec) };
@@ -236,7 +245,7 @@ fn make(flags: i32, cgroup: Option<OwnedFd>, plan: &Plan) -> Result<(i32, OwnedF
     sys::clone_vfork(flags, None, child::run, plan)
 }
 
-/// Notes that a child has memory of its own. When the last one has, this process may be looked at again: what the
+/// Notes that a child has memory and descriptors of its own. When the last one has, this process may be looked at again: what the
 /// children changed of themselves (commit_creds, prctl(2)) has made their common memory undumpable, and with it
 /// `/proc/self` belongs to root.
 fn share_no_more() {
@@ -244,6 +253,7 @@ fn share_no_more() {
     *sharing -= 1;
     if *sharing == 0 {
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
+        ALONE.notify_all();
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::error::RunError;
+use super::executor::alone;
 use super::host::{DEFAULT_DEVICES, Host};
 use super::root::duplicate;
 use super::spec::DeviceNode;
@@ -37,8 +38,10 @@ impl Scratch {
     ) -> Result<Arc<OwnedFd>, RunError> {
         let name = format!("file{}", self.files);
         self.files += 1;
+        let alone = (mode & 0o111 != 0).then(alone);
         let mut file = self.root.create_file(&name, 0o600)?;
         file.write_all(bytes).map_err(|e| RunError::setup("write a file in memory", e))?;
+        drop((file, alone));
         if host.check_ids(uid, &[gid]).is_ok() {
             self.root.set_owner(&name, uid, gid)?;
         }

@@ -311,3 +311,26 @@ fn a_large_context_of_layers() {
     }
     assert_eq!(rig.run(&shell("ls /etc | grep -c layer"), rootfs).1, "40\n");
 }
+
+#[test]
+fn scripts_can_be_executed_while_other_processes_are_made() {
+    if !possible() {
+        return;
+    }
+    let rig = Rig::new();
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let rig = &rig;
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    let bytes = b"#!/bin/sh\necho ran\n".to_vec();
+                    let script = MountSource::File { bytes, mode: 0o755, uid: 0, gid: 0 };
+                    let mounts = vec![Mount::new("/dev/pipes/script", script).read_only(true)];
+                    let spec = ProcessSpec { mounts, ..shell("/dev/pipes/script") };
+                    let rootfs = rig.rootfs_with(&format!("upper{n}"), &format!("work{n}"));
+                    assert_eq!(rig.run(&spec, rootfs), (Exit::Code(0), "ran\n".to_owned()));
+                }
+            });
+        }
+    });
+}
