@@ -332,7 +332,7 @@ fn create(given: &CreateArgs, args: &GlobalArgs) -> Result<(), CliError> {
     if let Some(description) = &given.description {
         document["Metadata"]["Description"] = json!(description);
     }
-    write(&document, &material, args)?;
+    write(&document, of_docker(&material), args)?;
     output::line(name)?;
     output::talk(&format!("Successfully created context {name:?}"));
     Ok(())
@@ -354,7 +354,7 @@ fn update(given: &UpdateArgs, args: &GlobalArgs) -> Result<(), CliError> {
         material = files;
         remove_below(&home(args)?.join("contexts/tls"), &id(name))?;
     }
-    write(&document, &material, args)?;
+    write(&document, of_docker(&material), args)?;
     output::line(name)?;
     output::talk(&format!("Successfully updated context {name:?}"));
     Ok(())
@@ -419,13 +419,23 @@ fn endpoint(flag: &str, args: &GlobalArgs) -> Result<(Value, Files), CliError> {
     Ok((json!({ "Host": host, "SkipTLSVerify": skip }), material))
 }
 
-fn write(document: &Value, material: &Files, args: &GlobalArgs) -> Result<(), CliError> {
+/// Writes a context, and files under the names of their endpoint and their own. Its document comes last, for a
+/// context is there when its document is.
+pub(super) fn write<'a>(
+    document: &Value,
+    files: impl IntoIterator<Item = (&'a str, &'a str, &'a [u8])>,
+    args: &GlobalArgs,
+) -> Result<(), CliError> {
     let contexts = home(args)?.join("contexts");
     let id = id(document["Name"].as_str().unwrap_or_default());
-    for (name, bytes) in material {
-        write_private(&contexts.join("tls").join(&id).join("docker").join(name), bytes)?;
+    for (endpoint, name, bytes) in files {
+        write_private(&contexts.join("tls").join(&id).join(endpoint).join(name), bytes)?;
     }
     write_private(&contexts.join("meta").join(&id).join("meta.json"), document.to_string().as_bytes())
+}
+
+fn of_docker(material: &Files) -> impl Iterator<Item = (&str, &str, &[u8])> {
+    material.iter().map(|(name, bytes)| ("docker", *name, &bytes[..]))
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), CliError> {

@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::bundle::{Bundle, LIMIT, too_much};
-use super::commands::{check_name, default_host, home};
-use super::disk::{names_in, remove_below, write_private};
+use super::commands::{check_name, default_host, home, write};
+use super::disk::{names_in, remove_below};
 use super::{DEFAULT, id, load};
 use crate::cli::endpoint::choose;
 use crate::cli::error::CliError;
@@ -149,22 +149,15 @@ fn source(file: &str) -> Result<Vec<u8>, CliError> {
     if bytes.len() as u64 > LIMIT { Err(too_much()) } else { Ok(bytes) }
 }
 
-/// Writes a context; its document comes last, for a context is there when its document is.
+/// Writes a context, whole or not at all.
 fn store(
     name: &str,
     document: &Value,
     tls: &BTreeMap<(String, String), Vec<u8>>,
     args: &GlobalArgs,
 ) -> Result<(), CliError> {
-    let contexts = home(args)?.join("contexts");
-    let (all, id) = (contexts.join("tls"), id(name));
+    let (all, id) = (home(args)?.join("contexts/tls"), id(name));
     remove_below(&all, &id)?;
-    let written = tls.iter().try_for_each(|((endpoint, file), bytes)| {
-        write_private(&all.join(&id).join(endpoint).join(file), bytes)
-    });
-    let document = document.to_string();
-    let written = written.and_then(|()| {
-        write_private(&contexts.join("meta").join(&id).join("meta.json"), document.as_bytes())
-    });
-    written.inspect_err(|_| drop(remove_below(&all, &id)))
+    let files = tls.iter().map(|((endpoint, file), bytes)| (&endpoint[..], &file[..], &bytes[..]));
+    write(document, files, args).inspect_err(|_| drop(remove_below(&all, &id)))
 }
